@@ -1,0 +1,78 @@
+"""Every network of the study, by name. A model is one file here and one line in `MODELS`.
+
+A model is a `torch.nn.Module` built as `Model(bands, scale, **options)` that maps (n, B, h, w) in [0, 1] to
+(n, B, scale·h, scale·w). Names are those of the paper's tables.
+"""
+
+import inspect
+from collections.abc import Callable
+
+from torch import nn
+
+from lkca.models.bicubic import Bicubic
+from lkca.models.lkca import LKCANet, lkca_lr
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "bicubic": Bicubic,
+    "lkca": LKCANet,
+    "lkca-lr": lkca_lr,
+    "lkca-kd": lkca_lr,  # the same network; what makes it KD is how it is trained
+}
+
+SCALES = (2, 4, 8)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names that `build_model` knows, in the order of the paper's tables."""
+    return tuple(MODELS)
+
+
+def model_options(name: str) -> dict[str, object]:
+    """Options of a model and their defaults.
+
+    Raises
+    ------
+    ValueError
+        If no model has that name.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
+    signature = inspect.signature(MODELS[name])
+    return {option: p.default for option, p in list(signature.parameters.items())[2:]}
+
+
+def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Module:
+    """Build a network with fresh weights (from torch's global random state).
+
+    Parameters
+    ----------
+    name : one of `model_names()`.
+    bands : number of bands B >= 1.
+    scale : 2, 4 or 8.
+    **options : sizes of that model, see `model_options(name)`; the defaults are the paper's.
+
+    Returns
+    -------
+    torch.nn.Module mapping (n, B, h, w) to (n, B, scale·h, scale·w).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or option, a scale other than 2, 4, 8, or a value that the model cannot have.
+    """
+    defaults = model_options(name)
+    _check_whole_number("bands", bands)
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, got {scale!r}")
+    for option, value in options.items():
+        if option not in defaults:
+            allowed = ", ".join(f"{k}={v!r}" for k, v in defaults.items()) or "none"
+            raise ValueError(f"model {name!r} has no option {option!r}; its options and defaults: {allowed}")
+        if isinstance(defaults[option], int):
+            _check_whole_number(f"{name} option {option}", value, least=0 if defaults[option] == 0 else 1)
+    return MODELS[name](bands, scale, **options)
+
+
+def _check_whole_number(what: str, value: object, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{what} must be a whole number of at least {least}, got {value!r}")

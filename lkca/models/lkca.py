@@ -1,0 +1,157 @@
+"""LKCA-Net and its low-rank variant LKCA-LR.
+
+H. Shi, F. Zhou, X. Sun, J. Han, "Rethinking the Upsampling Layer in Hyperspectral Image Super Resolution",
+arXiv 2501.18664. The authors published no code. The graph is the paper's; the sizes follow from its printed parameters
+and MACs, which this file reproduces to the last digit (README, "What the paper does not say").
+"""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from lkca.resize import resize
+
+REDUCTION = 16  # of the channel attention
+FUSION_GROUPS = 4  # of the 1x1 convolution that turns 3C attended channels into C weights
+UPSAMPLER_GAIN = 0.01  # of the upsampler's initial gain, so that training starts at bicubic plus something small
+
+
+class LKCANet(nn.Module):
+    """x -> upsampler(body(head(x))) + bicubic(x).
+
+    Parameters
+    ----------
+    bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
+    blocks : number N of large-kernel blocks in the body.
+    channels : feature channels C, a multiple of 16.
+    groups : groups g of the upsampling convolution; 1 is LKCA-Net, 8 is LKCA-LR. It must divide C; where it does not
+        divide B·scale² (an odd number of bands at x2), the greatest common divisor is taken, with a warning.
+    drop_path : probability of skipping a block's residual branch in training (stochastic depth).
+
+    Raises
+    ------
+    ValueError
+        If C is not a multiple of 16, g does not divide C, or drop_path is not in [0, 1).
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        scale: int,
+        blocks: int = 16,
+        channels: int = 128,
+        groups: int = 1,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if channels % REDUCTION:
+            raise ValueError(f"channels must be a multiple of {REDUCTION}, got {channels}")
+        if channels % groups:
+            raise ValueError(f"groups must divide the {channels} channels, got {groups}")
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path must be at least 0 and below 1, got {drop_path}")
+        self.scale = scale
+        self.head = nn.Conv2d(bands, channels, 3, padding=1)
+        self.body = nn.Sequential(*(LargeKernelBlock(channels, drop_path) for _ in range(blocks)))
+        self.upsampler = upsampler(channels, bands, scale, groups)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What is added to the bicubic image: the map that distillation compares (paper, Section on LKCA-KD)."""
+        return self.upsampler(self.body(self.head(x)))  # (n, B, h, w) -> (n, B, r·h, r·w)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.residual(x) + resize(x, self.scale)
+
+
+def lkca_lr(
+    bands: int, scale: int, blocks: int = 16, channels: int = 128, groups: int = 8, drop_path: float = 0.1
+) -> LKCANet:
+    """LKCA-LR: LKCA-Net with a grouped ("low-rank") upsampling convolution."""
+    return LKCANet(bands, scale, blocks, channels, groups, drop_path)
+
+
+def upsampler(channels: int, bands: int, scale: int, groups: int) -> nn.Sequential:
+    """3x3 convolution C -> B·r² in g groups, weight-normalised, then PixelShuffle(r); starts near zero."""
+    outputs = bands * scale**2
+    if outputs % groups:
+        possible = math.gcd(groups, outputs)
+        warnings.warn(
+            f"{groups} groups do not divide the {outputs} outputs of {bands} bands at x{scale}; using {possible}",
+            stacklevel=3,
+        )
+        groups = possible
+    convolution = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, groups=groups))
+    with torch.no_grad():
+        convolution.parametrizations.weight.original0.mul_(UPSAMPLER_GAIN)  # the gain, one number an output
+        convolution.bias.zero_()
+    return nn.Sequential(convolution, nn.PixelShuffle(scale))
+
+
+class LargeKernelBlock(nn.Module):
+    """LKB: x + DropPath(s · project_out(LKCA(GELU(project_in(x))))), s one learned factor a channel."""
+
+    def __init__(self, channels: int, drop_path: float) -> None:
+        super().__init__()
+        self.project_in = weight_norm(nn.Conv2d(channels, channels, 1))
+        self.activation = nn.GELU()
+        self.attention = LargeKernelChannelAttention(channels)
+        self.project_out = weight_norm(nn.Conv2d(channels, channels, 1))
+        self.layer_scale = nn.Parameter(torch.ones(channels, 1, 1))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(self.project_in(x))
+        y = self.project_out(self.attention(y))
+        return x + self.drop_path(self.layer_scale * y)
+
+
+class LargeKernelChannelAttention(nn.Module):
+    """LKCA: y · conv1(CA([y, a1, a2])), a1 = 5x5 depthwise of y, a2 = 7x7 depthwise, dilation 3, of a1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.local = weight_norm(nn.Conv2d(c, c, 5, padding=2, groups=c))
+        self.distant = weight_norm(nn.Conv2d(c, c, 7, padding=9, dilation=3, groups=c))
+        self.channel_attention = ChannelAttention(3 * c)
+        self.fuse = weight_norm(nn.Conv2d(3 * c, c, 1, groups=FUSION_GROUPS))
+
+    def forward(self, y: Tensor) -> Tensor:
+        near = self.local(y)
+        far = self.distant(near)
+        features = torch.cat([y, near, far], dim=1)  # (n, 3C, h, w)
+        return y * self.fuse(self.channel_attention(features))
+
+
+class ChannelAttention(nn.Module):
+    """x · sigmoid(W2 ReLU(W1 mean(x))), the mean taken over the whole image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weights = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // REDUCTION, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels // REDUCTION, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weights(x)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: in training each image's branch is dropped with probability p, else scaled by 1/(1-p)."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        return x * (torch.rand(x.shape[0], 1, 1, 1, device=x.device, dtype=x.dtype) < keep) / keep

@@ -1,0 +1,80 @@
+"""Where things are, and writing a file whole or not at all.
+
+Every folder can be moved by an environment variable, so that a test, a cluster job or a read-only checkout
+can keep its own: `LKCA_DATA` (scenes), `LKCA_RUNS` (trained runs), `LKCA_OUTPUT` (parent of results/ and figures/).
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The checkout that this package is installed from, else the working folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def data_folder() -> Path:
+    """Folder of the scene files: `LKCA_DATA`, else `data/` in the project."""
+    return Path(os.environ.get("LKCA_DATA") or project_root() / "data").expanduser()
+
+
+def runs_folder() -> Path:
+    """Folder of the trained runs: `LKCA_RUNS`, else `runs/` in the project."""
+    return Path(os.environ.get("LKCA_RUNS") or project_root() / "runs").expanduser()
+
+
+def _output_folder(name: str) -> Path:
+    folder = Path(os.environ.get("LKCA_OUTPUT") or project_root()).expanduser() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def results_folder() -> Path:
+    """Folder of tables (CSV, Markdown, LaTeX): `results/` under `LKCA_OUTPUT`, else in the project."""
+    return _output_folder("results")
+
+
+def figures_folder() -> Path:
+    """Folder of figures (PNG, PDF): `figures/` under `LKCA_OUTPUT`, else in the project."""
+    return _output_folder("figures")
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` only if the block succeeds.
+
+    The temporary name keeps the suffix of `path`, because writers choose their format by it. A crash, a full disk
+    or an exception leaves whatever stood under `path` before.
+
+    Raises
+    ------
+    OSError
+        The block's own, with `path` and the cause in its message (a full disk, say).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as written:  # on the disk before it gets its name: a power cut leaves no empty file
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(
+            f"could not write {path}: {error.strerror or error}; nothing was left under that name that was not there before"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Bicubic resizing that agrees with MATLAB's `imresize(…, 'bicubic')`: the degradation and the baseline.
+
+Keys' cubic kernel with a = -0.5, antialiased when shrinking, edges continued symmetrically (the edge pixel repeated).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def crop_to_multiple(x: Tensor, scale: int) -> Tensor:
+    """Crop (..., H, W) at the bottom and the right so that both sides are multiples of `scale`."""
+    height, width = x.shape[-2] // scale * scale, x.shape[-1] // scale * scale
+    return x[..., :height, :width]
+
+
+def resize(x: Tensor, factor: float) -> Tensor:
+    """Enlarge by an integer, or shrink by one over an integer.
+
+    Parameters
+    ----------
+    x : Tensor (..., H, W), floating point, at least one leading dimension or none.
+    factor : r or 1/r with an integer r >= 1. When shrinking, what is left over of H and W beyond a multiple of r is
+        cut off at the bottom and the right first.
+
+    Returns
+    -------
+    Tensor (..., r·H, r·W), or (..., ⌊H/r⌋, ⌊W/r⌋), same type and device.
+
+    Raises
+    ------
+    ValueError
+        If the factor is neither r nor 1/r, if x is not floating point, or if x is smaller than r when shrinking.
+    """
+    if not x.is_floating_point():
+        raise ValueError(f"resize takes floating-point tensors, got {x.dtype}: convert with .float() first")
+    shrinking = factor < 1
+    ratio = round(1 / factor if shrinking else factor) if factor > 0 else 0
+    if ratio < 1 or abs(factor - (1 / ratio if shrinking else ratio)) > 1e-9:
+        raise ValueError(f"resize takes a factor r or 1/r with r = 1, 2, 3, ..., got {factor}")
+    if ratio == 1:
+        return x
+    if shrinking:
+        x = crop_to_multiple(x, ratio)
+        if 0 in x.shape[-2:]:
+            raise ValueError(f"an image of fewer than {ratio} pixels on a side cannot be shrunk {ratio} times")
+    height, width = x.shape[-2:]
+    # The kernel reaches 2 input pixels when enlarging and 2·r when shrinking; interpolate() alone would clamp it at
+    # the border, where MATLAB mirrors the image.
+    margin = 2 * ratio if shrinking else 4
+    x4d = x.reshape(-1, 1, height, width)
+    x4d = x4d[..., _mirrored(height, margin, x.device), :][..., _mirrored(width, margin, x.device)]
+    size = [n // ratio if shrinking else n * ratio for n in x4d.shape[-2:]]
+    # antialias=True also when enlarging: only that path of torch uses a = -0.5
+    y = F.interpolate(x4d, size=size, mode="bicubic", antialias=True, align_corners=False)
+    cut = margin // ratio if shrinking else margin * ratio
+    return y[..., cut:-cut, cut:-cut].reshape(*x.shape[:-2], size[0] - 2 * cut, size[1] - 2 * cut)
+
+
+def _mirrored(length: int, margin: int, device: torch.device) -> Tensor:
+    """Indices -margin … length+margin-1 folded back into 0 … length-1 symmetrically, however small the length."""
+    index = torch.arange(-margin, length + margin, device=device) % (2 * length)
+    return torch.where(index < length, index, 2 * length - 1 - index)
