@@ -1,11 +1,32 @@
-"""lkca: a reproducible study of LKCA-Net (arXiv 2501.18664) and of the upsampling layer in hyperspectral super-resolution."""
+"""lkca: a reproducible study of LKCA-Net (arXiv 2501.18664), hyperspectral super-resolution, its upsampling layer."""
 
 from lkca.cost import Cost, cost
+from lkca.datasets import dataset_names, load_dataset
 from lkca.losses import supervised_loss
 from lkca.metrics import quality
 from lkca.models import build_model, model_names
 from lkca.resize import resize
+from lkca.runs import Distillation, Run
+from lkca.scenes import open_scene
+from lkca.training import Result, train
+from lkca.weights import load_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["Cost", "build_model", "cost", "model_names", "quality", "resize", "supervised_loss"]
+__all__ = [
+    "Cost",
+    "Distillation",
+    "Result",
+    "Run",
+    "build_model",
+    "cost",
+    "dataset_names",
+    "load_dataset",
+    "load_weights",
+    "model_names",
+    "open_scene",
+    "quality",
+    "resize",
+    "supervised_loss",
+    "train",
+]

@@ -1,9 +1,9 @@
 """Parameters and multiply-accumulates of a model, by the rules behind the paper's "Params" and "FLOPs" columns.
 
-The paper's "FLOPs" are multiply-accumulates (MACs) of one forward pass at input (1, B, 16, 16), counted as fvcore counts
-them: convolutions and matrix products 1 per MAC (bias free), global average pooling 1 per input element, layer norm
-5 per element; activations, softmax, sums, products, resizing and sampling 0. With these rules every printed cost of
-Tables I and V-VII comes out to the last digit (see `notebooks/cost.ipynb`).
+The paper's "FLOPs" are multiply-accumulates (MACs) of one forward pass at input (1, B, 16, 16), counted as fvcore
+counts them: convolutions and matrix products 1 per MAC (bias free), global average pooling 1 per input element,
+layer norm 5 per element; activations, softmax, sums, products, resizing and sampling 0. With these rules every cost of
+Tables I and V-VII comes out as printed, to the last digit (see `notebooks/cost.ipynb`).
 """
 
 import copy

@@ -60,9 +60,7 @@ def mpsnr(prediction: Image, truth: Image) -> float:
 
 def mssim(prediction: Image, truth: Image) -> float:
     """Mean over bands of the structural similarity with a 7x7 uniform window and a data range of 1."""
-    return float(
-        np.mean([structural_similarity(p, t, data_range=1.0) for p, t in zip(prediction, truth, strict=True)])
-    )
+    return float(np.mean([structural_similarity(p, t, data_range=1.0) for p, t in zip(prediction, truth, strict=True)]))
 
 
 def sam(prediction: Image, truth: Image) -> float:

@@ -68,7 +68,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise OSError(
-            f"could not write {path}: {error.strerror or error}; nothing was left under that name that was not there before"
+            f"could not write {path}: {error.strerror or error}; what stood under that name before is untouched"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

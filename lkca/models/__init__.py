@@ -10,10 +10,20 @@ from collections.abc import Callable
 from torch import nn
 
 from lkca.models.bicubic import Bicubic
+from lkca.models.essaformer import ESSAformer
+from lkca.models.fcnn3d import FCNN3D
 from lkca.models.lkca import LKCANet, lkca_lr
+from lkca.models.msdformer import MSDformer
+from lkca.models.sspsr import SSPSR
+from lkca.models.vdsr import VDSR
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "bicubic": Bicubic,
+    "vdsr": VDSR,
+    "3dfcnn": FCNN3D,
+    "sspsr": SSPSR,
+    "msdformer": MSDformer,
+    "essaformer": ESSAformer,
     "lkca": LKCANet,
     "lkca-lr": lkca_lr,
     "lkca-kd": lkca_lr,  # the same network; what makes it KD is how it is trained

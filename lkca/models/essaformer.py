@@ -1,0 +1,118 @@
+"""ESSAformer.
+
+M. Zhang, C. Zhang, Q. Zhang, J. Guo, X. Gao, J. Zhang, "ESSAformer: Efficient Transformer for Hyperspectral
+Image Super-resolution", ICCV 2023. Not adapted; written anew from a description of the published network,
+with whose outputs it agrees. 256 channels, two rounds up and down. No band groups, no bicubic skip.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lkca.models.blocks import conv3, upsampling
+
+
+class ESSAformer(nn.Module):
+    """Between first and last convolution the features go up and down in rounds that share their weights.
+
+    Parameters
+    ----------
+    bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
+    blocks : rounds up and down before the last way up.
+    channels : feature channels F, a multiple of 4.
+    dropout : probability of dropping a whole feature map in training.
+
+    Raises
+    ------
+    ValueError
+        If F is not a multiple of 4, or the dropout not in [0, 1).
+    """
+
+    def __init__(self, bands: int, scale: int, blocks: int = 2, channels: int = 256, dropout: float = 0.2) -> None:
+        super().__init__()
+        if channels % 4:
+            raise ValueError(f"channels must be a multiple of 4 (downsampling by two), got {channels}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        self.blocks = blocks
+        self.first = conv3(bands, channels)
+        self.refine_hr = Refine(channels, dropout, norm_last=False)
+        self.refine_lr = Refine(channels, dropout, norm_last=True)
+        self.up = nn.Sequential(*upsampling(channels, scale))
+        self.down = nn.Sequential(*downsampling(channels, scale))
+        self.last = conv3(channels, bands)
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.first(x)  # (n, F, h, w)
+        high = self.refine_hr(self.up(low))  # (n, F, r·h, r·w)
+        for _ in range(self.blocks):
+            low = self.refine_lr(self.down(high) + low)
+            high = self.refine_hr(self.up(low) + high)
+        return self.last(high)
+
+
+def downsampling(channels: int, scale: int) -> list[nn.Module]:
+    """Stages that shrink (n, C, h, w) to (n, C, h/scale, w/scale), by two each."""
+    stages: list[nn.Module] = []
+    for _ in range(scale.bit_length() - 1):  # log2
+        stages += [conv3(channels, channels // 4), nn.PixelUnshuffle(2)]
+    return stages
+
+
+class Refine(nn.Module):
+    """x + convolutions([attention(norm(x)), x]).
+
+    `norm_last` registers the norm after the attention, as the published network does in one of its two
+    instances: it changes the order of the parameters and nothing else.
+    """
+
+    def __init__(self, channels: int, dropout: float, norm_last: bool) -> None:
+        super().__init__()
+        c = channels
+        self.dropout = nn.Dropout2d(dropout)
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(2 * c, 2 * c, 1),
+            nn.LeakyReLU(0.2),
+            nn.Dropout2d(dropout),
+            conv3(2 * c, 2 * c),
+            nn.LeakyReLU(0.2),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(2 * c, c, 1),
+        )
+        if norm_last:
+            self.attention, self.norm = SelfSimilarityAttention(c), nn.LayerNorm(c)
+        else:
+            self.norm, self.attention = nn.LayerNorm(c), SelfSimilarityAttention(c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2).transpose(1, 2)  # (n, h·w, F)
+        z = self.attention(self.norm(tokens)).transpose(1, 2).reshape(x.shape)
+        return x + self.convolutions(torch.cat([self.dropout(z), x], dim=1))
+
+
+class SelfSimilarityAttention(nn.Module):
+    """ESSA: attention by the squared correlation of two spectra, at a cost linear in the pixels.
+
+    The kernel separates: kᵀv, a small FxF matrix, comes first, and no pixels x pixels matrix is ever made.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        q, k, v = self.qkv(tokens).chunk(3, dim=-1)  # each (n, t, F)
+        q = F.normalize(squared_share(q), dim=2)
+        k = F.normalize(squared_share(k), dim=1)
+        attended = q @ (k.transpose(1, 2) @ v.to(k.dtype)) / math.sqrt(tokens.shape[1])
+        return self.project(v + attended)
+
+
+def squared_share(x: Tensor) -> Tensor:
+    """Squares of the centred channels over their sum, (n, t, F), at least in single precision."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares over- and underflow in half precision
+    x = (x - x.mean(dim=-1, keepdim=True)).square()
+    return x / (x.sum(dim=-1, keepdim=True) + 1e-7)

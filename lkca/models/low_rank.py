@@ -1,0 +1,149 @@
+"""The paper's "low-rank" upsampling layer, put into any network.
+
+The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that the same fits most
+others without touching the rest (Section III); `low_rank` does it. What it saves: parameters and MACs of those
+convolutions fall to 1/groups.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
+from torch.overrides import TorchFunctionMode
+
+from lkca.models.lkca import UPSAMPLER_GAIN, LKCANet
+from lkca.models.vdsr import VDSR
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+START_NEAR_ZERO = (LKCANet, VDSR)  # models whose upsampler starts near zero, to begin at bicubic
+PROBE_SIZE = 16  # pixels on a side of the image that finds the upsampling convolutions
+
+
+def low_rank(model: nn.Module, groups: int = 8, example: Tensor | None = None) -> nn.Module:
+    """Copy a network with every convolution that feeds a PixelShuffle replaced by one in groups, freshly started.
+
+    Everything else keeps its weights. The new convolutions start as torch starts any; weight normalisation is kept
+    where it was, and so is the start near zero of LKCA-Net and VDSR. The model given is left as it is.
+
+    Which convolutions feed a PixelShuffle is seen by running the network once without arithmetic (on a copy, on
+    torch's "meta" device), so it does not matter how they are written down. Between convolution and shuffle there may
+    be anything that takes one tensor: an activation, a norm, a reshape; not a sum of two branches.
+
+    Parameters
+    ----------
+    model : any of `build_model`, or any module that maps images (n, B, h, w) by `torch.nn` convolutions and
+        PixelShuffle (module or function) and can run on the meta device.
+    groups : groups g of each new convolution; must divide its input and its output channels.
+    example : an input for the run, only its shape and type are used. Default: (1, B, 16, 16), B taken from
+        `model.bands`, else from the model's first convolution.
+
+    Returns
+    -------
+    torch.nn.Module of the same class, on the same device.
+
+    Raises
+    ------
+    ValueError
+        If no convolution feeds a PixelShuffle; if g does not divide the channels of one that does (the message names
+        it and the possible g); if its weight is reparametrised other than by `weight_norm`.
+    """
+    names = upsampling_convolutions(model, example)
+    if not names:
+        raise ValueError(f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to put into groups")
+    for name in names:
+        _check_groups(f"{type(model).__name__}.{name}", model.get_submodule(name), groups)
+    result = copy.deepcopy(model)
+    for name in names:
+        new = grouped(result.get_submodule(name), groups)
+        if isinstance(model, START_NEAR_ZERO):
+            _start_near_zero(new)
+        parent, _, child = name.rpartition(".")
+        setattr(result.get_submodule(parent), child, new)
+    return result
+
+
+def grouped(convolution: nn.Module, groups: int) -> nn.Module:
+    """A fresh convolution like the one given, in `groups` groups; with weight normalisation if that one has it."""
+    old = convolution
+    kind = next(kind for kind in CONVOLUTIONS if isinstance(old, kind))
+    new = kind(
+        old.in_channels,
+        old.out_channels,
+        old.kernel_size,
+        stride=old.stride,
+        padding=old.padding,
+        dilation=old.dilation,
+        groups=groups,
+        bias=old.bias is not None,
+        padding_mode=old.padding_mode,
+        device=old.weight.device,
+        dtype=old.weight.dtype,
+    )
+    return (weight_norm(new) if parametrize.is_parametrized(old) else new).train(old.training)
+
+
+def upsampling_convolutions(model: nn.Module, example: Tensor | None = None) -> list[str]:
+    """Names of the convolutions of a model whose output goes into a PixelShuffle; arguments as in `low_rank`."""
+    probe = copy.deepcopy(model).to("meta").eval().requires_grad_()
+    if example is None:
+        convolutions = [m for m in probe.modules() if isinstance(m, CONVOLUTIONS)]
+        if not convolutions:
+            return []
+        bands = getattr(model, "bands", convolutions[0].in_channels)
+        example = torch.empty(1, bands, PROBE_SIZE, PROBE_SIZE, dtype=convolutions[0].weight.dtype)
+    made_by = {}  # autograd node of a convolution's output -> the convolution's name
+    for name, module in probe.named_modules():
+        if isinstance(module, CONVOLUTIONS):
+            module.register_forward_hook(lambda _, __, y, name=name: made_by.update({y.grad_fn: name}))
+    with _ShuffleInputs() as shuffles, torch.enable_grad():
+        probe(example.to("meta"))
+    found = (_nearest(x.grad_fn, made_by) for x in shuffles.inputs)
+    return list(dict.fromkeys(name for name in found if name))  # once each, in the order of the run
+
+
+class _ShuffleInputs(TorchFunctionMode):
+    """Notes what is handed to PixelShuffle, be it the module or the function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: list[Tensor] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204 (torch's own signature)
+        kwargs = kwargs or {}
+        if function is torch.pixel_shuffle:
+            self.inputs.append(args[0] if args else kwargs["input"])
+        return function(*args, **kwargs)
+
+
+def _nearest(node: object, made_by: dict[object, str]) -> str | None:
+    """Walk autograd's graph back from a tensor to the convolution that it comes from; None at a fork or at the end."""
+    while node is not None and node not in made_by:
+        back = [n for n, _ in node.next_functions if n is not None and type(n).__name__ != "AccumulateGrad"]
+        node = back[0] if len(back) == 1 else None
+    return made_by.get(node)
+
+
+def _check_groups(name: str, convolution: nn.Module, groups: int) -> None:
+    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
+        raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
+    inputs, outputs = convolution.in_channels, convolution.out_channels
+    if inputs % groups or outputs % groups:
+        possible = ", ".join(str(g) for g in range(1, inputs + 1) if inputs % g == outputs % g == 0)
+        raise ValueError(
+            f"{groups} groups do not divide the {inputs} input and {outputs} output channels of {name}; "
+            f"possible: {possible}"
+        )
+    if parametrize.is_parametrized(convolution) and not hasattr(convolution.parametrizations.weight, "original1"):
+        raise ValueError(f"the weight of {name} is reparametrised by something other than weight_norm")
+
+
+def _start_near_zero(convolution: nn.Module) -> None:
+    """As the upsamplers of LKCA-Net and VDSR do, so that training begins at bicubic plus something small."""
+    normalised = parametrize.is_parametrized(convolution)
+    weight = convolution.parametrizations.weight.original0 if normalised else convolution.weight
+    with torch.no_grad():
+        weight.mul_(UPSAMPLER_GAIN)
+        if convolution.bias is not None:
+            convolution.bias.zero_()

@@ -1,0 +1,186 @@
+"""MSDformer.
+
+S. Chen, L. Zhang, L. Zhang, "MSDformer: Multiscale Deformable Transformer for Hyperspectral Image
+Super-Resolution", IEEE Transactions on Geoscience and Remote Sensing 61, 2023. Not adapted; written anew from
+a description of the published network, with whose outputs it agrees. 240 channels, 4 transformer blocks, 6
+heads, groups of 8 bands that overlap by 2.
+
+Two things that the published network holds without using them are kept, because its printed cost has them:
+the first 3x3 convolution of `body` (parameters), and a third query, overwritten by the deformable one
+(parameters and MACs). The groups go through the head together: one batch where they share weights, batched
+products where each has its own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lkca.models.blocks import (
+    RESIDUAL_SCALE,
+    BandGroups,
+    ResidualBlock,
+    ResidualChannelAttentionBlock,
+    conv3,
+    upsampling,
+)
+from lkca.resize import resize
+
+DILATIONS = (1, 3, 5)
+
+
+class MSDformer(nn.Module):
+    """Head over groups of bands, transformer blocks at the LR size, upsampling, plus features of bicubic(x).
+
+    Parameters
+    ----------
+    bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
+    blocks : transformer blocks.
+    channels : feature channels F, a multiple of 16 and of `heads`.
+    heads : heads of the attention between channels.
+    group_bands, group_overlap : bands of a group, and how many of them the next group shares.
+
+    Raises
+    ------
+    ValueError
+        If F is not a multiple of 16 and of the heads, or the overlap not smaller than the group.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        scale: int,
+        blocks: int = 4,
+        channels: int = 240,
+        heads: int = 6,
+        group_bands: int = 8,
+        group_overlap: int = 2,
+    ) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"heads must divide the {channels} channels, got {heads}")
+        self.bands, self.scale = bands, scale
+        self.head = GroupHead(bands, channels, group_bands, group_overlap)
+        self.transformer = nn.ModuleList(TransformerBlock(channels, heads) for _ in range(blocks))
+        self.body = nn.ModuleList(conv3(channels, channels) for _ in range(blocks))  # number 0 is never used
+        self.skip = conv3(bands, channels)
+        self.upsampling = nn.Sequential(*upsampling(channels, scale))
+        self.last = conv3(channels, bands)
+
+    def forward(self, x: Tensor) -> Tensor:
+        start = self.head(x)  # (n, F, h, w)
+        y = self.transformer[0](start)
+        for block, conv in zip(self.transformer[1:], self.body[1:], strict=True):
+            y = conv(block(y))
+        y = self.upsampling(start + y)  # (n, F, r·h, r·w)
+        return self.last(y + self.skip(resize(x, self.scale)))
+
+
+class GroupHead(nn.Module):
+    """(n, B, h, w) -> (n, F, h, w): dilated convolutions and an RB that all groups share, an RCAB for each."""
+
+    def __init__(self, bands: int, channels: int, group_bands: int, group_overlap: int) -> None:
+        super().__init__()
+        self.groups = BandGroups(bands, group_bands, group_overlap)
+        size = self.groups.size
+        self.dilated = nn.ModuleList(nn.Conv2d(size, channels, 3, padding=d, dilation=d) for d in DILATIONS)
+        self.activation = nn.PReLU()
+        self.residual = ResidualBlock(channels)
+        self.own = nn.ModuleList(ResidualChannelAttentionBlock(channels) for _ in range(self.groups.count))
+        self.own_last = nn.ModuleList(nn.Conv2d(channels, size, 1) for _ in range(self.groups.count))
+        self.merged = nn.Conv2d(bands, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        images, _, height, width = x.shape
+        x = self.groups.split(x)  # (n·G, size, h, w)
+        y = sum(self.activation(conv(x)) for conv in self.dilated)
+        y = self.residual(y).unflatten(0, (images, self.groups.count))  # (n, G, F, h, w)
+        y = y.permute(1, 0, 3, 4, 2)  # (G, n, h, w, F): from here the weights differ from group to group
+        y = y + RESIDUAL_SCALE * self._own_branches(y)
+        y = each_its_own(self.own_last, y.flatten(1, 3))  # (G, n·h·w, size)
+        y = y.reshape(self.groups.count, images, height, width, -1).permute(1, 0, 4, 2, 3).flatten(0, 1)
+        return self.merged(self.groups.merge(y))
+
+    def _own_branches(self, y: Tensor) -> Tensor:
+        """The residual branches of all groups' RCABs at once, on (G, n, h, w, F)."""
+        z = each_its_own([b.conv_in for b in self.own], y.flatten(1, 3)).relu()
+        z = each_its_own([b.conv_out for b in self.own], z).reshape(y.shape)
+        mean = F.adaptive_avg_pool2d(z.flatten(0, 1).permute(0, 3, 1, 2), 1)  # (G·n, F, 1, 1)
+        weights = mean.reshape(z.shape[0], z.shape[1], -1)  # (G, n, F)
+        weights = each_its_own([b.attention.weights[1] for b in self.own], weights).relu()
+        weights = each_its_own([b.attention.weights[3] for b in self.own], weights).sigmoid()
+        return z * weights[:, :, None, None]
+
+
+def each_its_own(convolutions: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
+    """The g-th 1x1 convolution on x[g], all groups in one batched product: (G, m, in) -> (G, m, out)."""
+    weight = torch.stack([conv.weight for conv in convolutions]).flatten(2)  # (G, out, in)
+    bias = torch.stack([conv.bias for conv in convolutions])
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+
+class TransformerBlock(nn.Module):
+    """t + A(norm(t)), then t + MLP(norm(t)), on the pixels as tokens."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(channels)
+        self.norm_mlp = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
+        self.attention = DeformableChannelAttention(channels, heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.flatten(2).transpose(1, 2)  # (n, h·w, F)
+        z = self.norm_attention(tokens).transpose(1, 2).reshape(x.shape)
+        tokens = tokens + self.attention(z).flatten(2).transpose(1, 2)
+        tokens = tokens + self.mlp(self.norm_mlp(tokens))
+        return tokens.transpose(1, 2).reshape(x.shape)
+
+
+class DeformableChannelAttention(nn.Module):
+    """Attention between the channels of a map, with queries from a deformable convolution."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.query = DeformableConvolution(channels)
+        self.project = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        _, k, v = self.qkv(z).chunk(3, dim=1)  # the first third is dropped, see the top of this file
+        q, k, v = (m.flatten(2).unflatten(1, (self.heads, -1)) for m in (self.query(z), k, v))
+        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)  # (n, heads, F/heads, h·w)
+        attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)  # F/heads x F/heads
+        return self.project((attention.to(v.dtype) @ v).flatten(1, 2).reshape(z.shape))
+
+
+class DeformableConvolution(nn.Module):
+    """3x3 convolution without bias whose nine taps are moved by learned offsets (Dai et al., ICCV 2017).
+
+    The map is read between pixels bilinearly and is zero outside the image.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.offsets = conv3(channels, 18)  # 9 rows, then 9 columns
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as torch starts a convolution
+        nn.init.zeros_(self.offsets.weight)  # starts as an ordinary convolution
+        nn.init.zeros_(self.offsets.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        height, width = z.shape[2:]
+        offsets = self.offsets(z)
+        offsets = offsets.to(torch.promote_types(z.dtype, torch.float32))  # half precision blurs positions
+        like = {"device": offsets.device, "dtype": offsets.dtype}
+        tap = torch.arange(-1, 2, **like)  # kernel positions, row-major
+        row = torch.arange(height, **like)[:, None] + tap.repeat_interleave(3)[:, None, None] + offsets[:, :9]
+        column = torch.arange(width, **like) + tap.repeat(3)[:, None, None] + offsets[:, 9:]  # (n, 9, h, w)
+        # grid_sample's coordinates: -1 and 1 are the outer edges of the image
+        grid = torch.stack([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1], dim=-1)
+        taps = F.grid_sample(z.to(grid.dtype), grid.flatten(1, 2), align_corners=False)  # (n, F, 9·h, w)
+        taps = taps.reshape(z.shape[0], -1, height, width)  # (n, F·9, h, w), in the order of the weight
+        return F.conv2d(taps, self.weight.reshape(self.weight.shape[0], -1, 1, 1))

@@ -1,0 +1,81 @@
+"""SSPSR.
+
+J. Jiang, H. Sun, X. Liu, J. Ma, "Learning Spatial-Spectral Prior for Super-Resolution of Hyperspectral
+Imagery", IEEE Transactions on Computational Imaging 6, 2020. Not adapted; written anew from a description of
+the published network, with whose outputs it agrees. 256 channels, 3 blocks, groups of 8 bands that overlap by
+2.
+
+The groups go through their shared branch as one batch: same result as one group after the other, faster.
+"""
+
+from torch import Tensor, nn
+
+from lkca.models.blocks import (
+    BandGroups,
+    ResidualBlock,
+    ResidualChannelAttentionBlock,
+    conv3,
+    upsampling,
+)
+from lkca.resize import resize
+
+
+class SSPSR(nn.Module):
+    """One branch for every group of bands up to half the size, then a trunk for all bands together.
+
+    Parameters
+    ----------
+    bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
+    blocks : spatial-spectral blocks in the branch, and again in the trunk.
+    channels : feature channels F, a multiple of 16.
+    group_bands, group_overlap : bands of a group, and how many of them the next group shares.
+
+    Raises
+    ------
+    ValueError
+        If F is not a multiple of 16, or the overlap not smaller than the group.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        scale: int,
+        blocks: int = 3,
+        channels: int = 256,
+        group_bands: int = 8,
+        group_overlap: int = 2,
+    ) -> None:
+        super().__init__()
+        self.bands, self.scale = bands, scale
+        self.groups = BandGroups(bands, group_bands, group_overlap)
+        self.branch = nn.Sequential(
+            conv3(self.groups.size, channels),
+            SpatialSpectralPrior(channels, blocks),
+            *upsampling(channels, scale // 2),
+            conv3(channels, self.groups.size),
+        )
+        self.trunk = nn.Sequential(
+            conv3(bands, channels),
+            SpatialSpectralPrior(channels, blocks),
+            *upsampling(channels, 2),
+        )
+        self.skip = conv3(bands, channels)
+        self.last = conv3(channels, bands)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.branch(self.groups.split(x))  # (n·G, size, r·h/2, r·w/2)
+        y = self.trunk(self.groups.merge(y))  # (n, F, r·h, r·w)
+        return self.last(y + self.skip(resize(x, self.scale)))
+
+
+class SpatialSpectralPrior(nn.Sequential):
+    """SSPN: x plus what the blocks make of it; each block looks at space (3x3), then at the spectrum (1x1)."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        layers: list[nn.Module] = []
+        for _ in range(blocks):
+            layers += [ResidualBlock(channels), ResidualChannelAttentionBlock(channels)]
+        super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)

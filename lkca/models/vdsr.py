@@ -1,0 +1,45 @@
+"""VDSR.
+
+J. Kim, J. K. Lee, K. M. Lee, "Accurate Image Super-Resolution Using Very Deep Convolutional Networks", CVPR
+2016.
+
+As adapted to hyperspectral images by the paper that this project studies: all bands go in at once instead of
+one luminance channel; the network works at the LR size and enlarges at its end by PixelShuffle, where the
+original works on the enlarged image; convolutions have no bias. What is kept: a plain stack of 3x3
+convolutions that predicts what the bicubic image lacks. 20 convolutions, 64 channels.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lkca.models.blocks import conv3
+from lkca.models.lkca import UPSAMPLER_GAIN
+from lkca.resize import resize
+
+
+class VDSR(nn.Module):
+    """x -> PixelShuffle(convolutions(x)) + bicubic(x).
+
+    Parameters
+    ----------
+    bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
+    blocks : convolutions between the first and the last.
+    channels : feature channels C.
+    """
+
+    def __init__(self, bands: int, scale: int, blocks: int = 18, channels: int = 64) -> None:
+        super().__init__()
+        self.scale = scale
+        layers = [conv3(bands, channels, bias=False), nn.ReLU()]
+        for _ in range(blocks):
+            layers += [conv3(channels, channels, bias=False), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.upsampler = nn.Sequential(conv3(channels, bands * scale**2, bias=False), nn.PixelShuffle(scale))
+        # He et al.'s first weights, as in the VDSR paper: torch's own let the signal die in 20 layers without bias
+        for layer in self.body[::2]:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        with torch.no_grad():
+            self.upsampler[0].weight.mul_(UPSAMPLER_GAIN)  # start at bicubic plus something small, as LKCA-Net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.upsampler(self.body(x)) + resize(x, self.scale)

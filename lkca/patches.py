@@ -1,0 +1,184 @@
+"""Training patches, cut on the fly from the scene in memory: no patch is ever stored, on disk or in memory.
+
+An area is one array (B, H, W); a patch is a position in it. Only positions without a no-data pixel exist.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SYMMETRIES = 8  # four rotations, each with and without a flip
+
+VALIDATIONS = ("disjoint", "paper")
+
+Division = tuple[NDArray[np.int64], NDArray[np.int64]]  # positions held out, positions trained on
+
+
+@dataclass(frozen=True)
+class Area:
+    """A piece of a scene that is trained or tested on.
+
+    name : how tables and errors call it.
+    cube : float32 (B, H, W) in [0, 1]; often a view of a larger array.
+    no_data : bool (H, W), True where nothing was measured; None where all pixels are valid.
+    """
+
+    name: str
+    cube: NDArray[np.float32]
+    no_data: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Square patches of some areas.
+
+    cubes : one tensor (B, H, W) an area, on any one device.
+    positions : int array (n, 3) of area, top row, left column.
+    size : side of a patch in pixels.
+    """
+
+    cubes: tuple[Tensor, ...]
+    positions: NDArray[np.int64]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def cut(self, indices: Sequence[int], symmetries: Sequence[int] | None = None) -> Tensor:
+        """Patches by number, (n, B, size, size), each turned by the `symmetry` of that number, else as it is."""
+        patches = []
+        for i, index in enumerate(indices):
+            area, top, left = self.positions[index]
+            patch = self.cubes[area][:, top : top + self.size, left : left + self.size]
+            patches.append(patch if symmetries is None else symmetry(patch, int(symmetries[i])))
+        return torch.stack(patches)
+
+    def epoch(self, batch: int, generator: np.random.Generator, device: torch.device) -> Iterator[Tensor]:
+        """All patches once, in random order and each in a random symmetry, as batches on `device`.
+
+        The last batch is smaller where `batch` does not divide their number. Where the areas are not on `device`, the
+        next batch is cut and sent while the current one is used.
+        """
+        order = generator.permutation(len(self))
+        symmetries = generator.integers(SYMMETRIES, size=len(self))
+        starts = range(0, len(self), batch)
+
+        def cut(start: int) -> Tensor:
+            part = order[start : start + batch]
+            return self.cut(part, symmetries[part]).to(device)
+
+        if self.cubes[0].device.type == device.type:
+            yield from map(cut, starts)
+            return
+        with ThreadPoolExecutor(1) as ahead:
+            upcoming = ahead.submit(cut, starts[0])
+            for start in starts:
+                current = upcoming.result()
+                if start + batch < len(self):
+                    upcoming = ahead.submit(cut, start + batch)
+                yield current
+
+
+def symmetry(patch: Tensor, s: int) -> Tensor:
+    """Symmetry s of a square, on the last two axes: a rotation by s % 4 quarters, then, if s >= 4, a flip."""
+    patch = torch.rot90(patch, s % 4, (-2, -1))
+    return patch.flip(-1) if s >= 4 else patch
+
+
+def split_patches(
+    areas: Sequence[Area],
+    size: int,
+    stride: int,
+    validation: str = "disjoint",
+    share: float = 0.1,
+    seed: int = 0,
+) -> tuple[Patches, Patches]:
+    """Patches to train on and patches to choose the best weights by.
+
+    Parameters
+    ----------
+    areas : what may be trained on.
+    size, stride : side of a patch and distance between neighbours, in HR pixels.
+    validation : "paper" draws `share` of all patches at random; overlapping ones share pixels with training
+        patches. "disjoint" sets a strip across the largest area aside, at least one patch wide and about `share` of all
+        pixels, and trains on no patch that touches it.
+    seed : of the draw, for "paper".
+
+    Raises
+    ------
+    ValueError
+        If no area holds a patch free of no-data, or nothing would be left to train or to validate on.
+    """
+    if validation not in VALIDATIONS:
+        raise ValueError(f"validation must be one of {', '.join(VALIDATIONS)}, got {validation!r}")
+    positions = np.concatenate([_positions(i, area, size, stride) for i, area in enumerate(areas)])
+    if not len(positions):
+        shapes = ", ".join(f"{a.name} {a.cube.shape[1]}x{a.cube.shape[2]}" for a in areas)
+        raise ValueError(
+            f"no {size}x{size} patch without no-data pixels fits into the training areas ({shapes}): "
+            "choose a smaller patch"
+        )
+    if validation == "paper":
+        held_out, trained = _random_share(positions, share, seed)
+    else:
+        held_out, trained = _strip(areas, positions, size, stride, share)
+    if not len(trained) or not len(held_out):
+        raise ValueError(
+            f"of {len(positions)} patches of {size}x{size}, validation {validation!r} leaves {len(trained)} to train "
+            f"on and {len(held_out)} to validate on: choose a smaller patch or stride, or another validation"
+        )
+    cubes = tuple(torch.from_numpy(area.cube) for area in areas)
+    return Patches(cubes, trained, size), Patches(cubes, held_out, size)
+
+
+def _positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int64]:
+    height, width = area.cube.shape[1:]
+    rows = np.arange(0, height - size + 1, stride)
+    columns = np.arange(0, width - size + 1, stride)
+    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    if area.no_data is not None and area.no_data.any():
+        # A summed-area table counts the no-data pixels of every window at once.
+        table = np.zeros((height + 1, width + 1), np.int64)
+        table[1:, 1:] = area.no_data.cumsum(0).cumsum(1)
+        y, x = grid[:, 0], grid[:, 1]
+        count = table[y + size, x + size] - table[y, x + size] - table[y + size, x] + table[y, x]
+        grid = grid[count == 0]
+    return np.column_stack([np.full(len(grid), number), grid]).astype(np.int64)
+
+
+def _random_share(positions: NDArray[np.int64], share: float, seed: int) -> Division:
+    order = np.random.default_rng(seed).permutation(len(positions))
+    held_out = max(1, round(share * len(positions)))
+    return positions[np.sort(order[:held_out])], positions[np.sort(order[held_out:])]
+
+
+def _strip(areas: Sequence[Area], positions: NDArray[np.int64], size: int, stride: int, share: float) -> Division:
+    """Held out: the patches inside a strip at the far end of the largest area's longer side."""
+    sides = [area.cube.shape[1:] for area in areas]
+    largest = int(np.argmax([h * w for h, w in sides]))
+    axis = int(np.argmax(sides[largest]))  # 0: the strip lies across the rows, 1: across the columns
+    length, breadth = sides[largest][axis], sides[largest][1 - axis]
+    start = length - max(size, round(share * sum(h * w for h, w in sides) / breadth))
+    if start < 0:
+        return positions[:0], positions
+    touching = (positions[:, 0] == largest) & (positions[:, 1 + axis] + size > start)
+    held_out = _positions(largest, from_line(areas[largest], axis, start), size, stride)
+    held_out[:, 1 + axis] += start
+    return held_out, positions[~touching]
+
+
+def from_line(area: Area, axis: int, start: int) -> Area:
+    """The part of the area from row (axis 0) or column (axis 1) `start` on; views, no copies."""
+    part = (slice(start, None), slice(None)) if axis == 0 else (slice(None), slice(start, None))
+    return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])
+
+
+def up_to_line(area: Area, axis: int, stop: int) -> Area:
+    """The part of the area before row (axis 0) or column (axis 1) `stop`; views, no copies."""
+    part = (slice(stop), slice(None)) if axis == 0 else (slice(None), slice(stop))
+    return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])

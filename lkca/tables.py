@@ -1,0 +1,39 @@
+"""Tables: one tidy frame becomes CSV (for machines), Markdown (for pages) and LaTeX (booktabs, for papers)."""
+
+import pandas as pd
+
+from lkca.metrics import HIGHER_IS_BETTER
+from lkca.paths import results_folder, write_text
+
+DECIMALS = {"MPSNR": 4, "MSSIM": 4, "SAM": 4, "CC": 4, "RMSE": 4, "ERGAS": 4, "params_M": 3, "macs_G": 3}
+
+
+def write_table(frame: pd.DataFrame, name: str) -> None:
+    """Write `frame` (no index) as results/`name`.csv, .md and .tex; `name` may have a folder in it."""
+    path = results_folder() / name
+    shown = formatted(frame)
+    write_text(path.with_name(path.name + ".csv"), frame.to_csv(index=False))
+    write_text(path.with_name(path.name + ".md"), shown.to_markdown(index=False) + "\n")
+    write_text(path.with_name(path.name + ".tex"), shown.style.hide(axis="index").to_latex(hrules=True))
+
+
+def formatted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table as text, with the paper's number of decimals; missing values are dashes."""
+    shown = frame.copy().astype(object)
+    for column in frame.columns:
+        decimals = DECIMALS.get(column)
+        if decimals is not None:
+            shown[column] = [f"{v:.{decimals}f}" if pd.notna(v) else "-" for v in frame[column]]
+    return shown.where(frame.notna(), "-")
+
+
+def mark_best(frame: pd.DataFrame) -> pd.DataFrame:
+    """`formatted`, with the best value of each metric in **bold** and the second best in _italics_ (Markdown)."""
+    shown = formatted(frame)
+    for metric, higher in HIGHER_IS_BETTER.items():
+        if metric not in frame:
+            continue
+        order = frame[metric].rank(ascending=not higher, method="min")
+        for mark, place in (("**", 1), ("_", 2)):
+            shown.loc[order == place, metric] = mark + shown.loc[order == place, metric] + mark
+    return shown
