@@ -62,13 +62,9 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
         return open_numpy(path, key, layout)
 
     if key is not None:
-        raise ValueError(
-            f"{path}: key {key!r} was given, but only .mat and .npz hold variables; leave it out"
-        )
+        raise ValueError(f"{path}: key {key!r} was given, but only .mat and .npz hold variables; leave it out")
     if layout != "HWB":
-        raise ValueError(
-            f"{path}: layout {layout!r} was given, but this format knows its own axes; leave it out"
-        )
+        raise ValueError(f"{path}: layout {layout!r} was given, but this format knows its own axes; leave it out")
     from lkca.scenes import envi, geotiff
 
     if geotiff.is_tiff(path):

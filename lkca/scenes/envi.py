@@ -34,9 +34,7 @@ def find_header(data: Path) -> Path | None:
     candidates = [Path(f"{data}{end}") for end in (".hdr", ".HDR")]
     if data.suffix:
         candidates += [data.with_suffix(end) for end in (".hdr", ".HDR")]
-    return next(
-        (path for path in candidates if path != data and path.is_file() and _starts_as_header(path)), None
-    )
+    return next((path for path in candidates if path != data and path.is_file() and _starts_as_header(path)), None)
 
 
 def open_envi(path: Path) -> Scene:
@@ -66,9 +64,7 @@ def open_envi(path: Path) -> Scene:
         ) from error
     order = AXES.get(str(fields["interleave"]).lower())
     if order is None:
-        raise ValueError(
-            f"{header_path}: interleave is {fields['interleave']!r}, expected one of {', '.join(AXES)}"
-        )
+        raise ValueError(f"{header_path}: interleave is {fields['interleave']!r}, expected one of {', '.join(AXES)}")
     if str(fields.get("file compression", "0")) != "0":
         raise ValueError(f"{header_path}: its data is compressed, which is not read. Save it uncompressed.")
     sizes = {"bands": params.nbands, "lines": params.nrows, "samples": params.ncols}
@@ -78,9 +74,7 @@ def open_envi(path: Path) -> Scene:
     _check_size(header_path, data, _bytes_needed(fields))
 
     def open_view() -> np.ndarray:
-        stored = np.memmap(
-            data, dtype, mode="r", offset=params.offset, shape=tuple(sizes[axis] for axis in order)
-        )
+        stored = np.memmap(data, dtype, mode="r", offset=params.offset, shape=tuple(sizes[axis] for axis in order))
         return stored.transpose([order.index(axis) for axis in ("bands", "lines", "samples")])
 
     native = dtype.newbyteorder("=")
@@ -175,9 +169,7 @@ def _georeference(header_path: Path, fields: Header):
             with open_raster(pixel) as raster:
                 return raster.crs or None, None if raster.transform.is_identity else raster.transform
         except ValueError as error:
-            warnings.warn(
-                f"{header_path}: its georeference cannot be read ({error}) and is left out", stacklevel=2
-            )
+            warnings.warn(f"{header_path}: its georeference cannot be read ({error}) and is left out", stacklevel=2)
             return None, None
 
 

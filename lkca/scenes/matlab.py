@@ -26,9 +26,7 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
     try:
         found = scipy.io.whosmat(path)
     except Exception as error:  # on damaged bytes scipy raises almost anything
-        raise ValueError(
-            f"{path}: not a .mat file, or truncated ({error}). Copy or download it again."
-        ) from error
+        raise ValueError(f"{path}: not a .mat file, or truncated ({error}). Copy or download it again.") from error
     variables: Variables = {name: (shape, NUMPY_NAMES.get(kind, kind)) for name, shape, kind in found}
     key = choose_key(path, variables, key)
     shape, kind = variables[key]
@@ -67,9 +65,7 @@ def _load_v5(path: Path, name: str) -> np.ndarray:
 def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
     try:
         with h5py.File(path, "r") as file:
-            variables: Variables = {
-                name: _describe(item) for name, item in file.items() if not name.startswith("#")
-            }
+            variables: Variables = {name: _describe(item) for name, item in file.items() if not name.startswith("#")}
             key = choose_key(path, variables, key)
             dtype = file[key].dtype.newbyteorder("=")
             named = wavelengths_key(variables)

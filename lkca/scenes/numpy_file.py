@@ -31,16 +31,12 @@ def _open_npy(path: Path, layout: str) -> Scene:
             shape, dtype = _array_header(stream)
             start = stream.tell()
     except ValueError as error:
-        raise ValueError(
-            f"{path}: not a .npy file, or its start is damaged ({error}). Save it again."
-        ) from error
+        raise ValueError(f"{path}: not a .npy file, or its start is damaged ({error}). Save it again.") from error
     check_array(path, shape, dtype.name)
     needed = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
     found = path.stat().st_size
     if found < needed:
-        raise ValueError(
-            f"{path}: truncated: {found} bytes, but {dtype.name} {shape} takes {needed}. Save it again."
-        )
+        raise ValueError(f"{path}: truncated: {found} bytes, but {dtype.name} {shape} takes {needed}. Save it again.")
     axes = TO_BANDS_FIRST[layout]
     native = dtype.newbyteorder("=")
     return Scene(
@@ -48,9 +44,7 @@ def _open_npy(path: Path, layout: str) -> Scene:
         "numpy",
         shape=tuple(shape[axis] for axis in axes),
         dtype=native,
-        reader=mapped_reader(
-            lambda: np.load(path, mmap_mode="r", allow_pickle=False).transpose(axes), native
-        ),
+        reader=mapped_reader(lambda: np.load(path, mmap_mode="r", allow_pickle=False).transpose(axes), native),
     )
 
 

@@ -31,9 +31,7 @@ class Scene:
     shape: tuple[int, int, int]  # (B, H, W)
     dtype: np.dtype  # as in the file, in this machine's byte order
     reader: Reader = field(repr=False)
-    reads_parts: bool = (
-        True  # False: the file can only be read whole, so `cube` is read and kept by the first `read`
-    )
+    reads_parts: bool = True  # False: the file can only be read whole, so `cube` is read and kept by the first `read`
     wavelengths: np.ndarray | None = field(default=None, repr=False)  # (B,) nm, float64
     fwhm: np.ndarray | None = field(default=None, repr=False)  # (B,) nm, float64
     band_names: tuple[str, ...] | None = field(default=None, repr=False)
@@ -178,7 +176,7 @@ def mapped_reader(open_view: Callable[[], np.ndarray], dtype: np.dtype) -> Reade
         for start in range(0, count, step):
             chosen = [consecutive(bands), rows, columns]
             if slowest == 0:
-                chosen[0] = consecutive(bands[:step])
+                chosen[0] = consecutive(bands[start : start + step])
             else:
                 first, stop = chosen[slowest].start + start, chosen[slowest].stop
                 chosen[slowest] = slice(first, min(first + step, stop))

@@ -24,17 +24,13 @@ def choose_key(path: Path, variables: Variables, key: str | None) -> str:
     if key is None:
         fitting = [name for name, (shape, kind) in variables.items() if len(shape) == 3 and kind in NUMBERS]
         if len(fitting) > 1:
-            raise ValueError(
-                f"{path}: holds several 3-D arrays, say which by key=...: one of {', '.join(fitting)}"
-            )
+            raise ValueError(f"{path}: holds several 3-D arrays, say which by key=...: one of {', '.join(fitting)}")
         if fitting:
             key = fitting[0]
         elif len(variables) == 1:
             (key,) = variables  # the check below says what is wrong with it
         else:
-            raise ValueError(
-                f"{path}: holds no 3-D array of real numbers, which a scene is. It holds: {listing}."
-            )
+            raise ValueError(f"{path}: holds no 3-D array of real numbers, which a scene is. It holds: {listing}.")
     elif key not in variables:
         similar = difflib.get_close_matches(key, variables, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
@@ -46,13 +42,9 @@ def choose_key(path: Path, variables: Variables, key: str | None) -> str:
 def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "array") -> None:
     """Raise ValueError unless shape and type are those of a scene: three axes, real numbers, not empty."""
     if kind.startswith("complex"):
-        raise ValueError(
-            f"{path}: {name} holds complex numbers; a scene has real ones. Save its abs() or real part."
-        )
+        raise ValueError(f"{path}: {name} holds complex numbers; a scene has real ones. Save its abs() or real part.")
     if kind not in NUMBERS:
-        raise ValueError(
-            f"{path}: {name} is of type {kind}; a scene is a 3-D array of whole or floating numbers"
-        )
+        raise ValueError(f"{path}: {name} is of type {kind}; a scene is a 3-D array of whole or floating numbers")
     if len(shape) != 3:
         raise ValueError(
             f"{path}: {name} has {len(shape)} axes, shape {shape}; a scene has three (height, width, bands). "
@@ -65,10 +57,6 @@ def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "arra
 def wavelengths_key(variables: Variables) -> str | None:
     """The variable called wavelength(s), if there is one with real numbers."""
     return next(
-        (
-            n
-            for n, (_, kind) in variables.items()
-            if n.lower() in ("wavelength", "wavelengths") and kind in NUMBERS
-        ),
+        (n for n, (_, kind) in variables.items() if n.lower() in ("wavelength", "wavelengths") and kind in NUMBERS),
         None,
     )
