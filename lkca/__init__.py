@@ -5,6 +5,7 @@ from lkca.datasets import dataset_names, load_dataset
 from lkca.losses import supervised_loss
 from lkca.metrics import quality
 from lkca.models import build_model, model_names
+from lkca.models.low_rank import low_rank
 from lkca.resize import resize
 from lkca.runs import Distillation, Run
 from lkca.scenes import open_scene
@@ -23,6 +24,7 @@ __all__ = [
     "dataset_names",
     "load_dataset",
     "load_weights",
+    "low_rank",
     "model_names",
     "open_scene",
     "quality",

@@ -45,12 +45,22 @@ def cost(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> Cost:
     The pass runs on a copy of the model on torch's "meta" device: shapes only, no arithmetic, so that the heaviest
     network costs milliseconds to count.
     """
+    return Cost(params=sum(p.numel() for p in model.parameters()), macs=macs_by_module(model, bands, size)[""])
+
+
+def macs_by_module(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> dict[str, int]:
+    """MACs of each submodule by its name, in all its uses; "" is the whole model."""
     shapes_only = copy.deepcopy(model).to("meta").eval()
     counter = FlopCounterMode(display=False, custom_mapping=_EXTRA_RULES)
     with counter, torch.no_grad():
         shapes_only(torch.zeros(1, bands, size, size, device="meta"))
+    prefix = type(model).__name__  # of torch's module names; the total is called "Global"
     # torch counts a multiplication and an addition as two; halved here, and the extra rules doubled below to match
-    return Cost(params=sum(p.numel() for p in model.parameters()), macs=counter.get_total_flops() // 2)
+    return {
+        "" if name == "Global" else name.removeprefix(prefix).removeprefix("."): sum(counts.values()) // 2
+        for name, counts in ({"Global": {}} | counter.get_flop_counts()).items()
+        if name != prefix
+    }
 
 
 def _pooling(x: Tensor, dim: list[int] | None = None, keepdim: bool = False, *, out_val: Tensor, **_) -> int:

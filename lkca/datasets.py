@@ -112,6 +112,7 @@ _DECLARATIONS = (
         title="Los Angeles AVIRIS (four small ABU scenes)",
         files=tuple(f"abu-{n}.mat" for n in ("airport-1", "airport-2", "airport-3", "urban-4", "urban-5")),
         key="data",
+        shape=(205, 100, 100),
         readings={n: n for n in ("airport-3", "airport-1", "urban-4", "urban-5+airport-2")},
         rgb=(29, 18, 9),  # [assumed] about 650, 550 and 460 nm: the files carry no wavelengths
         patch={2: 32, 4: 64, 8: 64},

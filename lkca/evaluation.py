@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.metrics import METRICS, quality
-from lkca.patches import Area
+from lkca.patches import Area, Patches
 from lkca.resize import crop_to_multiple, resize
 from lkca.splits import Split
 
@@ -23,13 +23,16 @@ def low_resolution(area: Area, scale: int) -> tuple[Tensor, Tensor]:
     ValueError
         If the image is smaller than 7x7 pixels or than the scale.
     """
+    check_size(area, scale)
     truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
-    if min(truth.shape[1:]) < max(7, scale):
-        raise ValueError(
-            f"test image {area.name!r} has {area.cube.shape[1]}x{area.cube.shape[2]} pixels: "
-            f"too small to be measured at x{scale}"
-        )
     return resize(truth, 1 / scale), truth
+
+
+def check_size(area: Area, scale: int) -> None:
+    """ValueError if a test image, cropped to a multiple of the scale, is smaller than the SSIM window of 7x7 pixels."""
+    height, width = area.cube.shape[1:]
+    if min(height, width) // scale * scale < 7:
+        raise ValueError(f"test image {area.name!r} has {height}x{width} pixels: too small to be measured at x{scale}")
 
 
 @torch.inference_mode()
@@ -49,6 +52,21 @@ def evaluate(model: nn.Module, split: Split, scale: int) -> dict[str, dict[str, 
         lr, truth = low_resolution(area, scale)
         images[area.name] = quality(predict(model, lr), truth, scale)
     return images
+
+
+@torch.inference_mode()
+def patch_mpsnr(
+    model: nn.Module, patches: Patches, scale: int, batch: int, device: torch.device | str = "cpu"
+) -> float:
+    """Mean PSNR over bands and patches, in dB: what the best weights are chosen by."""
+    model.eval()
+    values = []
+    for start in range(0, len(patches), batch):
+        hr = patches.cut(range(start, min(start + batch, len(patches)))).to(device)
+        output = model(resize(hr, 1 / scale)).float()
+        mse = (output - hr).square().mean(dim=(2, 3)).clamp_min(1e-12)  # (n, B)
+        values.append((-10 * mse.log10()).mean(dim=1))
+    return torch.cat(values).mean().item()
 
 
 def mean_quality(images: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

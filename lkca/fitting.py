@@ -1,5 +1,6 @@
 """The loop over epochs, with its state on disk after every one."""
 
+import io
 import math
 import pickle
 import time
@@ -13,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from lkca.evaluation import patch_mpsnr
 from lkca.losses import decayed_weight, distillation_loss, supervised_loss
 from lkca.patches import Area, split_patches
 from lkca.paths import written_whole
@@ -46,8 +48,10 @@ class Trainer:
         log: Callable[[str], None],
     ) -> None:
         self.run, self.passport, self.device, self.log = run, passport, device, log
-        # channels_last is the faster layout of convolutions on CPUs and on GPUs alike
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device)
+        if all(p.ndim <= 4 for p in model.parameters()):
+            # the faster layout of 2-D convolutions on CPUs and on GPUs alike; 3-D ones cannot take it
+            model.to(memory_format=torch.channels_last)
         self.teacher = teacher
         trained, held_out = split_patches(areas, run.patch, run.stride, run.validation, run.validation_share, run.seed)
         cubes = _near(trained.cubes, device)  # both cut from the same areas
@@ -108,19 +112,9 @@ class Trainer:
         loss = supervised_loss(output, hr, run.sam, run.gradient)
         return loss + weight * distillation_loss(student, teacher, kd.l1, kd.gradient, kd.cosine)
 
-    @torch.inference_mode()
     def _validate(self) -> float:
-        """Mean PSNR over bands and validation patches, in dB."""
-        self.model.eval()
-        values = []
-        for start in range(0, len(self.held_out), self.run.batch):
-            indices = range(start, min(start + self.run.batch, len(self.held_out)))
-            hr = self.held_out.cut(indices).to(self.device)
-            with self._precision():
-                output = self.model(resize(hr, 1 / self.run.scale))
-            mse = (output.float() - hr).square().mean(dim=(2, 3)).clamp_min(1e-12)  # (n, B)
-            values.append((-10 * mse.log10()).mean(dim=1))
-        return torch.cat(values).mean().item()
+        with self._precision():
+            return patch_mpsnr(self.model, self.held_out, self.run.scale, self.run.batch, self.device)
 
     def _precision(self) -> AbstractContextManager:
         if self.run.precision == "float32":
@@ -146,8 +140,10 @@ class Trainer:
             "history": self.history,
             "best": self.best,
         }
+        content = io.BytesIO()  # writing the file itself, torch would report a full disk as an internal RuntimeError
+        torch.save(state, content)
         with written_whole(folder / "resume.pt") as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
         with written_whole(folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False)
 
@@ -156,14 +152,18 @@ class Trainer:
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             if state["run"] != self.run.hash:
                 raise ValueError(f"it belongs to run {state['run']}")
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{path} cannot be resumed from ({error}): delete it to start the run again") from error
-        self.history, self.best = state["history"], state["best"]
+            self.history, self.best = state["history"], state["best"]
+            if self.history and not (self.run.folder / "weights.safetensors").is_file():
+                raise ValueError("the weights.safetensors beside it is missing")
+        except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            # torch's own message would advise to load the file unsafely
+            reason = error if isinstance(error, ValueError) else "it is damaged or not the state of this training"
+            raise ValueError(f"{path} cannot be resumed from ({reason}): delete it to start the run again") from error
         if len(self.history) < self.run.epochs:
             self.log(f"{self.run.name}: going on after epoch {len(self.history)}")
 

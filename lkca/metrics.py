@@ -32,14 +32,16 @@ def quality(prediction: Tensor | Image, truth: Tensor | Image, scale: int) -> di
     Raises
     ------
     ValueError
-        If the shapes differ or are not (B, H, W), if the image is smaller than the SSIM window, or if a value is
-        NaN or infinite.
+        If the shapes differ or are not (B, H, W), if the scale is not positive, if the image is smaller than the SSIM
+        window, or if a value is NaN or infinite.
     """
     p, t = _as_array(prediction), _as_array(truth)
     if p.shape != t.shape or t.ndim != 3:
         raise ValueError(f"prediction and truth must share a shape (B, H, W), got {p.shape} and {t.shape}")
     if min(t.shape[1:]) < 7:
         raise ValueError(f"the SSIM window is 7x7 pixels, the image only {t.shape[1]}x{t.shape[2]}")
+    if not scale > 0:
+        raise ValueError(f"scale must be above 0, got {scale!r}")
     if not (np.isfinite(p).all() and np.isfinite(t).all()):
         raise ValueError("prediction or truth holds NaN or infinite values: metrics would be meaningless")
     return {

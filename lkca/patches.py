@@ -163,7 +163,8 @@ def _strip(areas: Sequence[Area], positions: NDArray[np.int64], size: int, strid
     largest = int(np.argmax([h * w for h, w in sides]))
     axis = int(np.argmax(sides[largest]))  # 0: the strip lies across the rows, 1: across the columns
     length, breadth = sides[largest][axis], sides[largest][1 - axis]
-    start = length - max(size, round(share * sum(h * w for h, w in sides) / breadth))
+    wanted = round(share * sum(h * w for h, w in sides) / breadth)
+    start = length - max(size, min(wanted, length))
     if start < 0:
         return positions[:0], positions
     touching = (positions[:, 0] == largest) & (positions[:, 1 + axis] + size > start)

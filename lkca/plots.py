@@ -74,14 +74,17 @@ def rgb_limits(cube: Cube, bands: Sequence[int]) -> NDArray[np.floating]:
 
 def telling_pixels(truth: Cube, count: int = 3) -> list[tuple[int, int]]:
     """Row and column of pixels whose spectra differ: first a bright one, then each the farthest from those before."""
-    smooth = truth.reshape(len(truth), -1)
-    chosen = [int(np.abs(smooth.mean(axis=0) - np.percentile(smooth.mean(axis=0), 90)).argmin())]
-    distance = np.full(smooth.shape[1], np.inf)
+    margin = min(truth.shape[1:]) // 16
+    inner = truth[:, margin : truth.shape[1] - margin, margin : truth.shape[2] - margin]  # marks stay inside
+    flat = inner.reshape(len(truth), -1)
+    chosen = [int(np.abs(flat.mean(axis=0) - np.percentile(flat.mean(axis=0), 90)).argmin())]
+    distance = np.full(flat.shape[1], np.inf)
     while len(chosen) < count:
-        distance = np.minimum(distance, np.linalg.norm(smooth - smooth[:, chosen[-1], None], axis=0))
+        distance = np.minimum(distance, np.linalg.norm(flat - flat[:, chosen[-1], None], axis=0))
         distance[distance > np.percentile(distance, 99)] = 0  # not the single hot pixel
         chosen.append(int(distance.argmax()))
-    return [divmod(pixel, truth.shape[2]) for pixel in chosen]
+    places = (divmod(pixel, inner.shape[2]) for pixel in chosen)
+    return [(row + margin, column + margin) for row, column in places]
 
 
 def scene_overview(
@@ -161,7 +164,7 @@ def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
     """Loss and validation MPSNR against epochs, bicubic's validation MPSNR as the line to beat."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
     left.plot(history.epoch, history.loss, color="#0072B2")
-    left.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    left.set(xlabel="epoch", ylabel="training loss")
     right.plot(history.epoch, history.validation, color="#0072B2", label="network")
     right.axhline(bicubic, color=COLOURS["bicubic"], ls="--", label="bicubic")
     best = history.loc[history.validation.idxmax()]
@@ -169,6 +172,36 @@ def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
     right.set(xlabel="epoch", ylabel="validation MPSNR (dB)")
     right.legend()
     figure.suptitle(title)
+    return figure
+
+
+def learned_correction(missing: Cube, added: Cube, title: str) -> Figure:
+    """What bicubic misses, what the network adds, what is left, averaged over bands, in one diverging scale."""
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3))
+    panels = {"truth - bicubic: what is missing": missing, "network - bicubic: what is added": added,
+              "truth - network: what is left": missing - added}  # fmt: skip
+    limit = float(np.percentile(np.abs(missing.mean(axis=0)), 99.5))
+    for axis, (name, cube) in zip(axes, panels.items(), strict=True):
+        shown = axis.imshow(cube.mean(axis=0), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        _bare(axis, name)
+    figure.colorbar(shown, ax=axes, label="mean over bands", shrink=0.85, pad=0.01)
+    figure.suptitle(title)
+    return figure
+
+
+def share_bars(shares: pd.DataFrame, xlabel: str, title: str) -> Figure:
+    """Two bars a model: a share (0-1) of its parameters (`params`) and of its MACs (`macs`); NaN does not fit."""
+    figure, axis = plt.subplots(figsize=(6.4, 0.7 + 0.28 * len(shares)))
+    y = np.arange(len(shares))[::-1]
+    for offset, column, colour, name in ((0.2, "params", "#0072B2", "parameters"), (-0.2, "macs", "#E69F00", "MACs")):
+        percent = 100 * shares[column]
+        bars = axis.barh(y + offset, percent.fillna(0), height=0.38, color=colour, label=name)
+        labels = ["does not fit" if np.isnan(value) else f"{value:.0f} %" for value in percent]
+        axis.bar_label(bars, labels, padding=2, fontsize=7)
+    axis.set_yticks(y, [LABELS[name] for name in shares.model])
+    axis.set(xlabel=xlabel, xlim=(0, 100), title=title)
+    axis.grid(False, axis="y")
+    axis.legend(loc="lower right")
     return figure
 
 

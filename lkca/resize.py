@@ -3,6 +3,8 @@
 Keys' cubic kernel with a = -0.5, antialiased when shrinking, edges continued symmetrically (the edge pixel repeated).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,7 +37,7 @@ def resize(x: Tensor, factor: float) -> Tensor:
     if not x.is_floating_point():
         raise ValueError(f"resize takes floating-point tensors, got {x.dtype}: convert with .float() first")
     shrinking = factor < 1
-    ratio = round(1 / factor if shrinking else factor) if factor > 0 else 0
+    ratio = round(1 / factor if shrinking else factor) if 0 < factor < math.inf else 0
     if ratio < 1 or abs(factor - (1 / ratio if shrinking else ratio)) > 1e-9:
         raise ValueError(f"resize takes a factor r or 1/r with r = 1, 2, 3, ..., got {factor}")
     if ratio == 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lkca.datasets import find_dataset
-from lkca.models import SCALES, model_options
+from lkca.models import check_scale, complete_options, model_options
 from lkca.patches import VALIDATIONS
 from lkca.paths import runs_folder
 
@@ -37,8 +37,13 @@ class Distillation:
     teacher_seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_numbers(self, at_least_zero=("weight", "l1", "gradient", "cosine"), whole=("teacher_blocks",))
-        if not 0 < self.decay <= 1:
+        _check_numbers(
+            self,
+            at_least_zero=("weight", "l1", "gradient", "cosine", "teacher_seed"),
+            above_zero=("decay",),
+            whole=("teacher_blocks",),
+        )
+        if self.decay > 1:
             raise ValueError(f"decay must be above 0 and at most 1, got {self.decay}")
 
 
@@ -75,18 +80,13 @@ class Run:
     distillation: Distillation | None = None  # filled in for lkca-kd
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
-            raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, got {self.scale!r}")
-        dataset = find_dataset(self.dataset)
-        options = model_options(self.model)
-        unknown = sorted(set(self.options) - set(options))
-        if unknown:
-            raise ValueError(
-                f"model {self.model!r} has no option {unknown[0]!r}; its options: {', '.join(options) or 'none'}"
-            )
+        check_scale(self.scale)
+        dataset = find_dataset(str(self.dataset))
         fill = {
+            "dataset": str(self.dataset),
+            "scale": int(self.scale),
             "reading": self.reading or next(iter(dataset.readings)),
-            "options": {**options, **self.options},
+            "options": complete_options(self.model, self.options or {}),
             "patch": dataset.patch[self.scale] if self.patch is None else self.patch,
             "stride": dataset.stride[self.scale] if self.stride is None else self.stride,
             "distillation": _distillation(self.distillation, self.model),
@@ -100,7 +100,7 @@ class Run:
         _check_numbers(
             self,
             at_least_zero=("seed", "sam", "gradient"),
-            above_zero=("learning_rate", "final_learning_rate"),
+            above_zero=("learning_rate", "final_learning_rate", "validation_share"),
             whole=("epochs", "batch", "patch", "stride"),
         )
         if self.final_learning_rate > self.learning_rate:
@@ -112,8 +112,8 @@ class Run:
         for name, allowed in (("validation", VALIDATIONS), ("precision", PRECISIONS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if not 0 < self.validation_share < 1:
-            raise ValueError(f"validation_share must be between 0 and 1, got {self.validation_share}")
+        if self.validation_share >= 1:
+            raise ValueError(f"validation_share must be below 1, got {self.validation_share}")
 
     @property
     def name(self) -> str:
@@ -165,12 +165,10 @@ class Run:
         ValueError
             For a setting that does not exist.
         """
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise ValueError(f"a run has no setting {unknown[0]!r}; its settings: {', '.join(sorted(known))}")
+        _check_names(cls, settings, "a run")
         distillation = settings.get("distillation")
         if isinstance(distillation, dict):
+            _check_names(Distillation, distillation, "distillation")
             settings = {**settings, "distillation": Distillation(**distillation)}
         return cls(**settings)
 
@@ -178,9 +176,18 @@ class Run:
 def _distillation(given: Distillation | None, model: str) -> Distillation | None:
     if given is None and model == "lkca-kd":
         return Distillation()
+    if given is not None and not isinstance(given, Distillation):
+        raise ValueError(f"distillation must be a lkca.Distillation or None, got {given!r}")
     if given is not None and model not in ("lkca", "lkca-lr", "lkca-kd"):
         raise ValueError(f"distillation is defined for lkca, lkca-lr and lkca-kd, not for {model!r}")
     return given
+
+
+def _check_names(kind: type, settings: dict[str, object], what: str) -> None:
+    known = {f.name for f in dataclasses.fields(kind)}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ValueError(f"{what} has no setting {unknown[0]!r}; its settings: {', '.join(sorted(known))}")
 
 
 def _check_numbers(
@@ -200,7 +207,7 @@ def _check_numbers(
     ):
         for name in names:
             value = getattr(settings, name)
-            types = (int,) if names is whole or name == "seed" else (int, float)
+            types = (int,) if names is whole or name in ("seed", "teacher_seed") else (int, float)
             good = isinstance(value, types) and not isinstance(value, bool) and math.isfinite(value)
             if not good or value < least:
                 raise ValueError(f"{name} must be {wanted}, got {value!r}")

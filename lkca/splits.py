@@ -5,6 +5,7 @@ scenes, a user's own scene. The datasets themselves are declared in `lkca.datase
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,16 +104,21 @@ def _located(dataset: Dataset) -> list[Path]:
     return paths
 
 
+def _opened(dataset: Dataset, path: Path) -> Scene:
+    scene = open_scene(path, key=dataset.key)
+    if scene.shape != dataset.shape:
+        raise ValueError(
+            f"{path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
+            f"is it the original file? Get it: {dataset.source}"
+        )
+    return scene
+
+
 def big_scene(dataset: Dataset, name: str) -> Split:
     """Chikusei, Houston 2018, Pavia Centre: one file, tests along the top."""
     reading = dataset.readings[name]
     paths = _located(dataset)
-    scene = open_scene(paths[0], key=dataset.key)
-    if scene.shape != dataset.shape:
-        raise ValueError(
-            f"{paths[0]} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
-            f"is it the original file? Get it: {dataset.source}"
-        )
+    scene = _opened(dataset, paths[0])
     rows, columns, bands = (
         slice(*part) if part else slice(None) for part in (dataset.rows, dataset.columns, dataset.bands)
     )
@@ -148,12 +154,12 @@ def big_scene(dataset: Dataset, name: str) -> Split:
 def regions(dataset: Dataset, reading: str) -> Split:
     """Four Los Angeles regions; the reading names the one that tests."""
     paths = _located(dataset)
-    cubes = {path.stem.removeprefix("abu-"): read_cube(open_scene(path, key=dataset.key))[0] for path in paths}
+    cubes = {path.stem.removeprefix("abu-"): read_cube(_opened(dataset, path))[0] for path in paths}
     # airport-2[:, :20] and urban-5[:, 80:] are the same ground, so the two are one region and never parted by a split.
     joined = np.concatenate([cubes.pop("urban-5")[:, :, :80], cubes.pop("airport-2")], axis=2)
     regions = {**cubes, "urban-5+airport-2": joined}
     test = dataset.readings[reading]
-    peak = float(np.percentile(np.concatenate([c.ravel() for n, c in regions.items() if n != test]), HOT_PIXELS))
+    peak = hot_pixel_limit([Area(n, cube) for n, cube in regions.items() if n != test])
     areas = {region: Area(region, normalise(cube, peak)) for region, cube in regions.items()}
     tested = areas.pop(test)
     bands = len(tested.cube)
@@ -188,10 +194,9 @@ def own_scene(dataset: Dataset, reading: str) -> Split:
     axis = int(np.argmax(no_data.shape))
     line = 3 * no_data.shape[axis] // 4
     rest, far = up_to_line(whole, axis, line), from_line(whole, axis, line)
-    valid = rest.cube[:, ~rest.no_data]
-    if not valid.size:
+    if rest.no_data.all():
         raise ValueError(f"{scene.path}: no pixel with data is left to train on")
-    peak = float(np.percentile(valid, HOT_PIXELS))
+    peak = hot_pixel_limit([rest])
     normalise(cube, peak)
     inside = largest_valid_rectangle(far.no_data)
     test = Area(f"{scene.path.name}, far quarter", far.cube[:, *inside])
@@ -237,6 +242,22 @@ def read_cube(
     if no_data.any():
         cube[:, no_data] = 0
     return cube, no_data
+
+
+def hot_pixel_limit(areas: Sequence[Area]) -> float:
+    """The percentile `HOT_PIXELS` of all values of the areas but no-data, found without a second copy of them."""
+    valid = [np.ones(area.cube.shape[1:], bool) if area.no_data is None else ~area.no_data for area in areas]
+    count = sum(len(area.cube) * int(v.sum()) for area, v in zip(areas, valid, strict=True))
+    position = HOT_PIXELS / 100 * (count - 1)
+    needed = count - math.floor(position)
+    largest = np.empty(0, np.float32)
+    for area, v in zip(areas, valid, strict=True):
+        for band in area.cube:
+            largest = np.concatenate([largest, band[v]])
+            if len(largest) > needed:
+                largest = np.partition(largest, -needed)[-needed:]
+    below, above = np.sort(largest)[[0, min(1, needed - 1)]].astype(float)
+    return float(below + (above - below) * (position % 1))
 
 
 def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:

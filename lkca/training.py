@@ -25,14 +25,14 @@ from torch import nn
 
 from lkca.cost import cost
 from lkca.datasets import load_dataset
-from lkca.evaluation import evaluate, mean_quality
+from lkca.evaluation import check_size, evaluate, mean_quality
 from lkca.fitting import HISTORY, Trainer
 from lkca.models import build_model
 from lkca.paths import write_text
 from lkca.provenance import provenance
 from lkca.runs import Run
 from lkca.splits import Split
-from lkca.weights import Passport, load_weights
+from lkca.weights import Passport, load_weights, save_weights
 
 Log = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
     run : the settings. A distilled run trains or loads its teacher first.
     device : "auto" (a GPU if there is one), "cpu" or "cuda".
     log : takes a line of progress an epoch.
-    split : the dataset already loaded, to share it between runs.
+    split : the dataset already loaded, to share it between runs; it must be the run's dataset and reading.
 
     Raises
     ------
@@ -78,6 +78,11 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
         If a file of the dataset is missing.
     """
     target = find_device(device)
+    if split and (split.dataset, split.reading) != (run.dataset, run.reading):
+        raise ValueError(
+            f"{run.name} is a run on {run.dataset} ({run.reading}), but the split given is "
+            f"{split.dataset} ({split.reading})"
+        )
     folder = run.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
@@ -153,10 +158,12 @@ def _finished(run: Run, log: Log) -> Result | None:
 def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     started = time.perf_counter()
     folder = run.folder
-    write_text(folder / "settings.json", run.to_json())
-    record = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
     torch.manual_seed(run.seed)
     model = build_model(run.model, split.bands, run.scale, **run.options)
+    for area in split.test:
+        check_size(area, run.scale)  # now, rather than after the training
+    write_text(folder / "settings.json", run.to_json())
+    record = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
     passport = Passport(
         run.model, split.bands, run.scale, run.options, split.peak,
         None if split.wavelengths is None else list(map(float, split.wavelengths)),
@@ -167,6 +174,8 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
         teacher = _teacher(run, device, log, split)
         diverged = Trainer(run, model, passport, split.train, teacher, device, log).fit()
         model, _ = load_weights(folder / "weights.safetensors", device)
+    else:
+        save_weights(folder / "weights.safetensors", model, passport)
     images = evaluate(model, split, run.scale)
     counted = cost(model, split.bands)
     record |= {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from lkca.models import build_model
@@ -37,8 +37,10 @@ class Passport:
 def save_weights(path: str | Path, model: nn.Module, passport: Passport) -> None:
     """Write the model's weights and its passport, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # One entry: safetensors writes several in a random order, and equal runs shall give equal files.
+    content = save(tensors, metadata={FORMAT: json.dumps(asdict(passport))})
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, "passport": json.dumps(asdict(passport))})
+        temporary.write_bytes(content)  # safetensors' own writing would not report a full disk as an OSError
 
 
 def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Passport]:
@@ -62,11 +64,16 @@ def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} is not a readable safetensors file ({error}): damaged or of another kind; train again"
+            f"{path} is not a readable safetensors file ({error}): damaged or of another kind; "
+            "if a run wrote it, delete that run's folder and train again"
         ) from error
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path} was not written by lkca: found format {header.get('format')!r}, expected {FORMAT!r}")
-    passport = Passport(**json.loads(header["passport"]))
+    if FORMAT not in header:
+        found = ", ".join(map(repr, header)) or "nothing"
+        raise ValueError(f"{path} was not written by lkca: its header holds {found}, expected {FORMAT!r}")
+    try:
+        passport = Passport(**json.loads(header[FORMAT]))
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} does not say what its weights are for ({error!r}): another version's?") from error
     model = build_model(passport.model, passport.bands, passport.scale, **passport.options)
     try:
         model.load_state_dict(tensors)

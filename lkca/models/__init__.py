@@ -5,7 +5,8 @@ A model is a `torch.nn.Module` built as `Model(bands, scale, **options)` that ma
 """
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
@@ -30,6 +31,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 SCALES = (2, 4, 8)
+MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
 
 
 def model_names() -> tuple[str, ...]:
@@ -70,17 +72,40 @@ def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Modu
     ValueError
         For an unknown name or option, a scale other than 2, 4, 8, or a value that the model cannot have.
     """
-    defaults = model_options(name)
+    options = complete_options(name, options)
     _check_whole_number("bands", bands)
-    if scale not in SCALES:
-        raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, got {scale!r}")
-    for option, value in options.items():
+    check_scale(scale)
+    return MODELS[name](bands, scale, **options)
+
+
+def complete_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
+    """The options given, checked, and the defaults of the others.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model or option, and for a value that is not a number of the default's kind.
+    """
+    defaults = model_options(name)
+    complete = {**defaults, **options}
+    for option, value in complete.items():
         if option not in defaults:
             allowed = ", ".join(f"{k}={v!r}" for k, v in defaults.items()) or "none"
             raise ValueError(f"model {name!r} has no option {option!r}; its options and defaults: {allowed}")
+        what = f"{name} option {option}"
         if isinstance(defaults[option], int):
-            _check_whole_number(f"{name} option {option}", value, least=0 if defaults[option] == 0 else 1)
-    return MODELS[name](bands, scale, **options)
+            _check_whole_number(what, value, least=0 if option in MAY_BE_ZERO or defaults[option] == 0 else 1)
+        elif isinstance(defaults[option], float):
+            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                raise ValueError(f"{what} must be a number, got {value!r}")
+            complete[option] = float(value)  # 0 and 0.0 are one setting
+    return complete
+
+
+def check_scale(scale: object) -> None:
+    """ValueError unless the scale is one of `SCALES`, as a whole number."""
+    if scale not in SCALES or isinstance(scale, float):
+        raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, got {scale!r}")
 
 
 def _check_whole_number(what: str, value: object, least: int = 1) -> None:

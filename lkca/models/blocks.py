@@ -26,10 +26,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(conv3(channels, channels), nn.ReLU(), conv3(channels, channels))
+        self.branch = nn.Sequential(conv3(channels, channels), nn.ReLU(inplace=True), conv3(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + RESIDUAL_SCALE * self.branch(x)
+        return torch.add(x, self.branch(x), alpha=RESIDUAL_SCALE)
 
 
 class ResidualChannelAttentionBlock(nn.Module):
@@ -44,7 +44,7 @@ class ResidualChannelAttentionBlock(nn.Module):
         self.attention = ChannelAttention(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + RESIDUAL_SCALE * self.attention(self.conv_out(self.conv_in(x).relu()))
+        return torch.add(x, self.attention(self.conv_out(self.conv_in(x).relu_())), alpha=RESIDUAL_SCALE)
 
 
 class BandGroups(nn.Module):

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 from torch.overrides import TorchFunctionMode
 
+from lkca.cost import Cost, macs_by_module
 from lkca.models.lkca import UPSAMPLER_GAIN, LKCANet
 from lkca.models.vdsr import VDSR
 
@@ -47,7 +48,8 @@ def low_rank(model: nn.Module, groups: int = 8, example: Tensor | None = None) -
     ------
     ValueError
         If no convolution feeds a PixelShuffle; if g does not divide the channels of one that does (the message names
-        it and the possible g); if its weight is reparametrised other than by `weight_norm`.
+        it and the possible g; 3DFCNN's reads 9 channels, so 8 never fit); if its weight is reparametrised other than
+        by `weight_norm`.
     """
     names = upsampling_convolutions(model, example)
     if not names:
@@ -101,6 +103,14 @@ def upsampling_convolutions(model: nn.Module, example: Tensor | None = None) -> 
         probe(example.to("meta"))
     found = (_nearest(x.grad_fn, made_by) for x in shuffles.inputs)
     return list(dict.fromkeys(name for name in found if name))  # once each, in the order of the run
+
+
+def upsampling_cost(model: nn.Module, bands: int) -> Cost:
+    """The part of `lkca.cost` that the convolutions feeding a PixelShuffle have: the paper's Figure 1."""
+    names = upsampling_convolutions(model)
+    macs = macs_by_module(model, bands)
+    params = sum(p.numel() for name in names for p in model.get_submodule(name).parameters())
+    return Cost(params, sum(macs[name] for name in names))
 
 
 class _ShuffleInputs(TorchFunctionMode):

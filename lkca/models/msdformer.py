@@ -97,19 +97,19 @@ class GroupHead(nn.Module):
         y = sum(self.activation(conv(x)) for conv in self.dilated)
         y = self.residual(y).unflatten(0, (images, self.groups.count))  # (n, G, F, h, w)
         y = y.permute(1, 0, 3, 4, 2)  # (G, n, h, w, F): from here the weights differ from group to group
-        y = y + RESIDUAL_SCALE * self._own_branches(y)
+        y = torch.add(y, self._own_branches(y), alpha=RESIDUAL_SCALE)
         y = each_its_own(self.own_last, y.flatten(1, 3))  # (G, n·h·w, size)
         y = y.reshape(self.groups.count, images, height, width, -1).permute(1, 0, 4, 2, 3).flatten(0, 1)
         return self.merged(self.groups.merge(y))
 
     def _own_branches(self, y: Tensor) -> Tensor:
         """The residual branches of all groups' RCABs at once, on (G, n, h, w, F)."""
-        z = each_its_own([b.conv_in for b in self.own], y.flatten(1, 3)).relu()
+        z = each_its_own([b.conv_in for b in self.own], y.flatten(1, 3)).relu_()
         z = each_its_own([b.conv_out for b in self.own], z).reshape(y.shape)
         mean = F.adaptive_avg_pool2d(z.flatten(0, 1).permute(0, 3, 1, 2), 1)  # (G·n, F, 1, 1)
         weights = mean.reshape(z.shape[0], z.shape[1], -1)  # (G, n, F)
-        weights = each_its_own([b.attention.weights[1] for b in self.own], weights).relu()
-        weights = each_its_own([b.attention.weights[3] for b in self.own], weights).sigmoid()
+        weights = each_its_own([b.attention.weights[1] for b in self.own], weights).relu_()
+        weights = each_its_own([b.attention.weights[3] for b in self.own], weights).sigmoid_()
         return z * weights[:, :, None, None]
 
 

@@ -1,0 +1,53 @@
+# make study   set up, then run the study (PROFILE=quick by default; see README for more)
+# make test    set up, then run every test
+# Everything is installed into .venv from requirements.txt; nothing outside this folder is touched.
+
+PYTHON ?= python3
+PROFILE ?= quick
+STUDY ?= all
+JOBS ?= 2
+
+BIN := .venv/bin
+SETUP := .venv/installed
+
+export JUPYTER_PLATFORM_DIRS := 1
+# Two processes of two threads on two cores are several times slower than two of one: idle threads must not spin.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: study test lab figures report benchmark lint clean
+
+study: $(SETUP)
+	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
+
+test: $(SETUP)
+	$(BIN)/ruff check lkca tests benchmarks
+	$(BIN)/python -m pytest
+	rm -rf .cache/nbval
+	LKCA_RUNS=.cache/nbval/runs LKCA_OUTPUT=.cache/nbval $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+lab: $(SETUP)
+	$(BIN)/jupyter lab notebooks
+
+figures: $(SETUP)
+	$(BIN)/python -m lkca figures --profile $(PROFILE)
+
+report: $(SETUP)
+	$(BIN)/python -m lkca report --profile $(PROFILE)
+
+benchmark: $(SETUP)
+	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_groups.py
+
+lint: $(SETUP)
+	$(BIN)/ruff check lkca tests benchmarks
+	$(BIN)/ruff format --check lkca tests benchmarks
+
+$(SETUP): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lkca needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf .venv .cache .snakemake site

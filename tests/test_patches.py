@@ -1,0 +1,181 @@
+"""Patches: what is cut, from where, in which order; what validates never touches what trains."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from lkca.patches import SYMMETRIES, Area, Patches, from_line, split_patches, symmetry, up_to_line
+
+CPU = torch.device("cpu")
+
+
+def area(height: int, width: int, bands: int = 3, first: int = 0, no_data: np.ndarray | None = None) -> Area:
+    """Every value is its own, so a patch says where it comes from."""
+    values = np.arange(first, first + bands * height * width, dtype=np.float32)
+    return Area(f"area from {first}", values.reshape(bands, height, width), no_data)
+
+
+def pixels(patches: Patches) -> set[tuple[int, int, int]]:
+    """(area, row, column) of every pixel of every patch."""
+    return {
+        (a, y, x)
+        for a, top, left in patches.positions.tolist()
+        for y in range(top, top + patches.size)
+        for x in range(left, left + patches.size)
+    }
+
+
+def first_values(batch: torch.Tensor) -> list[float]:
+    """What identifies a patch whatever its symmetry: its smallest value."""
+    return batch.amin(dim=(1, 2, 3)).tolist()
+
+
+def test_a_patch_is_a_slice_of_its_area() -> None:
+    areas = [area(20, 14), area(9, 30, first=10_000)]
+    for patches in split_patches(areas, size=6, stride=4, validation="paper"):
+        cut = patches.cut(range(len(patches)))
+        assert cut.shape == (len(patches), 3, 6, 6)
+        for patch, (a, top, left) in zip(cut, patches.positions, strict=True):
+            assert np.array_equal(patch.numpy(), areas[a].cube[:, top : top + 6, left : left + 6])
+
+
+def test_every_position_on_the_grid() -> None:
+    """The last one that still fits is included, none sticks out."""
+    trained, held_out = split_patches([area(20, 14)], size=6, stride=4, validation="paper")
+    positions = {tuple(p) for p in np.concatenate([trained.positions, held_out.positions])[:, 1:].tolist()}
+    assert positions == {(y, x) for y in (0, 4, 8, 12) for x in (0, 4, 8)}
+    trained, held_out = split_patches([area(6, 7)], size=6, stride=1, validation="paper")
+    assert len(trained) + len(held_out) == 2
+
+
+def test_no_copy_is_made() -> None:
+    whole = area(40, 30)
+    trained, held_out = split_patches([whole], size=8, stride=4)
+    for patches in (trained, held_out):
+        assert patches.cubes[0].data_ptr() == whole.cube.ctypes.data
+
+
+def test_eight_distinct_symmetries_of_the_square() -> None:
+    patch = torch.rand(2, 5, 5)
+    images = [symmetry(patch, s) for s in range(SYMMETRIES)]
+    assert len({image.numpy().tobytes() for image in images}) == 8
+    assert torch.equal(images[0], patch)
+    array = patch.numpy()
+    group = [np.rot90(m, k, (1, 2)) for m in (array, array.transpose(0, 2, 1)) for k in range(4)]
+    assert {np.ascontiguousarray(g).tobytes() for g in group} == {i.contiguous().numpy().tobytes() for i in images}
+
+
+def test_cut_takes_the_symmetry_asked_for() -> None:
+    trained, _ = split_patches([area(20, 20)], size=6, stride=3)
+    plain, turned = trained.cut([3] * 8), trained.cut([3] * 8, range(8))
+    assert all(torch.equal(turned[s], symmetry(plain[s], s)) for s in range(8))
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7, 1000])
+def test_epoch_covers_every_patch_once(batch: int) -> None:
+    trained, _ = split_patches([area(30, 20), area(25, 25, first=5_000)], size=6, stride=4)
+    batches = list(trained.epoch(batch, np.random.default_rng(0), CPU))
+    assert {len(b) for b in batches[:-1]} <= {batch} and 0 < len(batches[-1]) <= batch
+    found = Counter(value for b in batches for value in first_values(b))
+    assert found == Counter(first_values(trained.cut(range(len(trained))))) and set(found.values()) == {1}
+
+
+def test_epoch_depends_on_the_generator_alone() -> None:
+    trained, _ = split_patches([area(40, 40)], size=6, stride=3)
+
+    def run(seed: int) -> list[torch.Tensor]:
+        return list(trained.epoch(5, np.random.default_rng(seed), CPU))
+
+    assert all(torch.equal(a, b) for a, b in zip(run(1), run(1), strict=True))
+    assert first_values(run(1)[0]) != first_values(run(2)[0])
+    order = [value for b in run(1) for value in first_values(b)]
+    assert order != sorted(order)
+
+
+def test_epoch_uses_all_symmetries() -> None:
+    trained, _ = split_patches([area(60, 60)], size=6, stride=3)
+    plain = dict(zip(first_values(trained.cut(range(len(trained)))), trained.cut(range(len(trained))), strict=True))
+    seen = Counter()
+    for batch in trained.epoch(16, np.random.default_rng(0), CPU):
+        for value, patch in zip(first_values(batch), batch, strict=True):
+            seen[next(s for s in range(8) if torch.equal(symmetry(plain[value], s), patch))] += 1
+    assert set(seen) == set(range(8)) and min(seen.values()) > sum(seen.values()) / 16
+
+
+@pytest.mark.parametrize("validation", ["disjoint", "paper"])
+def test_no_data_is_in_no_patch(validation: str) -> None:
+    no_data = np.random.default_rng(0).random((40, 30)) < 0.01
+    no_data[:, 29] = no_data[0] = True
+    whole = area(40, 30, no_data=no_data)
+    trained, held_out = split_patches([whole], size=5, stride=2, validation=validation)
+    bad = {(0, int(y), int(x)) for y, x in np.argwhere(no_data)}
+    assert not pixels(trained) & bad and not pixels(held_out) & bad
+    if validation == "paper":  # and nothing else is lost
+        free = [(0, y, x) for y in range(0, 36, 2) for x in range(0, 26, 2) if not no_data[y : y + 5, x : x + 5].any()]
+        assert {tuple(p) for p in np.concatenate([trained.positions, held_out.positions]).tolist()} == set(free)
+
+
+@pytest.mark.parametrize("shapes", [[(40, 30)], [(30, 41)], [(20, 20), (35, 22), (18, 30)], [(20, 20)] * 20])
+@pytest.mark.parametrize(("size", "stride"), [(6, 1), (6, 4), (8, 3), (8, 8)])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
+def test_disjoint_shares_no_pixel(shapes: list[tuple[int, int]], size: int, stride: int, share: float) -> None:
+    areas = [area(h, w, first=i * 10_000) for i, (h, w) in enumerate(shapes)]
+    trained, held_out = split_patches(areas, size, stride, "disjoint", share)
+    assert not pixels(trained) & pixels(held_out)
+    largest = int(np.argmax([h * w for h, w in shapes]))
+    assert set(held_out.positions[:, 0].tolist()) == {largest}
+    total = sum(h * w for h, w in shapes)
+    # the strip: about the share, but at least a patch wide and at most the whole largest area
+    side, breadth = max(shapes[largest]), min(shapes[largest])
+    width = min(max(size, share * total / breadth), side)
+    assert len(pixels(held_out)) <= (width + 1) * breadth
+    # nothing is lost but what touches the strip
+    everything = sum(((h - size) // stride + 1) * ((w - size) // stride + 1) for h, w in shapes)
+    rows = (breadth - size) // stride + 1
+    assert everything - len(trained) <= rows * (width / stride + size / stride + 2)
+
+
+def test_paper_validation_draws_its_share_by_seed() -> None:
+    areas = [area(40, 30), area(30, 30, first=10_000)]
+    trained, held_out = split_patches(areas, 6, 2, "paper", 0.1, seed=3)
+    both = [tuple(p) for p in np.concatenate([trained.positions, held_out.positions]).tolist()]
+    assert len(both) == len(set(both)) and len(held_out) == round(0.1 * len(both))
+    again = split_patches(areas, 6, 2, "paper", 0.1, seed=3)[1]
+    other = split_patches(areas, 6, 2, "paper", 0.1, seed=4)[1]
+    assert np.array_equal(again.positions, held_out.positions)
+    assert not np.array_equal(other.positions, held_out.positions)
+    assert pixels(trained) & pixels(held_out)  # the leak that "disjoint" avoids
+
+
+@pytest.mark.parametrize(
+    ("areas", "settings", "message"),
+    [
+        ([area(20, 20)], {"validation": "random"}, "validation must be one of disjoint, paper, got 'random'"),
+        ([area(5, 20), area(20, 5)], {}, r"no 6x6 patch .* \(area from 0 5x20, area from 0 20x5\)"),
+        ([area(20, 20, no_data=np.ones((20, 20), bool))], {}, "no 6x6 patch without no-data"),
+        ([area(6, 6)], {"validation": "paper"}, "of 1 patches .* leaves 0 to train on and 1 to validate on"),
+        ([area(8, 8)], {"validation": "disjoint"}, "leaves 0 to train on"),
+    ],
+)
+def test_refusals(areas: list[Area], settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        split_patches(areas, 6, 2, **settings)
+
+
+def test_no_valid_patch_in_the_strip_is_said() -> None:
+    no_data = np.zeros((40, 20), bool)
+    no_data[30:] = True
+    with pytest.raises(ValueError, match="and 0 to validate on"):
+        split_patches([area(40, 20, no_data=no_data)], 6, 2, "disjoint")
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lines_part_an_area(axis: int) -> None:
+    no_data = np.random.default_rng(0).random((9, 7)) < 0.3
+    whole = area(9, 7, no_data=no_data)
+    near, far = up_to_line(whole, axis, 4), from_line(whole, axis, 4)
+    assert np.array_equal(np.concatenate([near.cube, far.cube], axis=axis + 1), whole.cube)
+    assert np.array_equal(np.concatenate([near.no_data, far.no_data], axis=axis), no_data)
+    assert near.cube.shape[axis + 1] == 4 and np.shares_memory(near.cube, whole.cube)
