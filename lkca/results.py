@@ -13,6 +13,7 @@ from lkca.metrics import METRICS
 from lkca.paths import results_folder, write_text
 from lkca.runs import Run
 from lkca.studies import study_runs
+from lkca.svd import collect_singular_values
 from lkca.training import Log, load_result, train
 
 TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
@@ -47,9 +48,14 @@ def row(run: Run) -> dict[str, object]:
 
 
 def collect(study: str, profile: str) -> pd.DataFrame:
-    """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished."""
+    """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished.
+
+    Of `upsampler_svd` also `upsampler_svd_values.csv`: what its notebook draws.
+    """
     frame = pd.DataFrame([row(run) for run in study_runs(study, profile)])
     write_text(results_folder() / profile / f"{study}.csv", frame.to_csv(index=False))
+    if study == "upsampler_svd":
+        collect_singular_values(profile)
     return frame
 
 

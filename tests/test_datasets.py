@@ -199,13 +199,15 @@ def test_unknown_names() -> None:
 LA = ("airport-1", "airport-2", "airport-3", "urban-4", "urban-5")
 
 
-def write_la(folder: Path, peak: dict[str, int] | None = None) -> dict[str, np.ndarray]:
+def write_la(folder: Path, bright: str = "", hot: str = "") -> dict[str, np.ndarray]:
     """Five scenes (H, W, B) of random numbers; airport-2 begins with the ground that urban-5 ends with."""
     rng = np.random.default_rng(0)
     scenes = {n: rng.integers(-5, 3000, (100, 100, 205)).astype(np.int16) for n in LA}
     scenes["airport-2"][:, :20] = scenes["urban-5"][:, 80:]
-    for name, value in (peak or {}).items():
-        scenes[name][50, 50, 100] = value  # a hot pixel
+    if bright:
+        scenes[bright] *= 2
+    if hot:
+        scenes[hot][50, 50, 100] = 30_000
     for name, cube in scenes.items():
         scipy.io.savemat(folder / f"abu-{name}.mat", {"data": cube, "map": np.zeros((100, 100))})
     return scenes
@@ -232,7 +234,7 @@ def test_la_never_parts_the_overlap(reading: str, folder: Path) -> None:
 
 
 def test_la_peak_comes_from_the_training_scenes_alone(folder: Path) -> None:
-    scenes = write_la(folder, {"airport-3": 30_000, "urban-4": 20_000})
+    scenes = write_la(folder, bright="airport-3", hot="urban-4")
     split = load_dataset("la_aviris", "airport-3")
     joined = np.concatenate([scenes["urban-5"][:, :80], scenes["airport-2"]], axis=1)
     training = np.concatenate([scenes["airport-1"].ravel(), scenes["urban-4"].ravel(), joined.ravel()])

@@ -68,11 +68,12 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("before")
     code = (
-        "import os, signal, sys; from lkca.paths import written_whole\n"
+        "import os, runpy, signal, sys\n"
+        "written_whole = runpy.run_path(sys.argv[2])['written_whole']\n"  # alone: the package imports torch
         "with written_whole(sys.argv[1]) as t:\n"
         "    t.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(target)], env=dict(os.environ))
+    done = subprocess.run([sys.executable, "-c", code, str(target), paths.__file__], env=dict(os.environ))
     assert done.returncode == -9
     assert target.read_text() == "before"
 

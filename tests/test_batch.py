@@ -1,0 +1,222 @@
+"""Batches: what a plan holds, what is told of failures, and that a batch killed anywhere ends as if it had not been."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from lkca import batch
+from lkca.paths import project_root
+from lkca.report import make_report
+from lkca.results import TRACE, study_results
+from lkca.studies import PROFILES, STUDIES, Profile, study_runs
+from lkca.training import train
+
+TINY = Profile(
+    name="tiny",
+    title="tiny: meaningless numbers",
+    settings={"dataset": "synthetic", "reading": "tiny", "epochs": 4, "batch": 4},
+    options={"blocks": 1, "channels": 16},
+    seeds=(0,),
+    blocks=(1, 2),
+    teacher_blocks=2,
+    datasets=("synthetic",),
+)
+
+# A study of two runs, one of them without its data.
+HALF = """Study(
+    "half", "half", None, lambda p: [p.run("bicubic", 0), p.run("bicubic", 0, dataset="pavia_centre", reading=None)]
+)"""
+
+NOTEBOOK = """from lkca.results import study_results
+from lkca.tables import write_table
+frame = study_results("block_count", profile)
+write_table(frame[["blocks", "MPSNR"]], f"{profile}/block_count_quality")"""
+
+
+@pytest.fixture
+def folders(tmp_path_factory, monkeypatch):
+    """Folders of their own for runs and results."""
+    folder = tmp_path_factory.mktemp("folders")
+    monkeypatch.setenv("LKCA_RUNS", str(folder / "runs"))
+    monkeypatch.setenv("LKCA_OUTPUT", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the project with a profile of runs that take a second, and one notebook."""
+    root = project_root()
+    for name in ("lkca", "workflow"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copy2(root / name, tmp_path)
+    with (tmp_path / "lkca/studies.py").open("a") as studies:
+        studies.write(f"PROFILES['tiny'] = {TINY}\nSTUDIES['half'] = {HALF}\n")
+    parameters = nbformat.v4.new_code_cell("# Parameters of this notebook\nprofile = 'quick'")
+    parameters.metadata["tags"] = ["parameters"]
+    write_notebook(tmp_path / "notebooks/block_count.ipynb", parameters, nbformat.v4.new_code_cell(NOTEBOOK))
+    return tmp_path
+
+
+def write_notebook(path: Path, *cells: nbformat.NotebookNode) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells)), path)
+
+
+def start(checkout: Path, *arguments: str) -> subprocess.Popen:
+    """`python -m lkca` of the copy, as the first of its process group."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("LKCA_")}
+    env = {**kept, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    log = (checkout / "batch.log").open("a")
+    command = [sys.executable, "-m", "lkca", *arguments, "--profile", "tiny"]
+    return subprocess.Popen(command, cwd=checkout, env=env, stdout=log, stderr=log, start_new_session=True)
+
+
+def told(checkout: Path, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of a command."""
+    (checkout / "batch.log").write_text("")
+    status = start(checkout, *arguments).wait(timeout=200)
+    return status, (checkout / "batch.log").read_text()
+
+
+def jobs_of(output: str) -> list[str]:
+    return re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE)
+
+
+@pytest.mark.timeout(900)
+def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, folders, monkeypatch):
+    finished = {}
+    for milestone in ("runs/*/resume.pt", "runs/*lkca*/metrics.json", "results/tiny/block_count.csv"):
+        process = start(checkout, "study", "block_count", "--jobs", "1")
+        while not list(checkout.glob(milestone)):
+            assert process.poll() is None, (checkout / "batch.log").read_text()
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        finished |= {path: path.stat().st_mtime_ns for path in checkout.glob("runs/*/metrics.json")}
+    status, output = told(checkout, "study", "block_count", "--jobs", "1")
+    assert status == 0, output
+    assert re.search(r"profile tiny: (\d) of \1 runs, 1 of 1 tables, 1 of 1 notebooks done", output)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+    monkeypatch.setitem(PROFILES, "tiny", TINY)
+    study_results("block_count", "tiny", "cpu", log=lambda _: None)
+    undisturbed = pd.read_csv(folders / "results/tiny/block_count.csv")
+    again = pd.read_csv(checkout / "results/tiny/block_count.csv")
+    same = [name for name in undisturbed if name not in TRACE]
+    pd.testing.assert_frame_equal(again[same], undisturbed[same], check_exact=True)
+    assert (checkout / "results/tiny/block_count_quality.csv").is_file()
+
+    # Now everything is done: another look of the figures trains nothing, another setting trains that run.
+    with (checkout / "lkca/plots.py").open("a") as plots:
+        plots.write("# another look\n")
+    assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["notebook", "all"]
+    studies = (checkout / "lkca/studies.py").read_text()
+    assert "blocks=(1, 2)" in studies
+    (checkout / "lkca/studies.py").write_text(studies.replace("blocks=(1, 2)", "blocks=(1, 3)"))
+    assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["train", "collect", "notebook", "all"]
+
+
+def test_what_fails_fails_alone_and_is_named(checkout):
+    status, output = told(checkout, "study", "half", "--jobs", "1")
+    assert status == 1
+    assert "1 of 2 runs, 0 of 1 tables, 0 of 0 notebooks done" in output
+    assert re.search(r"run pavia_centre-x4-bicubic-seed0-\w+: error: .*Pavia\.mat", output)
+    assert "table half: needs 1 more run" in output
+
+
+def test_plan_holds_every_teacher_once(folders):
+    plan = batch.make_plan("kd_terms", "quick")
+    students = [run for run in study_runs("kd_terms", "quick") if run.distillation]
+    teacher = students[0].teacher()
+    assert list(plan.runs)[0] == teacher.name
+    assert set(plan.runs) == {run.name for run in (teacher, *study_runs("kd_terms", "quick"))}
+    assert batch.make_plan("all", "quick").studies == tuple(STUDIES)
+
+
+@pytest.mark.parametrize(("study", "profile"), [("kd_term", "quick"), ("kd_terms", "quik")])
+def test_unknown_names_are_told_with_what_there_is(study, profile):
+    with pytest.raises(ValueError, match=r"unknown (study 'kd_term'.*kd_terms|profile 'quik'.*quick)"):
+        batch.make_plan(study, profile)
+
+
+def test_a_run_that_no_study_has(folders):
+    with pytest.raises(ValueError, match="no study has a run 'nosuch'"):
+        batch.make_plan("family", "quick").find("nosuch")
+
+
+def test_damaged_metrics_are_set_aside_and_whole_ones_stay(folders, monkeypatch):
+    bicubic = next(run for run in study_runs("family", "quick") if run.model == "bicubic")
+    train(bicubic, "cpu")
+    plan = batch.make_plan("family", "quick")
+    assert batch.set_aside_damaged(plan) == []
+    path = bicubic.folder / "metrics.json"
+    path.write_text(path.read_text()[:100])
+    (line,) = batch.set_aside_damaged(plan)
+    assert str(path) in line
+    assert not path.exists()
+    assert train(bicubic, "cpu").metrics["MPSNR"] > 20
+
+
+def test_summary_says_why(folders):
+    plan = batch.make_plan("kd_decay", "quick")
+    student = next(run for run in plan.runs.values() if run.distillation)
+    teacher = student.teacher()
+    teacher.folder.mkdir(parents=True)
+    (teacher.folder / "log.txt").write_text("epoch 1\nerror: scene.mat is missing\n\n")
+    text, done = batch.summary(plan)
+    assert not done
+    assert f"run {teacher.name}: error: scene.mat is missing" in text
+    assert f"run {student.name}: needs its teacher {teacher.name}" in text
+    assert f"table kd_decay: needs {len(study_runs('kd_decay', 'quick'))} more runs" in text
+
+
+def test_a_second_batch_is_told_who_is_at_work(tmp_path):
+    lock = batch._take_lock(tmp_path / "batch.lock")
+    os.pwrite(lock, b"process 17: study all", 0)
+    with pytest.raises(ValueError, match="another batch is at work here .process 17: study all"):
+        batch._take_lock(tmp_path / "batch.lock")
+    os.close(lock)
+    os.close(batch._take_lock(tmp_path / "batch.lock"))
+
+
+def test_only_current_tables_are_redrawn(folders, monkeypatch):
+    monkeypatch.setattr(batch, "notebook_folder", lambda: folders / "notebooks")
+    for name in ("block_count", "kd_decay", "quickstart", "cost"):
+        write_notebook(folders / f"notebooks/{name}.ipynb")
+    plan = batch.make_plan("all", "quick")
+    for study, runs in (("block_count", study_runs("block_count", "quick")), ("kd_decay", plan.runs.values())):
+        plan.table(study).parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"run": [run.name for run in runs]}).to_csv(plan.table(study), index=False)
+    assert batch._drawable(plan) == [f"results/quick/notebooks/{name}.ipynb" for name in ("block_count", "cost")]
+    with pytest.raises(ValueError, match="nothing to draw"):
+        batch._drawable(batch.make_plan("kd_decay", "quick"))
+
+
+def test_report_is_whole_without_the_internet(folders, monkeypatch):
+    monkeypatch.setattr(batch, "notebook_folder", lambda: folders / "notebooks")
+    with pytest.raises(FileNotFoundError, match="no executed notebook"):
+        make_report("quick")
+    heading = nbformat.v4.new_markdown_cell("# How many blocks?")
+    for folder in ("notebooks", "results/quick/notebooks"):
+        write_notebook(folders / folder / "block_count.ipynb", heading)
+    (folders / "results/quick/block_count_quality.md").write_text("| blocks |\n|---|\n| 4711 |\n")
+    (folders / "figures/quick").mkdir(parents=True)
+    (folders / "figures/quick/block_count.png").write_bytes(b"png")
+    page = make_report("quick").read_text()
+    assert '<a href="block_count.html">How many blocks?</a>' in page
+    assert "<td>4711</td>" in page
+    assert "synthetic scenes" in page
+    assert 'src="figures/quick/block_count.png"' in page
+    assert (folders / "site/figures/quick/block_count.png").read_bytes() == b"png"
+    for path in (folders / "site").glob("*.html"):
+        assert not re.search(r"""(src|href)=["'](https?:)?//|@import|url\(["']?http""", path.read_text())
