@@ -11,19 +11,24 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lkca import batch
 from lkca.datasets import DATASETS
 from lkca.models import model_names, model_options
 from lkca.paths import data_folder
+from lkca.report import make_report
+from lkca.results import collect
 from lkca.runs import Distillation, Run
+from lkca.studies import PROFILES, STUDIES
 from lkca.tables import formatted
 from lkca.training import train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0 done, 1 stopped with an error that the message explains."""
+    """Run one command; the exit status: 0 done, 1 not (all) done, for reasons that were printed."""
     parser = argparse.ArgumentParser(prog="python -m lkca", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands)
+    _add_batch(commands)
     commands.add_parser("datasets", help="what can be trained on, and whether its files are in place").set_defaults(
         do=_datasets
     )
@@ -31,14 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        given.do(given)
+        return 0 if given.do(given) is not False else 1
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
-    return 0
 
 
 def _add_train(commands: argparse._SubParsersAction) -> None:
@@ -80,6 +84,63 @@ def _train(given: argparse.Namespace) -> None:
     print(f"\n{run.dataset} x{run.scale}, test images: {', '.join(result.images)}")
     print(formatted(table).to_markdown(index=False))
     print(f"\neverything of this run is in {result.folder}")
+
+
+def _add_batch(commands: argparse._SubParsersAction) -> None:
+    """The commands of a batch; `run` and `collect` are what its jobs call."""
+    for name, do, what in (
+        ("study", _study, "do the runs, tables and notebooks of a study, or what is missing of them"),
+        ("figures", _figures, "draw tables and figures again from the CSVs, without training"),
+        ("status", _status, "what is done of a study, and why the rest is not"),
+        ("collect", _collect, "write a study's CSV from its finished runs"),
+        ("run", _run, "do one run of the studies"),
+        ("report", _report, "make site/index.html of the executed notebooks, tables and figures"),
+    ):
+        parser = commands.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser.set_defaults(do=do)
+        if name in ("study", "figures", "status"):
+            parser.add_argument("study", nargs="?", default="all", help=f"all, {', '.join(STUDIES)}")
+        elif name != "report":
+            parser.add_argument("name", help="the run's" if name == "run" else "the study's")
+        parser.add_argument("--profile", default="quick", help=f"{', '.join(PROFILES)}")
+        if name in ("study", "run"):
+            parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        if name in ("study", "figures"):
+            parser.add_argument(
+                "--jobs", type=int, help="side by side; as many as there are cores, or as a cluster says"
+            )
+        if name == "study":
+            parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be done, and why")
+            parser.add_argument("--threads", type=int, default=1, help="of a run on the CPU")
+            parser.add_argument("--gpu-jobs", type=int, default=1, help="runs that share the GPU")
+            parser.add_argument("--cluster", help="a folder of workflow/profiles: slurm")
+
+
+def _study(given: argparse.Namespace) -> bool:
+    options = {name: getattr(given, name) for name in ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run")}
+    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
+
+
+def _figures(given: argparse.Namespace) -> bool:
+    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
+
+
+def _status(given: argparse.Namespace) -> bool:
+    text, done = batch.summary(batch.make_plan(given.study, given.profile))
+    print(text)
+    return done
+
+
+def _collect(given: argparse.Namespace) -> None:
+    collect(given.name, given.profile)
+
+
+def _run(given: argparse.Namespace) -> None:
+    train(batch.make_plan("all", given.profile).find(given.name), given.device)
+
+
+def _report(given: argparse.Namespace) -> None:
+    print(f"open {make_report(given.profile)}")
 
 
 def _datasets(_: argparse.Namespace) -> None:

@@ -43,7 +43,7 @@ def find_dataset(name: str) -> Dataset:
             name=name,
             title=f"own scene {Path(name).name}",
             readings={"far-quarter": None},
-            patch={2: 32, 4: 64, 8: 64},
+            patch={2: 32, 4: 32, 8: 64},
             stride={2: 8, 4: 8, 8: 8},
             load=own_scene,
             source="the user",

@@ -74,6 +74,12 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `written_whole` left in a folder when its process was killed. Only while no other writes there."""
+    for path in folder.glob(".*-*"):
+        path.unlink()
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     with written_whole(path) as temporary:

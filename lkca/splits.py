@@ -6,6 +6,7 @@ scenes, a user's own scene. The datasets themselves are declared in `lkca.datase
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,13 +128,10 @@ def big_scene(dataset: Dataset, name: str) -> Split:
     peak = reading.peak or float(cube.max())
     normalise(cube, peak)
     size = reading.test_size
+    tiles = [(slice(size), slice(i * size, (i + 1) * size)) for i in range(reading.tests)]
     tests = tuple(
-        Area(
-            f"{dataset.name} {i + 1}",
-            cube[:, :size, i * size : (i + 1) * size],
-            no_data[:size, i * size : (i + 1) * size],
-        )
-        for i in range(reading.tests)
+        without_no_data(Area(f"{dataset.name} {number}", cube[:, *tile], no_data[tile]))
+        for number, tile in enumerate(tiles, 1)
     )
     train = Area(f"{dataset.name} below row {size}", cube[:, size:], no_data[size:])
     wavelengths = scene.wavelengths[bands] if scene.wavelengths is not None else None
@@ -198,8 +196,7 @@ def own_scene(dataset: Dataset, reading: str) -> Split:
         raise ValueError(f"{scene.path}: no pixel with data is left to train on")
     peak = hot_pixel_limit([rest])
     normalise(cube, peak)
-    inside = largest_valid_rectangle(far.no_data)
-    test = Area(f"{scene.path.name}, far quarter", far.cube[:, *inside])
+    test = without_no_data(Area(f"{scene.path.name}, far quarter", far.cube, far.no_data))
     return Split(
         dataset.name,
         reading,
@@ -268,6 +265,19 @@ def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
         np.divide(band, np.float32(peak), out=band)
         np.clip(band, 0, 1, out=band)
     return cube
+
+
+def without_no_data(area: Area) -> Area:
+    """The largest rectangle of a test area that has data everywhere, with a warning where that is not all of it."""
+    if area.no_data is None or not area.no_data.any():
+        return area
+    inside = largest_valid_rectangle(area.no_data)
+    warnings.warn(
+        f"test area {area.name!r} has {area.no_data.sum()} pixels without data: measured on its largest rectangle "
+        f"without any, rows {inside[0].start}:{inside[0].stop}, columns {inside[1].start}:{inside[1].stop}",
+        stacklevel=2,
+    )
+    return Area(area.name, area.cube[:, *inside])
 
 
 def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:

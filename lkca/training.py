@@ -13,7 +13,7 @@ on the seed and the epoch alone; a resumed run therefore ends with the same bits
 
 import json
 import resource
-import time
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,11 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from lkca.cost import cost
-from lkca.datasets import load_dataset
+from lkca.datasets import DATASETS, load_dataset
 from lkca.evaluation import check_size, evaluate, mean_quality
 from lkca.fitting import HISTORY, Trainer
 from lkca.models import build_model
-from lkca.paths import write_text
+from lkca.paths import remove_unfinished, write_text
 from lkca.provenance import provenance
 from lkca.runs import Run
 from lkca.splits import Split
@@ -92,6 +92,9 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
         log(f"{run.name}: another process is at it; waiting for it")
         lock.acquire()
     try:
+        if run.dataset not in DATASETS:  # the user's file may have changed since: look even where the run is finished
+            split = split or load_dataset(run.dataset, run.reading)
+            _check_same_data(run, split)
         if result := _finished(run, log):
             return result
         return _train(run, target, log, split or load_dataset(run.dataset, run.reading))
@@ -155,15 +158,30 @@ def _finished(run: Run, log: Log) -> Result | None:
         return None
 
 
+def _check_same_data(run: Run, split: Split) -> None:
+    """ValueError if the run's folder was begun with other data."""
+    path = run.folder / "provenance.json"
+    if not path.is_file():
+        return
+    begun_with = json.loads(path.read_text()).get("data_checksum")
+    if begun_with != split.checksum:
+        raise ValueError(
+            f"{run.folder} was begun with other data: its checksum is {begun_with}, that of {split.dataset} is now "
+            f"{split.checksum}. Put the file back, or delete the folder to start again."
+        )
+
+
 def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
-    started = time.perf_counter()
     folder = run.folder
+    _check_same_data(run, split)
+    remove_unfinished(folder)
     torch.manual_seed(run.seed)
     model = build_model(run.model, split.bands, run.scale, **run.options)
     for area in split.test:
         check_size(area, run.scale)  # now, rather than after the training
     write_text(folder / "settings.json", run.to_json())
     record = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
+    write_text(folder / "provenance.json", json.dumps(record, indent=2))
     passport = Passport(
         run.model, split.bands, run.scale, run.options, split.peak,
         None if split.wavelengths is None else list(map(float, split.wavelengths)),
@@ -179,7 +197,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     images = evaluate(model, split, run.scale)
     counted = cost(model, split.bands)
     record |= {
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
         "peak_memory_mb": round(_peak_memory(device) / 1e6),
     }
     metrics = {
@@ -207,4 +225,5 @@ def _peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU's memory, else of this process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -17,7 +17,15 @@ from lkca.datasets import DATASETS, dataset_names, find_dataset, load_dataset
 from lkca.evaluation import low_resolution
 from lkca.patches import Area
 from lkca.scenes import open_scene
-from lkca.splits import Dataset, Reading, hot_pixel_limit, largest_valid_rectangle, normalise, read_cube
+from lkca.splits import (
+    Dataset,
+    Reading,
+    hot_pixel_limit,
+    largest_valid_rectangle,
+    normalise,
+    read_cube,
+    without_no_data,
+)
 
 SHAPE = (50, 40, 60)  # of the fakes, (B, H, W): square nowhere, so that swapped axes show
 PEAK = 10_000
@@ -350,6 +358,15 @@ def test_synthetic_is_the_same_every_time() -> None:
 
 
 # --- parts
+
+
+def test_test_area_with_no_data_is_cut_to_what_has_data() -> None:
+    cube = np.arange(2 * 6 * 8, dtype=np.float32).reshape(2, 6, 8)
+    no_data = np.zeros((6, 8), bool)
+    no_data[:, 5] = True
+    with pytest.warns(UserWarning, match="6 pixels without data"):
+        area = without_no_data(Area("test", cube, no_data))
+    assert np.array_equal(area.cube, cube[:, :, :5])
 
 
 def test_largest_rectangle_against_brute_force() -> None:

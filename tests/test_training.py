@@ -397,7 +397,7 @@ def test_diverged_at_once(split: Split) -> None:
     run = dataclasses.replace(TINY, learning_rate=1e30)
     with pytest.raises(ValueError, match=r"NaN in epoch 1, with no good weights yet; lower learning_rate \(1e\+30\)"):
         train(run, "cpu", str, split)
-    assert files(run.folder) == {"settings.json"}
+    assert files(run.folder) == {"settings.json", "provenance.json"}
 
 
 @pytest.mark.parametrize("too_large", ["settings.json", "weights.safetensors", "resume.pt"])
@@ -414,7 +414,7 @@ def test_full_disk(too_large: str, split: Split, tmp_path: Path, monkeypatch: py
             train(run, "cpu", str, split)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    order = ["settings.json", "weights.safetensors", "resume.pt"]
+    order = ["settings.json", "provenance.json", "weights.safetensors", "resume.pt"]
     assert files(run.folder) == set(order[: order.index(too_large)])
     train(run, "cpu", str, split)
     assert outcome(run) == wanted
@@ -441,7 +441,7 @@ def test_disk_full_later_leaves_the_last_epoch_to_resume_from(
         with pytest.raises(OSError, match="could not write .*resume.pt: No space left on device"):
             train(TINY, "cpu", str, split)
     assert len(pd.read_csv(TINY.folder / "history.csv")) == 2
-    assert files(TINY.folder) == KEPT - {"metrics.json", "provenance.json"}
+    assert files(TINY.folder) == KEPT - {"metrics.json"}
     train(TINY, "cpu", str, split)
     assert outcome(TINY) == wanted
 
@@ -526,3 +526,22 @@ def test_a_network_beats_bicubic(split: Split) -> None:
     assert result.history["validation"].max() > validation + 0.5
     assert result.metrics["SAM"] < bicubic.metrics["SAM"]
     assert result.metrics["MPSNR"] > bicubic.metrics["MPSNR"] + 0.5
+
+
+def test_own_scene_that_changed_is_not_mistaken_for_the_old_one(tmp_path: Path, log: list[str]) -> None:
+    path = tmp_path / "scene.npy"
+    np.save(path, np.random.default_rng(0).random((48, 96, 2), np.float32))
+    run = Run(dataset=str(path), model="bicubic", patch=16)
+    before = train(run, "cpu", log.append)
+    assert train(run, "cpu", log.append).metrics == before.metrics
+    np.save(path, np.random.default_rng(1).random((48, 96, 2), np.float32))
+    with pytest.raises(ValueError, match="was begun with other data"):
+        train(run, "cpu", log.append)
+
+
+def test_what_a_killed_process_left_is_removed(split: Split) -> None:
+    TINY.folder.mkdir(parents=True)
+    leftover = TINY.folder / ".weights-abc.safetensors"
+    leftover.write_bytes(b"half")
+    train(TINY, "cpu", lambda _: None, split)
+    assert not leftover.exists() and (TINY.folder / ".lock").exists()
