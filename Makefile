@@ -29,7 +29,7 @@ lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks
 
 figures: $(SETUP)
-	$(BIN)/python -m lkca figures --profile $(PROFILE)
+	$(BIN)/python -m lkca figures $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
 
 report: $(SETUP)
 	$(BIN)/python -m lkca report --profile $(PROFILE)

@@ -53,9 +53,10 @@ def collect(study: str, profile: str) -> pd.DataFrame:
     Of `upsampler_svd` also `upsampler_svd_values.csv`: what its notebook draws.
     """
     frame = pd.DataFrame([row(run) for run in study_runs(study, profile)])
-    write_text(results_folder() / profile / f"{study}.csv", frame.to_csv(index=False))
     if study == "upsampler_svd":
         collect_singular_values(profile)
+    # Last: where the study's CSV is, all that belongs to the study is.
+    write_text(results_folder() / profile / f"{study}.csv", frame.to_csv(index=False))
     return frame
 
 
