@@ -16,8 +16,9 @@ from lkca.studies import study_runs
 from lkca.svd import collect_singular_values
 from lkca.training import Log, load_result, train
 
+NESTED = ("options", "distillation")  # settings that become several columns
+COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
 TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
-SETTINGS = ("dataset", "reading", "scale", "model", "seed", "epochs", "batch", "patch", "validation", "precision")
 
 
 def row(run: Run) -> dict[str, object]:
@@ -35,7 +36,7 @@ def row(run: Run) -> dict[str, object]:
     distillation = settings["distillation"] or {}
     return {
         "run": run.name,
-        **{name: settings[name] for name in SETTINGS},
+        **{COLUMNS.get(name, name): value for name, value in settings.items() if name not in NESTED},
         **{name: run.options.get(name) for name in ("blocks", "channels", "groups")},
         **{f"kd_{name}": distillation.get(name) for name in ("weight", "decay", "l1", "gradient", "cosine")},
         "teacher_blocks": distillation.get("teacher_blocks"),
@@ -47,17 +48,22 @@ def row(run: Run) -> dict[str, object]:
     }
 
 
+def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """Write results/`name`.csv, a row a run, all of which must be finished."""
+    frame = pd.DataFrame([row(run) for run in runs])
+    write_text(results_folder() / f"{name}.csv", frame.to_csv(index=False))
+    return frame
+
+
 def collect(study: str, profile: str) -> pd.DataFrame:
     """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished.
 
     Of `upsampler_svd` also `upsampler_svd_values.csv`: what its notebook draws.
     """
-    frame = pd.DataFrame([row(run) for run in study_runs(study, profile)])
     if study == "upsampler_svd":
         collect_singular_values(profile)
     # Last: where the study's CSV is, all that belongs to the study is.
-    write_text(results_folder() / profile / f"{study}.csv", frame.to_csv(index=False))
-    return frame
+    return write_rows(study_runs(study, profile), f"{profile}/{study}")
 
 
 def study_results(study: str, profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:
