@@ -1,5 +1,6 @@
 """Evaluation: whole test images, one by one."""
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +17,7 @@ from lkca.splits import Split
 def low_resolution(area: Area, scale: int) -> tuple[Tensor, Tensor]:
     """The pair (LR, HR) of a test image: HR cropped to a multiple of the scale at bottom and right, LR made from it.
 
-    Shapes (B, H/r, W/r) and (B, H, W).
+    Shapes (B, H/r, W/r) and (B, H, W). A crop is said in a warning.
 
     Raises
     ------
@@ -25,6 +26,13 @@ def low_resolution(area: Area, scale: int) -> tuple[Tensor, Tensor]:
     """
     check_size(area, scale)
     truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
+    if truth.shape != area.cube.shape:
+        sizes = [f"{shape[1]}x{shape[2]}" for shape in (area.cube.shape, truth.shape)]
+        warnings.warn(
+            f"test image {area.name!r}: {sizes[0]} pixels cropped to {sizes[1]} at the bottom and the right, "
+            f"a multiple of the scale {scale}",
+            stacklevel=2,
+        )
     return resize(truth, 1 / scale), truth
 
 
