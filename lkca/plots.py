@@ -132,7 +132,7 @@ def comparison(
             _bare(axis[2], f"RMSE {np.sqrt((errors[name] ** 2).mean()):.4f}")
         else:
             axis[2].axis("off")
-    figure.colorbar(shown, ax=axes[2], label="error (reflectance, 0-1)", shrink=0.8, pad=0.01)
+    figure.colorbar(shown, ax=axes[2], label="error (data in 0-1)", shrink=0.8, pad=0.01)
     figure.suptitle(title)
     return figure
 
