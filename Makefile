@@ -23,7 +23,7 @@ test: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks
 	$(BIN)/python -m pytest
 	rm -rf .cache/nbval && mkdir -p .cache/nbval && cp -r results .cache/nbval/
-	LKCA_RUNS=.cache/nbval/runs LKCA_OUTPUT=.cache/nbval $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	LKCA_RUNS=$(CURDIR)/.cache/nbval/runs LKCA_OUTPUT=$(CURDIR)/.cache/nbval $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks
