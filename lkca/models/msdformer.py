@@ -23,6 +23,7 @@ from lkca.models.blocks import (
     ResidualBlock,
     ResidualChannelAttentionBlock,
     conv3,
+    image_by_image,
     upsampling,
 )
 from lkca.resize import resize
@@ -69,7 +70,7 @@ class MSDformer(nn.Module):
         self.last = conv3(channels, bands)
 
     def forward(self, x: Tensor) -> Tensor:
-        start = self.head(x)  # (n, F, h, w)
+        start = image_by_image(self.head, x)  # (n, F, h, w)
         y = self.transformer[0](start)
         for block, conv in zip(self.transformer[1:], self.body[1:], strict=True):
             y = conv(block(y))

@@ -15,6 +15,7 @@ from lkca.models.blocks import (
     ResidualBlock,
     ResidualChannelAttentionBlock,
     conv3,
+    image_by_image,
     upsampling,
 )
 from lkca.resize import resize
@@ -63,9 +64,12 @@ class SSPSR(nn.Module):
         self.last = conv3(channels, bands)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.branch(self.groups.split(x))  # (n·G, size, r·h/2, r·w/2)
-        y = self.trunk(self.groups.merge(y))  # (n, F, r·h, r·w)
+        y = self.trunk(image_by_image(self._grouped, x))  # (n, F, r·h, r·w)
         return self.last(y + self.skip(resize(x, self.scale)))
+
+    def _grouped(self, x: Tensor) -> Tensor:
+        """All groups through their branch at once: (n, B, h, w) -> (n, B, r·h/2, r·w/2)."""
+        return self.groups.merge(self.branch(self.groups.split(x)))
 
 
 class SpatialSpectralPrior(nn.Sequential):
