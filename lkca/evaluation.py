@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.metrics import METRICS, quality
@@ -80,8 +79,3 @@ def patch_mpsnr(
 def mean_quality(images: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Mean of each metric over the test images."""
     return {metric: float(np.mean([image[metric] for image in images.values()])) for metric in METRICS}
-
-
-def spectral_error(prediction: NDArray, truth: NDArray) -> NDArray:
-    """Root of the mean squared error of each band: (B,)."""
-    return np.sqrt(np.square(prediction - truth).mean(axis=(1, 2)))

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from lkca.metrics import HIGHER_IS_BETTER
 from lkca.paths import results_folder, write_text
 
 DECIMALS = {"MPSNR": 4, "MSSIM": 4, "SAM": 4, "CC": 4, "RMSE": 4, "ERGAS": 4, "params_M": 3, "macs_G": 3}
@@ -39,15 +38,3 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             shown[column] = [f"{v} ± {sd:.{decimals or 4}f}" if pd.notna(sd) else v for v, sd in pairs]
     shown = shown.where(frame.notna(), "-")
     return shown.drop(columns=[f"{column}_sd" for column in frame if f"{column}_sd" in frame])
-
-
-def mark_best(frame: pd.DataFrame) -> pd.DataFrame:
-    """`formatted`, with the best value of each metric in **bold** and the second best in _italics_ (Markdown)."""
-    shown = formatted(frame)
-    for metric, higher in HIGHER_IS_BETTER.items():
-        if metric not in frame:
-            continue
-        order = frame[metric].rank(ascending=not higher, method="min")
-        for mark, place in (("**", 1), ("_", 2)):
-            shown.loc[order == place, metric] = mark + shown.loc[order == place, metric] + mark
-    return shown

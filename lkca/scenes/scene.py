@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lkca.scenes.wavelengths import rgb_bands
+
 if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
@@ -91,18 +93,8 @@ class Scene:
         return missing
 
     def rgb_bands(self) -> tuple[int, int, int]:
-        """Bands (0-based) to show as red, green and blue: the nearest to 650, 550 and 450 nm.
-
-        Without wavelengths, or where the visible is not covered to within 60 nm, the middles of three equal
-        runs of bands, last to first.
-        """
-        if self.wavelengths is not None:
-            distance = np.abs(self.wavelengths[None] - np.array([[650.0], [550.0], [450.0]]))  # (3, B)
-            nearest = distance.argmin(axis=1)
-            if distance.min(axis=1).max() <= 60 and len(set(nearest)) == 3:
-                return tuple(int(band) for band in nearest)
-        bands = self.shape[0]
-        return 5 * bands // 6, bands // 2, bands // 6
+        """Bands (0-based) to show as red, green and blue: see `lkca.scenes.wavelengths.rgb_bands`."""
+        return rgb_bands(self.shape[0], self.wavelengths)
 
     def _band_list(self, bands: slice | Sequence[int]) -> list[int]:
         count = self.shape[0]
