@@ -1,0 +1,65 @@
+"""The commands of a batch; `run` and `collect` are what its jobs call."""
+
+import argparse
+
+from lkca import batch
+from lkca.report import make_report
+from lkca.results import collect
+from lkca.studies import PROFILES, STUDIES
+from lkca.training import train
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    for name, do, what in (
+        ("study", _study, "do the runs, tables and notebooks of a study, or what is missing of them"),
+        ("figures", _figures, "draw tables and figures again from the CSVs, without training"),
+        ("status", _status, "what is done of a study, and why the rest is not"),
+        ("collect", _collect, "write a study's CSV from its finished runs"),
+        ("run", _run, "do one run of the studies"),
+        ("report", _report, "make site/index.html of the executed notebooks, tables and figures"),
+    ):
+        parser = commands.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser.set_defaults(do=do)
+        if name in ("study", "figures", "status"):
+            parser.add_argument("study", nargs="?", default="all", help=f"all, {', '.join(STUDIES)}")
+        elif name != "report":
+            parser.add_argument("name", help="the run's" if name == "run" else "the study's")
+        parser.add_argument("--profile", default="quick", help=f"{', '.join(PROFILES)}")
+        if name in ("study", "run"):
+            parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        if name in ("study", "figures"):
+            parser.add_argument(
+                "--jobs", type=int, help="side by side; as many as there are cores, or as a cluster says"
+            )
+        if name == "study":
+            parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be done, and why")
+            parser.add_argument("--threads", type=int, default=1, help="of a run on the CPU")
+            parser.add_argument("--gpu-jobs", type=int, default=1, help="runs that share the GPU")
+            parser.add_argument("--cluster", help="a folder of workflow/profiles: slurm")
+
+
+def _study(given: argparse.Namespace) -> bool:
+    options = {name: getattr(given, name) for name in ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run")}
+    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
+
+
+def _figures(given: argparse.Namespace) -> bool:
+    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
+
+
+def _status(given: argparse.Namespace) -> bool:
+    text, done = batch.summary(batch.make_plan(given.study, given.profile))
+    print(text)
+    return done
+
+
+def _collect(given: argparse.Namespace) -> None:
+    collect(given.name, given.profile)
+
+
+def _run(given: argparse.Namespace) -> None:
+    train(batch.make_plan("all", given.profile).find(given.name), given.device)
+
+
+def _report(given: argparse.Namespace) -> None:
+    print(f"open {make_report(given.profile)}")
