@@ -9,6 +9,7 @@ import math
 import warnings
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -141,6 +142,42 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
+
+
+class LocalMean(nn.Module):
+    """Mean over the window x window pixels around each pixel, (n, C, h, w) -> (n, C, h, w).
+
+    At the border the window is moved inside, so that it always holds as many pixels; a window larger than the image is
+    the whole image.
+    """
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (min(self.window, length) for length in x.shape[-2:])
+        means = F.avg_pool2d(x, (height, width), stride=1)
+        above, left = (height - 1) // 2, (width - 1) // 2
+        return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
+
+
+def set_pooling(model: nn.Module, window: int | None) -> None:
+    """Let every channel attention of a network average over `window` x `window` LR pixels around each pixel.
+
+    Trained on patches, tested on whole images: with the window of a training patch the attention sees as much as it did
+    in training, and pieces of an image of any size agree with each other. None: over the whole image, as in the paper.
+
+    Raises
+    ------
+    ValueError
+        If the window is not a whole number of at least 1.
+    """
+    if window is not None and (not isinstance(window, int) or window < 1):
+        raise ValueError(f"window must be a whole number of LR pixels of at least 1, or None, got {window!r}")
+    for module in model.modules():
+        if isinstance(module, ChannelAttention):
+            module.weights[0] = nn.AdaptiveAvgPool2d(1) if window is None else LocalMean(window)
 
 
 class DropPath(nn.Module):
