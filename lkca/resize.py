@@ -51,7 +51,7 @@ def resize(x: Tensor, factor: float) -> Tensor:
     # the border, where MATLAB mirrors the image.
     margin = 2 * ratio if shrinking else 4
     x4d = x.reshape(-1, 1, height, width)
-    x4d = x4d[..., _mirrored(height, margin, x.device), :][..., _mirrored(width, margin, x.device)]
+    x4d = x4d[..., mirrored(height, margin, x.device), :][..., mirrored(width, margin, x.device)]
     size = [n // ratio if shrinking else n * ratio for n in x4d.shape[-2:]]
     # antialias=True also when enlarging: only that path of torch uses a = -0.5
     y = F.interpolate(x4d, size=size, mode="bicubic", antialias=True, align_corners=False)
@@ -59,7 +59,7 @@ def resize(x: Tensor, factor: float) -> Tensor:
     return y[..., cut:-cut, cut:-cut].reshape(*x.shape[:-2], size[0] - 2 * cut, size[1] - 2 * cut)
 
 
-def _mirrored(length: int, margin: int, device: torch.device) -> Tensor:
+def mirrored(length: int, margin: int, device: torch.device) -> Tensor:
     """Indices -margin … length+margin-1 folded back into 0 … length-1 symmetrically, however small the length."""
     index = torch.arange(-margin, length + margin, device=device) % (2 * length)
     return torch.where(index < length, index, 2 * length - 1 - index)

@@ -1,0 +1,183 @@
+"""Ways through LKCA-LR on a CPU, side by side, and a whole scene from file to file.
+
+    python benchmarks/bench_inference.py                       # one image of 32x32 LR pixels, then a scene of 576x512
+    python benchmarks/bench_inference.py --no-scene --csv results/bench_inference.csv
+
+Every way computes the same (checked to 1e-4) and they take turns, so that whatever else the machine does slows all of
+them alike. The scene and everything written lie in a temporary folder. Needs no data; ONNX Runtime and OpenVINO only
+where the packages of lkca[onnx] are installed.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+import lkca
+from lkca.models.lkca import DilatedDepthwise, LKCANet
+from lkca.paths import write_text
+from lkca.provenance import provenance
+from lkca.streaming import folded
+from lkca.weights import Passport, save_weights
+
+BANDS, SCALE = 128, 4
+TOLERANCE = 1e-4
+TRACE = ("device", "cpu", "threads", "torch", "commit", "started")
+
+
+def plain(model: LKCANet) -> Callable[[Tensor], Tensor]:
+    """LKCA-LR as its definition reads: torch's own convolutions, the memory layout left as it comes."""
+
+    def forward(x: Tensor) -> Tensor:
+        with patch.object(DilatedDepthwise, "forward", nn.Conv2d.forward):
+            return model.upsampler(model.body(model.head(x))) + lkca.resize(x, model.scale)
+
+    return forward
+
+
+def ways(model: LKCANet, weights: Path, x: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """Name -> forward pass of `x`."""
+    compact = folded(model)
+    reads_plainly = plain(model)
+    found = {
+        "LKCA-LR, torch's own convolutions": lambda: reads_plainly(x),
+        "LKCA-LR": lambda: model(x),
+        "LKCA-LR, folded": lambda: compact(x),
+    }
+    try:
+        import onnxruntime
+
+        from lkca.onnx_export import OnnxNetwork, export_onnx
+
+        onnx = weights.with_suffix(".onnx")
+        export_onnx(weights, onnx)
+    except ImportError as error:
+        print(f"left out: ONNX Runtime, OpenVINO ({error})")
+        return found
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    openvino = OnnxNetwork(onnx)
+    found["LKCA-LR, ONNX Runtime"] = lambda: torch.from_numpy(session.run(None, {"lr": x.numpy()})[0])
+    found["LKCA-LR, OpenVINO"] = lambda: torch.from_numpy(openvino(x.numpy()))
+    return found
+
+
+@torch.inference_mode()
+def forward_times(turns: int, size: int) -> pd.DataFrame:
+    """Median milliseconds of every way, and of ESSAformer, for one image of `size` x `size` LR pixels."""
+    torch.manual_seed(0)
+    model = lkca.build_model("lkca-lr", BANDS, SCALE).eval()
+    for parameter in model.upsampler.parameters():
+        parameter.add_(0.01 * torch.randn_like(parameter))  # or every way would agree because it starts at bicubic
+    x = torch.rand(1, BANDS, size, size)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "weights.safetensors"
+        save_weights(weights, model, Passport("lkca-lr", BANDS, SCALE))
+        passes = ways(model, weights, x)
+        truth = passes["LKCA-LR"]()
+        for name, forward in passes.items():
+            assert (forward() - truth).abs().max() < TOLERANCE, f"{name} computes something else"
+        heavy = lkca.build_model("essaformer", BANDS, SCALE).eval()
+        passes["ESSAformer"] = lambda: heavy(x)
+        times: dict[str, list[float]] = {name: [] for name in passes}
+        for turn in range(turns):
+            for name, forward in passes.items():
+                if name == "ESSAformer" and turn >= 3:  # seconds each
+                    continue
+                start = time.perf_counter()
+                forward()
+                times[name].append(1000 * (time.perf_counter() - start))
+    table = pd.DataFrame({"way": list(times), "milliseconds": [statistics.median(t) for t in times.values()]})
+    by_way = table.set_index("way").milliseconds
+    table["faster than torch's own"] = by_way["LKCA-LR, torch's own convolutions"] / table.milliseconds
+    table["faster than ESSAformer"] = by_way["ESSAformer"] / table.milliseconds
+    return table.assign(size=size)
+
+
+def scene_row(height: int, width: int, memory: float, pooling: str) -> dict[str, object]:
+    """One scene through `lkca.upscale`, in a process of its own: seconds, and the peak of its resident memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_scene, (height, width, memory, pooling, torch.get_num_threads()))
+
+
+def _scene(height: int, width: int, memory: float, pooling: str, threads: int) -> dict[str, object]:
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(0)
+        model = lkca.build_model("lkca-lr", BANDS, SCALE)
+        passport = Passport("lkca-lr", BANDS, SCALE, peak=10000.0, patch=16)
+        save_weights(folder / "weights.safetensors", model, passport)
+        _write_scene(folder / "scene.img", height, width)
+        start = time.perf_counter()
+        result = lkca.upscale(
+            folder / "scene.img",
+            folder / "sharp.img",
+            folder / "weights.safetensors",
+            pooling=pooling,
+            memory=memory,
+            log=lambda line: None,
+        )
+        seconds = time.perf_counter() - start
+        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "scene": f"{height}x{width}x{BANDS}",
+        "result": "x".join(map(str, (*result.shape[1:], result.shape[0]))),
+        "pooling": pooling,
+        "seconds": seconds,
+        "memory_GB": memory / 1e9,
+        "peak_GB": peak / 1e9,
+    }
+
+
+def _write_scene(path: Path, height: int, width: int) -> None:
+    """int16 noise over a ramp, as ENVI (bil), row by row."""
+    header = (
+        f"ENVI\nsamples = {width}\nlines = {height}\nbands = {BANDS}\ndata type = 2\ninterleave = bil\nbyte order = 0\n"
+    )
+    path.with_suffix(".hdr").write_text(header)
+    generator = np.random.default_rng(0)
+    with path.open("wb") as file:
+        for row in range(height):
+            noise = generator.integers(0, 2000, (BANDS, width), dtype=np.int16)
+            file.write((noise + np.int16(6000 * row // height)).tobytes())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=32, help="LR pixels on a side")
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--scene", type=int, nargs=2, default=(576, 512), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--no-scene", action="store_true")
+    parser.add_argument("--memory", type=float, nargs="+", default=[2e9], help="bytes for the scene, one run for each")
+    parser.add_argument("--pooling", nargs="+", default=["global", "local"])
+    parser.add_argument("--csv", type=Path, help="also write NAME.csv, and NAME_scene.csv for the scene")
+    given = parser.parse_args()
+    trace = provenance(torch.device("cpu"))
+    trace = {name: trace[name] for name in TRACE if name in trace}
+    scene = []
+    if not given.no_scene:
+        scene = [scene_row(*given.scene, memory, pooling) for pooling in given.pooling for memory in given.memory]
+        print(pd.DataFrame(scene).round(2).to_string(index=False), end="\n\n")
+    table = forward_times(given.turns, given.size)
+    print(table.round(2).to_string(index=False))
+    if given.csv:
+        write_text(given.csv, table.round(3).assign(**trace).to_csv(index=False))
+        if scene:
+            path = given.csv.with_name(f"{given.csv.stem}_scene.csv")
+            write_text(path, pd.DataFrame(scene).round(3).assign(**trace).to_csv(index=False))
+
+
+if __name__ == "__main__":
+    main()
