@@ -25,7 +25,10 @@ RUNS = batch.shown(runs_folder())
 RESULTS = batch.shown(PLAN.table("")).rpartition("/")[0]
 PACKAGE = project_root() / "lkca"
 # What a figure or table looks like: a change of these draws again, and trains nothing.
-LOOKS = [str(PACKAGE / name) for name in ("plots.py", "study_plots.py", "diagrams.py", "tables.py", "lkca.mplstyle")]
+LOOKS = [
+    str(PACKAGE / name)
+    for name in ("plots.py", "study_plots.py", "benchmark_plots.py", "diagrams.py", "tables.py", "lkca.mplstyle")
+]
 
 
 def metrics(runs):
@@ -87,7 +90,7 @@ rule collect:
 rule notebook:
     input:
         notebook=lambda wildcards: str(batch.notebook_folder() / f"{wildcards.name}.ipynb"),
-        table=lambda wildcards: [f"{RESULTS}/{wildcards.name}.csv"] if wildcards.name in STUDIES else [],
+        table=lambda wildcards: [f"{RESULTS}/{of}.csv"] if (of := batch.study_of(wildcards.name)) else [],
         looks=LOOKS,
     output:
         RESULTS + "/notebooks/{name}.ipynb",
@@ -98,6 +101,7 @@ rule notebook:
         folder=str(batch.notebook_folder()),
         unfinished=RESULTS + "/notebooks/{name}.unfinished",
     retries: 1
+    threads: lambda wildcards: (workflow.cores or 1) if wildcards.name in batch.ALONE else 1
     resources:
         notebook=1,
     shell:

@@ -10,6 +10,7 @@ from lkca.resize import resize
 from lkca.runs import Distillation, Run
 from lkca.scenes import open_scene
 from lkca.training import Result, train
+from lkca.upscaling import Upscaled, upscale
 from lkca.weights import load_weights
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "Distillation",
     "Result",
     "Run",
+    "Upscaled",
     "build_model",
     "cost",
     "dataset_names",
@@ -31,4 +33,5 @@ __all__ = [
     "resize",
     "supervised_loss",
     "train",
+    "upscale",
 ]

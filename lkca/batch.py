@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,13 @@ from lkca.runs import Run
 from lkca.studies import STUDIES, find_profile, study_runs
 from lkca.training import find_device
 
-# A notebook of a study's name shows that study; these train runs of their own, so `redraw` leaves them alone.
-TRAINING_NOTEBOOKS = ("quickstart",)
+# A notebook of a study's name shows that study. These show a study of another name, so they wait for its table.
+SHOWN = {"visual": "benchmark", "speed": "benchmark"}
+# `redraw` draws without training: not those that train runs of their own or measure, nor without their weights these.
+WORKING_NOTEBOOKS = ("quickstart", "speed", "your_scene")
+NEED_WEIGHTS = ("visual",)
+# Measures time, so nothing else runs meanwhile.
+ALONE = ("speed",)
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,21 @@ def make_plan(study: str, profile: str) -> Plan:
     find_profile(profile)
     if study != "all" and study not in STUDIES:
         raise ValueError(f"unknown study {study!r}: choose all or one of {', '.join(STUDIES)}")
-    studies = tuple(STUDIES) if study == "all" else (study,)
-    runs = [run for name in studies for run in study_runs(name, profile)]
+    asked = {name: study_runs(name, profile) for name in (STUDIES if study == "all" else (study,))}
+    studies = tuple(name for name, runs in asked.items() if runs)
+    if not studies:
+        raise ValueError(f"profile {profile!r} has no runs for the study {study!r}: see lkca/studies.py")
+    runs = [run for name in studies for run in asked[name]]
     runs = [run.teacher() for run in runs if run.distillation] + runs
     present = sorted(path.stem for path in notebook_folder().glob("*.ipynb"))
-    notebooks = tuple(name for name in present if study in ("all", name))
+    wanted = {name: study_of(name) for name in present}
+    notebooks = tuple(name for name, of in wanted.items() if of in studies or (of is None and study == "all"))
     return Plan(profile, studies, {run.name: run for run in runs}, notebooks)
+
+
+def study_of(notebook: str) -> str | None:
+    """The study whose table the notebook reads, if it reads one."""
+    return notebook if notebook in STUDIES else SHOWN.get(notebook)
 
 
 def notebook_folder() -> Path:
@@ -129,9 +144,9 @@ def summary(plan: Plan) -> tuple[str, bool]:
     tables = {study: None if table_is_current(plan, study) else _why_no_table(plan, study) for study in plan.studies}
     notebooks = {}
     for name in plan.notebooks:
-        waits = tables.get(name) is not None
+        waits = tables.get(study_of(name)) is not None
         failed = None if plan.executed(name).is_file() else last_words(plan.log(name))
-        notebooks[name] = f"needs the table {name}" if waits else failed
+        notebooks[name] = f"needs the table {study_of(name)}" if waits else failed
     groups = {"runs": runs, "tables": tables, "notebooks": notebooks}
     counts = ", ".join(f"{sum(w is None for w in g.values())} of {len(g)} {kind}" for kind, g in groups.items())
     lines = [f"profile {plan.profile}: {counts} done"]
@@ -232,13 +247,24 @@ def do_batch(
 
 def _drawable(plan: Plan) -> list[str]:
     """The executed notebooks that can be made without training; a line for each that cannot."""
-    drawn = [name for name in plan.notebooks if name not in TRAINING_NOTEBOOKS]
-    without = [name for name in drawn if name in STUDIES and not table_is_current(plan, name)]
-    for name in without:
-        print(f"not drawn: {name}; {plan.table(name)} is missing, or holds other runs than the study has now")
-    if len(without) == len(drawn):
+    drawn = []
+    for name in plan.notebooks:
+        study = study_of(name)
+        if name in WORKING_NOTEBOOKS:
+            continue
+        if study and not table_is_current(plan, study):
+            print(f"not drawn: {name}; {plan.table(study)} is missing, or holds other runs than the study has now")
+        elif name in NEED_WEIGHTS and not _have_weights(study_runs(study, plan.profile)):
+            print(f"not drawn: {name}; it needs the trained weights, and not all of them are in {runs_folder()}")
+        else:
+            drawn.append(shown(plan.executed(name)))
+    if not drawn:
         raise ValueError(f"nothing to draw at profile {plan.profile!r}: do the study first")
-    return [shown(plan.executed(name)) for name in drawn if name not in without]
+    return drawn
+
+
+def _have_weights(runs: Sequence[Run]) -> bool:
+    return all((run.folder / "metrics.json").is_file() for run in runs)
 
 
 def shown(path: Path) -> str:

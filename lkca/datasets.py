@@ -125,7 +125,13 @@ _DECLARATIONS = (
     Dataset(
         name="synthetic",
         title="synthetic scenes",
-        readings={"default": ((0, 1, 2), 3, 160, 48), "tiny": ((0, 1), 2, 48, 8)},
+        readings={
+            "default": ((0, 1, 2), 3, 160, 48),
+            "scene-0": ((1, 2, 3), 0, 160, 48),
+            "scene-1": ((2, 3, 0), 1, 160, 48),
+            "scene-2": ((3, 0, 1), 2, 160, 48),
+            "tiny": ((0, 1), 2, 48, 8),
+        },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 16, 4: 16, 8: 16},
         load=made_scenes,

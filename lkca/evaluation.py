@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from lkca.metrics import METRICS, quality
 from lkca.patches import Area, Patches
@@ -44,10 +45,26 @@ def check_size(area: Area, scale: int) -> None:
 
 @torch.inference_mode()
 def predict(model: nn.Module, lr: Tensor) -> Tensor:
-    """One LR image (B, h, w) through the model, back on the CPU: (B, r·h, r·w)."""
+    """One LR image (B, h, w) through the model, back on the CPU: (B, r·h, r·w).
+
+    An image that the GPU's memory does not hold is done on the CPU, with a warning.
+    """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     training = model.training
-    prediction = model.eval()(lr[None].to(device))[0].float().cpu()
+    model.eval()
+    try:
+        prediction = model(lr[None].to(device))[0].float().cpu()
+    except torch.OutOfMemoryError:
+        prediction = None
+    if prediction is None:  # out of the except block: the error holds on to the tensors that filled the memory
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"an image of {lr.shape[1]}x{lr.shape[2]} LR pixels is too large for the GPU's memory: done on the CPU, "
+            f"which is slower",
+            stacklevel=2,
+        )
+        weights = {name: tensor.cpu() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+        prediction = functional_call(model, weights, (lr[None],))[0].float()
     model.train(training)
     return prediction
 

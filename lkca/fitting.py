@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,15 @@ from torch import Tensor, nn
 
 from lkca.evaluation import patch_mpsnr
 from lkca.losses import decayed_weight, distillation_loss, supervised_loss
+from lkca.models.heads import data_started
 from lkca.patches import Area, split_patches
 from lkca.paths import written_whole
 from lkca.resize import resize
 from lkca.runs import Run
 from lkca.weights import Passport, save_weights
 
+START_PATCHES = 64  # at most, spread over the training patches, that a data-dependent start sees
+T = TypeVar("T")
 HISTORY = ("epoch", "loss", "validation", "learning_rate", "seconds")
 
 
@@ -57,6 +61,7 @@ class Trainer:
         cubes = _near(trained.cubes, device)  # both cut from the same areas
         self.trained, self.held_out = replace(trained, cubes=cubes), replace(held_out, cubes=cubes)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.999))
+        self.part = run.batch  # patches that go through the model at once: fewer where the GPU's memory ends
         self.history: list[dict[str, float]] = []
         self.best = -math.inf
 
@@ -64,6 +69,8 @@ class Trainer:
         """Train to the end; the epoch in which the loss became NaN, if it did."""
         run = self.run
         self._resume()
+        if not self.history:
+            self._start()
         for epoch in range(len(self.history), run.epochs):
             start = time.perf_counter()
             rate = self._learning_rate(epoch)
@@ -79,6 +86,17 @@ class Trainer:
             self._report()
         return None
 
+    def _start(self) -> None:
+        """Show what bicubic leaves on training patches to the parts of the model that start from it."""
+        parts = data_started(self.model)
+        if not parts:
+            return
+        chosen = np.linspace(0, len(self.trained) - 1, min(START_PATCHES, len(self.trained))).astype(int)
+        hr = self.trained.cut(chosen)
+        residuals = hr - resize(resize(hr, 1 / self.run.scale), self.run.scale)
+        for part in parts:
+            part.start_from(residuals)
+
     def _epoch(self, epoch: int) -> float:
         """One pass over the training patches; the mean loss."""
         run = self.run
@@ -88,12 +106,45 @@ class Trainer:
         torch.manual_seed(int(generator.integers(2**62)))
         total = torch.zeros((), device=self.device)
         for hr in self.trained.epoch(run.batch, generator, self.device):
-            loss = self._loss(hr, epoch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss = self._within_memory(self._gradients, hr, epoch)
             self.optimizer.step()
-            total += loss.detach() * len(hr)
+            total += loss * len(hr)
         return total.item() / len(self.trained)
+
+    def _gradients(self, hr: Tensor, epoch: int) -> Tensor:
+        """Gradients of a batch, gathered part by part; its loss. Every loss is a mean, so the parts' shares add up."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in hr.split(self.part):
+            loss = self._loss(part, epoch) * (len(part) / len(hr))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    def _within_memory(self, work: Callable[..., T], *given: object) -> T:
+        """What `work` returns; done again with half the patches at once as often as the GPU's memory is too small."""
+        while True:
+            try:
+                return work(*given)
+            except torch.OutOfMemoryError as error:
+                reason = str(error).split(". ")[0]
+            # out of the except block: the error holds on to the tensors that filled the memory
+            self._halve(reason)
+
+    def _halve(self, reason: str) -> None:
+        if self.part == 1:
+            raise ValueError(
+                f"{self.run.name}: not even one patch fits into the GPU's memory ({reason}): use a smaller patch "
+                f"(now {self.run.patch}), precision bfloat16, a narrower network, or device cpu"
+            )
+        self.part = -(-self.part // 2)
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"{self.run.name}: a batch of {self.run.batch} patches is too large for the GPU's memory ({reason}); from "
+            f"here on at most {self.part} go through the network at once, and their gradients are added up to the same "
+            f"step",
+            stacklevel=2,
+        )
 
     def _loss(self, hr: Tensor, epoch: int) -> Tensor:
         run = self.run
@@ -114,7 +165,9 @@ class Trainer:
 
     def _validate(self) -> float:
         with self._precision():
-            return patch_mpsnr(self.model, self.held_out, self.run.scale, self.run.batch, self.device)
+            return self._within_memory(
+                lambda: patch_mpsnr(self.model, self.held_out, self.run.scale, self.part, self.device)
+            )
 
     def _precision(self) -> AbstractContextManager:
         if self.run.precision == "float32":

@@ -43,6 +43,21 @@ def figures_folder() -> Path:
     return _output_folder("figures")
 
 
+def temporary_beside(path: Path) -> Path:
+    """A new empty file in the folder of `path`, hidden, with its suffix, because writers choose their format by it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished `temporary_beside(path)` its name, in place of what stood there."""
+    temporary.chmod(0o644)
+    with temporary.open("rb") as written:  # on the disk before it gets its name: a power cut leaves no empty file
+        os.fsync(written.fileno())
+    temporary.replace(path)
+
+
 @contextlib.contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` only if the block succeeds.
@@ -57,15 +72,10 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = temporary_beside(path)
     try:
         yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as written:  # on the disk before it gets its name: a power cut leaves no empty file
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        put_in_place(temporary, path)
     except OSError as error:
         raise OSError(
             f"could not write {path}: {error.strerror or error}; what stood under that name before is untouched"

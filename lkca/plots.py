@@ -27,6 +27,7 @@ COLOURS = {
     "lkca": "#0072B2",
     "lkca-lr": "#D55E00",
     "lkca-kd": "#AA4499",
+    "lkca-best": "#117733",
 }
 LABELS = {
     "truth": "truth",
@@ -39,6 +40,17 @@ LABELS = {
     "lkca": "LKCA-Net",
     "lkca-lr": "LKCA-LR",
     "lkca-kd": "LKCA-KD",
+    "lkca-best": "LKCA-best",
+}
+HEAD_COLOURS = {  # of the upsampling heads; full and grouped are those of LKCA-Net and LKCA-LR
+    "full": COLOURS["lkca"],
+    "grouped": COLOURS["lkca-lr"],
+    "grouped-mixed": "#E69F00",
+    "grouped-1x1": "#882255",
+    "svd": "#009E73",
+    "spectral": "#CC79A7",
+    "spectral-random": "#56B4E9",
+    "separable": "#000000",
 }
 PIXEL_COLOURS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of pixels whose spectra are shown
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lkca.head_study import collect_heads
 from lkca.metrics import METRICS
 from lkca.paths import results_folder, write_text
 from lkca.runs import Run
@@ -18,6 +19,7 @@ from lkca.training import Log, load_result, train
 
 NESTED = ("options", "distillation")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
+BESIDE = {"upsampler_svd": collect_singular_values, "upsampling_heads": collect_heads}  # files beside a study's CSV
 TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
 
 
@@ -37,7 +39,7 @@ def row(run: Run) -> dict[str, object]:
     return {
         "run": run.name,
         **{COLUMNS.get(name, name): value for name, value in settings.items() if name not in NESTED},
-        **{name: run.options.get(name) for name in ("blocks", "channels", "groups")},
+        **{name: run.options.get(name) for name in ("blocks", "channels", "upsampler", "groups", "rank")},
         **{f"kd_{name}": distillation.get(name) for name in ("weight", "decay", "l1", "gradient", "cosine")},
         "teacher_blocks": distillation.get("teacher_blocks"),
         "params_M": record["params"] / 1e6,
@@ -58,10 +60,10 @@ def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:
 def collect(study: str, profile: str) -> pd.DataFrame:
     """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished.
 
-    Of `upsampler_svd` also `upsampler_svd_values.csv`: what its notebook draws.
+    Of some studies also what else their notebooks draw: see `BESIDE`.
     """
-    if study == "upsampler_svd":
-        collect_singular_values(profile)
+    if study in BESIDE:
+        BESIDE[study](profile)
     # Last: where the study's CSV is, all that belongs to the study is.
     return write_rows(study_runs(study, profile), f"{profile}/{study}")
 

@@ -13,6 +13,7 @@ from lkca.models import check_scale, complete_options, model_options
 from lkca.patches import VALIDATIONS
 from lkca.paths import runs_folder
 
+FULL_HEAD = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
 PRECISIONS = ("float32", "bfloat16")
 HASH_LENGTH = 10
 
@@ -144,7 +145,7 @@ class Run:
         return dataclasses.replace(
             self,
             model="lkca",
-            options={**shared, "blocks": self.distillation.teacher_blocks, "groups": 1},
+            options={**shared, **FULL_HEAD, "blocks": self.distillation.teacher_blocks},
             seed=self.distillation.teacher_seed,
             distillation=None,
         )
@@ -178,8 +179,8 @@ def _distillation(given: Distillation | None, model: str) -> Distillation | None
         return Distillation()
     if given is not None and not isinstance(given, Distillation):
         raise ValueError(f"distillation must be a lkca.Distillation or None, got {given!r}")
-    if given is not None and model not in ("lkca", "lkca-lr", "lkca-kd"):
-        raise ValueError(f"distillation is defined for lkca, lkca-lr and lkca-kd, not for {model!r}")
+    if given is not None and not model.startswith("lkca"):
+        raise ValueError(f"distillation is defined for the lkca networks, not for {model!r}")
     return given
 
 

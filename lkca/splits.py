@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lkca.patches import Area, from_line, up_to_line
 from lkca.paths import data_folder
+from lkca.scene_check import likely_file
 from lkca.scenes import Scene, check_cube, open_scene
 from lkca.scenes.wavelengths import rgb_bands
 from lkca.synthetic import synthetic_scene
@@ -107,12 +108,25 @@ def _located(dataset: Dataset) -> list[Path]:
 
 def _opened(dataset: Dataset, path: Path) -> Scene:
     scene = open_scene(path, key=dataset.key)
-    if scene.shape != dataset.shape:
-        raise ValueError(
-            f"{path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
-            f"is it the original file? Get it: {dataset.source}"
-        )
+    check_shape(dataset, scene)
     return scene
+
+
+def check_shape(dataset: Dataset, scene: Scene) -> None:
+    """ValueError if a scene has another shape than its dataset; says which file it probably is."""
+    if scene.shape != dataset.shape:
+        guess = likely_file(scene.shape) or "is it the original file?"
+        raise ValueError(
+            f"{scene.path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
+            f"{guess} Get the original: {dataset.source}"
+        )
+
+
+def open_whole(dataset: Dataset) -> tuple[Scene, NDArray[np.float32], NDArray[np.bool_], str]:
+    """A one-file dataset as its file has it: scene, cube (B, H, W), no-data mask (H, W), SHA-256 of the files."""
+    paths = _located(dataset)
+    scene = _opened(dataset, paths[0])
+    return scene, *read_cube(scene), _checksum(paths)
 
 
 def big_scene(dataset: Dataset, name: str) -> Split:

@@ -1,13 +1,17 @@
 """The studies: each is a list of runs, declared once, used by notebooks and batch alike.
 
-A profile says on what and how large: `quick` runs on a laptop in minutes, `small` on a GPU, `paper` is the paper's own
-setting and needs its data. A study asks a profile for its runs; a notebook of the same name shows what came out.
+A profile says on what and how large: `quick` runs on a laptop in minutes, `cpu` there in hours on real scenes, `small`
+on a GPU, `paper` is the paper's own setting and needs its data. A study asks a profile for its runs; a notebook of the
+same name shows what came out.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lkca.datasets import DATASETS
+from lkca.head_runs import heads_elsewhere, upsampling_heads
+from lkca.models import model_names
 from lkca.runs import Distillation, Run
 
 
@@ -15,23 +19,38 @@ from lkca.runs import Distillation, Run
 class Profile:
     """On what the studies run, and how large.
 
-    title : what a result of this profile is; it stands in the title of every table and figure.
+    data : what the studies of one dataset run on. sizes : of the networks, and how long they train.
     settings : of every run.
     options : of every LKCA network.
     seeds : repetitions of every run.
     blocks : the numbers N that `block_count` compares.
     teacher_blocks : of the distilling teacher.
     datasets : where the upsampler's singular values are looked at.
+    cases : (dataset, scale) pairs that `benchmark` compares `models` on.
+    baselines : settings of a baseline that are not those of every run, by its name.
+    once : models that `benchmark` trains with the first seed alone.
+    regions : dataset and readings of `regions`; each reading tests on another scene.
     """
 
     name: str
-    title: str
+    data: str
+    sizes: str
     settings: Mapping[str, object]
     options: Mapping[str, object]
     seeds: tuple[int, ...]
     blocks: tuple[int, ...]
     teacher_blocks: int
     datasets: tuple[str, ...]
+    cases: tuple[tuple[str, int], ...] = ()
+    models: tuple[str, ...] = model_names()
+    baselines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    once: tuple[str, ...] = ()
+    regions: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def title(self) -> str:
+        """What a result of this profile is; it stands in the title of every table and figure."""
+        return f"{self.data}; {self.sizes}"
 
     def run(self, model: str, seed: int, distillation: Distillation | None = None, **changes: object) -> Run:
         """One run of this profile; `changes` are settings, or `options` of the model."""
@@ -43,6 +62,12 @@ class Profile:
     def distilled(self, seed: int, **terms: object) -> Run:
         """A run of LKCA-KD with some settings of the distillation changed."""
         return self.run("lkca-kd", seed, Distillation(teacher_blocks=self.teacher_blocks, **terms))
+
+    def compared(self, model: str, seed: int, **case: object) -> Run:
+        """A run of any model as it is compared with the others; `case` is dataset, reading, scale."""
+        if model == "lkca-kd":
+            return self.run(model, seed, Distillation(teacher_blocks=self.teacher_blocks), **case)
+        return self.run(model, seed, **{**self.baselines.get(model, {}), **case})
 
 
 @dataclass(frozen=True)
@@ -99,17 +124,35 @@ def _kd_terms(profile: Profile) -> list[Run]:
     return runs
 
 
-def _family(profile: Profile) -> list[Run]:
-    models = ("bicubic", "lkca", "lkca-lr")
-    return [profile.run(model, seed) for model in models for seed in profile.seeds] + [
-        profile.distilled(seed) for seed in profile.seeds
+def benchmark_runs(profile: Profile) -> list[Run]:
+    """Every model on every case; bicubic learns nothing, so that one of it is enough."""
+    return [
+        profile.compared(model, seed, dataset=dataset, scale=scale)
+        for dataset, scale in profile.cases
+        for model in profile.models
+        for seed in (profile.seeds[:1] if model == "bicubic" or model in profile.once else profile.seeds)
     ]
 
+
+def _regions(profile: Profile) -> list[Run]:
+    """One seed: what differs from region to region is asked, and that is far more than what seeds do."""
+    dataset, readings = profile.regions or ("", ())
+    models = ("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd")
+    return [
+        profile.compared(model, profile.seeds[0], dataset=dataset, reading=reading)
+        for reading in readings
+        for model in models
+    ]
+
+
+HEAVY = ("sspsr", "msdformer", "essaformer")
+LA_REGIONS = ("la_aviris", tuple(DATASETS["la_aviris"].readings))
 
 PROFILES = {
     "quick": Profile(
         name="quick",
-        title="synthetic scenes, narrow networks, short training: shows that the study runs, not what the paper claims",
+        data="synthetic scenes",
+        sizes="narrow networks, short training: shows that the study runs, not what the paper claims",
         # More than 20 epochs, or the decay of the distillation would hardly act; so few patches keep them short.
         settings={"dataset": "synthetic", "stride": 40, "epochs": 24, "batch": 4, "learning_rate": 2e-3},
         options={"blocks": 2, "channels": 32},
@@ -117,36 +160,71 @@ PROFILES = {
         blocks=(1, 2, 4, 8),
         teacher_blocks=4,
         datasets=("synthetic",),
+        cases=(("synthetic", 4),),
+        # So narrow that a step costs about what LKCA-Net's does; VDSR of 18 layers would not begin to learn so soon.
+        baselines={
+            "vdsr": {"options": {"channels": 32, "blocks": 6}, "learning_rate": 1e-3},
+            "3dfcnn": {"options": {"channels": 32}, "epochs": 60},
+            "sspsr": {"options": {"channels": 16, "blocks": 1}},
+            "msdformer": {"options": {"channels": 48, "heads": 3, "blocks": 1}},
+            "essaformer": {"options": {"channels": 16, "blocks": 1}},
+        },
+        regions=("synthetic", ("default", "scene-0", "scene-1", "scene-2")),
+    ),
+    "cpu": Profile(
+        name="cpu",
+        data="four small AVIRIS scenes of Los Angeles, airport-3 tests",
+        sizes="few blocks, short training on two CPU cores",
+        settings={"dataset": "la_aviris", "epochs": 6, "batch": 4, "learning_rate": 1e-3},
+        options={"blocks": 2, "channels": 64},
+        seeds=(0, 1, 2),
+        blocks=(1, 2, 4),
+        teacher_blocks=4,
+        datasets=("la_aviris",),
+        cases=(("la_aviris", 4), ("la_aviris", 8)),
+        models=("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd"),
+        baselines={"vdsr": {"options": {"channels": 32, "blocks": 6}}},
+        once=("vdsr",),
+        regions=LA_REGIONS,
     ),
     "small": Profile(
         name="small",
-        title="four small AVIRIS scenes of Los Angeles, airport-3 tests; full-width networks",
+        data="four small AVIRIS scenes of Los Angeles, airport-3 tests",
+        sizes="full-width networks",
         settings={"dataset": "la_aviris"},
         options={"blocks": 16, "channels": 128},
         seeds=(0, 1, 2),
         blocks=(4, 8, 16, 32, 48, 64),
         teacher_blocks=64,
         datasets=("la_aviris", "synthetic"),
+        cases=(("la_aviris", 4), ("la_aviris", 8)),
+        once=HEAVY,
+        regions=LA_REGIONS,
     ),
     "paper": Profile(
         name="paper",
-        title="Chikusei, the paper's sizes and schedule",
+        data="Chikusei",
+        sizes="the paper's sizes and schedule",
         settings={"dataset": "chikusei", "validation": "paper"},
         options={"blocks": 16, "channels": 128},
         seeds=(0,),
         blocks=(4, 8, 16, 32, 48, 64),
         teacher_blocks=64,
         datasets=("chikusei", "houston2018", "pavia_centre"),
+        cases=tuple((name, scale) for name in ("chikusei", "houston2018", "pavia_centre") for scale in (4, 8)),
     ),
 }
 
 _DECLARATIONS = (
     Study("block_count", "number of large-kernel blocks", "table1_blocks", _block_count),
     Study("upsampler_svd", "singular values of the trained upsampler", None, _upsampler_svd),
+    Study("upsampling_heads", "upsampling head at the cost of LKCA-LR's", None, upsampling_heads),
+    Study("heads_elsewhere", "upsampling head of other networks", None, heads_elsewhere),
     Study("kd_decay", "decay of the distillation", "table2_decay", _kd_decay),
     Study("kd_weight", "weight of the distillation", "table3_kd_weight", _kd_weight),
     Study("kd_terms", "terms of the distillation loss", "table4_kd_terms", _kd_terms),
-    Study("family", "bicubic, LKCA-Net, LKCA-LR and LKCA-KD", None, _family),
+    Study("benchmark", "all networks of the paper", None, benchmark_runs),
+    Study("regions", "which scene tests", None, _regions),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}
@@ -166,7 +244,7 @@ def find_profile(name: str) -> Profile:
 
 
 def study_runs(study: str, profile: str, seeds: Sequence[int] | None = None) -> list[Run]:
-    """The runs of a study at a profile, each once.
+    """The runs of a study at a profile, each once; none where the profile has nothing to ask the study.
 
     Raises
     ------

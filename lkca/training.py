@@ -31,6 +31,7 @@ from lkca.models import build_model
 from lkca.paths import remove_unfinished, write_text
 from lkca.provenance import provenance
 from lkca.runs import Run
+from lkca.scenes import open_scene
 from lkca.splits import Split
 from lkca.weights import Passport, load_weights, save_weights
 
@@ -185,7 +186,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     passport = Passport(
         run.model, split.bands, run.scale, run.options, split.peak,
         None if split.wavelengths is None else list(map(float, split.wavelengths)),
-        f"{split.dataset} ({split.reading})", run.name,
+        f"{split.dataset} ({split.reading})", run.name, run.patch // run.scale, _scale_factor(run),
     )  # fmt: skip
     diverged = None
     if any(True for _ in model.parameters()):
@@ -198,7 +199,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     counted = cost(model, split.bands)
     record |= {
         "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
-        "peak_memory_mb": round(_peak_memory(device) / 1e6),
+        "peak_memory_mb": round(peak_memory(device) / 1e6),
     }
     metrics = {
         "run": run.name,
@@ -213,6 +214,11 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     return load_result(run)
 
 
+def _scale_factor(run: Run) -> float | None:
+    """Of the user's own scene; the study's datasets are used as their files hold them."""
+    return None if run.dataset in DATASETS else open_scene(run.dataset).scale_factor
+
+
 def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Module | None:
     """The trained teacher of a run that distils."""
     if run.distillation is None:
@@ -221,7 +227,7 @@ def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Modul
     return model.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU's memory, else of this process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

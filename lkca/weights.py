@@ -22,6 +22,8 @@ class Passport:
     model, bands, scale, options : arguments of `lkca.build_model`.
     peak : the scene's number that became 1 in training. wavelengths : (B,) in nm, or None.
     trained_on : dataset and reading. run : name of the run.
+    patch : side of a training patch in LR pixels. scale_factor : of the training scene's file, see `lkca.scenes.Scene`.
+        Both None where unknown: older files do not say them.
     """
 
     model: str
@@ -32,6 +34,8 @@ class Passport:
     wavelengths: list[float] | None = None
     trained_on: str = ""
     run: str = ""
+    patch: int | None = None
+    scale_factor: float | None = None
 
 
 def save_weights(path: str | Path, model: nn.Module, passport: Passport) -> None:

@@ -22,7 +22,8 @@ from lkca.training import train
 
 TINY = Profile(
     name="tiny",
-    title="tiny: meaningless numbers",
+    data="tiny",
+    sizes="meaningless numbers",
     settings={"dataset": "synthetic", "reading": "tiny", "epochs": 4, "batch": 4},
     options={"blocks": 1, "channels": 16},
     seeds=(0,),
@@ -151,13 +152,13 @@ def test_unknown_names_are_told_with_what_there_is(study, profile):
 
 def test_a_run_that_no_study_has(folders):
     with pytest.raises(ValueError, match="no study has a run 'nosuch'"):
-        batch.make_plan("family", "quick").find("nosuch")
+        batch.make_plan("benchmark", "quick").find("nosuch")
 
 
 def test_damaged_metrics_are_set_aside_and_whole_ones_stay(folders, monkeypatch):
-    bicubic = next(run for run in study_runs("family", "quick") if run.model == "bicubic")
+    bicubic = next(run for run in study_runs("benchmark", "quick") if run.model == "bicubic")
     train(bicubic, "cpu")
-    plan = batch.make_plan("family", "quick")
+    plan = batch.make_plan("benchmark", "quick")
     assert batch.set_aside_damaged(plan) == []
     path = bicubic.folder / "metrics.json"
     path.write_text(path.read_text()[:100])

@@ -107,9 +107,9 @@ def test_drop_path_drops_whole_images_and_keeps_the_mean() -> None:
 
 
 def test_names_are_those_of_the_tables() -> None:
-    assert model_names() == tuple(MODELS)
+    assert (*model_names(), "lkca-best") == tuple(MODELS)
     assert model_names()[0] == "bicubic" and {"lkca", "lkca-lr", "lkca-kd"} <= set(model_names())
-    shared = {"blocks": 16, "channels": 128, "drop_path": 0.1}
+    shared = {"blocks": 16, "channels": 128, "drop_path": 0.1, "upsampler": "grouped", "rank": 0}
     assert model_options("lkca") == {**shared, "groups": 1}
     assert model_options("lkca-lr") == model_options("lkca-kd") == {**shared, "groups": 8}
 
@@ -120,6 +120,8 @@ def test_complete_options_is_one_form() -> None:
         "channels": 128,
         "groups": 8,
         "drop_path": 0.0,
+        "upsampler": "grouped",
+        "rank": 0,
     }
     assert isinstance(complete_options("lkca-lr", {"drop_path": 0})["drop_path"], float)
 

@@ -111,7 +111,7 @@ def test_paper_patches_for_chikusei() -> None:
         ({"patch": 30}, "patch must be a multiple of the scale 4, got 30"),
         ({"learning_rate": 1e-7}, "final_learning_rate 1e-06 is above learning_rate 1e-07"),
         ({"validation_share": 1}, "validation_share must be below 1, got 1"),
-        ({"model": "bicubic", "distillation": Distillation()}, "lkca, lkca-lr and lkca-kd, not for 'bicubic'"),
+        ({"model": "bicubic", "distillation": Distillation()}, "the lkca networks, not for 'bicubic'"),
         ({"distillation": {"weight": 1}}, "must be a lkca.Distillation or None"),
     ],
 )
@@ -196,7 +196,8 @@ def test_the_teacher_is_another_run() -> None:
     )
     teacher = run.teacher()
     assert (teacher.model, teacher.seed, teacher.distillation) == ("lkca", 9, None)
-    assert teacher.options == {"channels": 32, "blocks": 7, "groups": 1, "drop_path": 0.2}
+    full = {"upsampler": "grouped", "groups": 1, "rank": 0}
+    assert teacher.options == {"channels": 32, "blocks": 7, "drop_path": 0.2, **full}
     assert dataclasses.replace(run, model="lkca", options=teacher.options, seed=9, distillation=None) == teacher
     # one teacher serves students of every seed, weight and decay
     other = dataclasses.replace(run, seed=6, distillation=dataclasses.replace(run.distillation, weight=0.5, decay=1))

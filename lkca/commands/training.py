@@ -12,7 +12,7 @@ import pandas as pd
 from lkca.datasets import DATASETS
 from lkca.runs import Distillation, Run
 from lkca.tables import formatted
-from lkca.training import train
+from lkca.training import Result, train
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -23,21 +23,37 @@ def add(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("dataset", help=f"{', '.join(DATASETS)}, or the path of a scene file")
+    add_settings(parser)
+    parser.set_defaults(do=_train)
+
+
+def add_settings(parser: argparse.ArgumentParser, **defaults: object) -> None:
+    """One option for every setting of a run but its dataset; `defaults` are other ones than the run's own."""
     for setting in dataclasses.fields(Run):
         if setting.name in ("dataset", "options", "distillation"):
             continue
-        parser.add_argument(f"--{setting.name.replace('_', '-')}", type=_plain(setting.type), default=setting.default)
+        default = defaults.get(setting.name, setting.default)
+        name = f"--{setting.name.replace('_', '-')}"
+        parser.add_argument(name, type=_plain(setting.type), default=default, help="%(default)s")
     parser.add_argument("--options", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the model")
     parser.add_argument(
         "--distillation", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the distillation, for lkca-kd"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.set_defaults(do=_train)
 
 
 def _train(given: argparse.Namespace) -> None:
+    result, _ = train_and_compare(given)
+    print(f"\neverything of this run is in {result.folder}")
+
+
+def train_and_compare(given: argparse.Namespace, **options: object) -> tuple[Result, dict[str, dict[str, float]]]:
+    """Train as the options of `add_settings` say, print the table of metrics; the result, and each model's metrics.
+
+    `options` are sizes of the model that hold unless others are given.
+    """
     settings = {f.name: getattr(given, f.name) for f in dataclasses.fields(Run)}
-    settings["options"] = _assignments(given.options)
+    settings["options"] = options | _assignments(given.options)
     distillation = _assignments(given.distillation)
     try:
         settings["distillation"] = Distillation(**distillation) if distillation else None
@@ -53,7 +69,7 @@ def _train(given: argparse.Namespace) -> None:
     table = pd.DataFrame(rows).T.rename_axis("model").reset_index()
     print(f"\n{run.dataset} x{run.scale}, test images: {', '.join(result.images)}")
     print(formatted(table).to_markdown(index=False))
-    print(f"\neverything of this run is in {result.folder}")
+    return result, rows
 
 
 def _assignments(pairs: Sequence[str]) -> dict[str, object]:

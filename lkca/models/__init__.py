@@ -13,7 +13,9 @@ from torch import nn
 from lkca.models.bicubic import Bicubic
 from lkca.models.essaformer import ESSAformer
 from lkca.models.fcnn3d import FCNN3D
-from lkca.models.lkca import LKCANet, lkca_lr
+from lkca.models.heads import KINDS
+from lkca.models.lkca import LKCANet, lkca_best, lkca_lr
+from lkca.models.low_rank import low_rank
 from lkca.models.msdformer import MSDformer
 from lkca.models.sspsr import SSPSR
 from lkca.models.vdsr import VDSR
@@ -28,19 +30,27 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lkca": LKCANet,
     "lkca-lr": lkca_lr,
     "lkca-kd": lkca_lr,  # the same network; what makes it KD is how it is trained
+    "lkca-best": lkca_best,
 }
+NOT_OF_THE_PAPER = ("lkca-best",)
 
 SCALES = (2, 4, 8)
+OWN = "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.heads`
+HEAD = {"upsampler": OWN, "groups": 8, "rank": 0}  # options of every network that has no such options itself
+WITHOUT_HEAD = ("bicubic",)
 MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
 
 
 def model_names() -> tuple[str, ...]:
-    """Names that `build_model` knows, in the order of the paper's tables."""
-    return tuple(MODELS)
+    """The paper's networks, in the order of its tables; `MODELS` has ours as well."""
+    return tuple(name for name in MODELS if name not in NOT_OF_THE_PAPER)
 
 
 def model_options(name: str) -> dict[str, object]:
     """Options of a model and their defaults.
+
+    Where a network does not have them itself, `upsampler`, `groups` and `rank` are those of `lkca.low_rank`, which puts
+    another upsampling head into it; "own" leaves it as it is, whatever the other two.
 
     Raises
     ------
@@ -50,7 +60,8 @@ def model_options(name: str) -> dict[str, object]:
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
     signature = inspect.signature(MODELS[name])
-    return {option: p.default for option, p in list(signature.parameters.items())[2:]}
+    own = {option: p.default for option, p in list(signature.parameters.items())[2:]}
+    return own if "upsampler" in own or name in WITHOUT_HEAD else {**own, **HEAD}
 
 
 def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Module:
@@ -58,7 +69,7 @@ def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Modu
 
     Parameters
     ----------
-    name : one of `model_names()`.
+    name : one of `MODELS`.
     bands : number of bands B >= 1.
     scale : 2, 4 or 8.
     **options : sizes of that model, see `model_options(name)`; the defaults are the paper's.
@@ -75,7 +86,11 @@ def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Modu
     options = complete_options(name, options)
     _check_whole_number("bands", bands)
     check_scale(scale)
-    return MODELS[name](bands, scale, **options)
+    own = inspect.signature(MODELS[name]).parameters
+    model = MODELS[name](bands, scale, **{option: value for option, value in options.items() if option in own})
+    if "upsampler" in own or name in WITHOUT_HEAD or options["upsampler"] == OWN:
+        return model
+    return low_rank(model, options["groups"], kind=options["upsampler"], rank=options["rank"])
 
 
 def complete_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
@@ -84,7 +99,7 @@ def complete_options(name: str, options: Mapping[str, object]) -> dict[str, obje
     Raises
     ------
     ValueError
-        For an unknown model or option, and for a value that is not a number of the default's kind.
+        For an unknown model or option, and for a value that is not of the default's kind.
     """
     defaults = model_options(name)
     complete = {**defaults, **options}
@@ -93,7 +108,11 @@ def complete_options(name: str, options: Mapping[str, object]) -> dict[str, obje
             allowed = ", ".join(f"{k}={v!r}" for k, v in defaults.items()) or "none"
             raise ValueError(f"model {name!r} has no option {option!r}; its options and defaults: {allowed}")
         what = f"{name} option {option}"
-        if isinstance(defaults[option], int):
+        if option == "upsampler":
+            allowed = (OWN, *KINDS) if defaults[option] == OWN else KINDS
+            if value not in allowed:
+                raise ValueError(f"{what} must be one of {', '.join(allowed)}, got {value!r}")
+        elif isinstance(defaults[option], int):
             _check_whole_number(what, value, least=0 if option in MAY_BE_ZERO or defaults[option] == 0 else 1)
         elif isinstance(defaults[option], float):
             if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):

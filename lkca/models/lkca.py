@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from lkca.models.heads import chosen_rank, start_near_zero, upsampling_head
 from lkca.resize import resize
 
 REDUCTION = 16  # of the channel attention
 FUSION_GROUPS = 4  # of the 1x1 convolution that turns 3C attended channels into C weights
-UPSAMPLER_GAIN = 0.01  # of the upsampler's initial gain, so that training starts at bicubic plus something small
 
 
 class LKCANet(nn.Module):
@@ -31,11 +31,14 @@ class LKCANet(nn.Module):
     groups : groups g of the upsampling convolution; 1 is LKCA-Net, 8 is LKCA-LR. It must divide C; where it does not
         divide B·scale² (an odd number of bands at x2), the greatest common divisor is taken, with a warning.
     drop_path : probability of skipping a block's residual branch in training (stochastic depth).
+    upsampler : kind of the upsampling head, see `lkca.models.heads`.
+    rank : k of the kinds that have one; 0 is the largest k that costs no more than g groups would.
 
     Raises
     ------
     ValueError
-        If C is not a multiple of 16, g does not divide C, or drop_path is not in [0, 1).
+        If C is not a multiple of 16, g does not divide C, drop_path is not in [0, 1), there is no such upsampler, or
+        the rank does not go with it.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class LKCANet(nn.Module):
         channels: int = 128,
         groups: int = 1,
         drop_path: float = 0.1,
+        upsampler: str = "grouped",
+        rank: int = 0,
     ) -> None:
         super().__init__()
         if channels % REDUCTION:
@@ -57,12 +62,14 @@ class LKCANet(nn.Module):
         self.scale = scale
         self.head = nn.Conv2d(bands, channels, 3, padding=1)
         self.body = nn.Sequential(*(LargeKernelBlock(channels, drop_path) for _ in range(blocks)))
-        self.upsampler = upsampler(channels, bands, scale, groups)
+        self.upsampler = _upsampler(channels, bands, scale, groups, upsampler, rank)
 
     def residual(self, x: Tensor) -> Tensor:
         """What is added to the bicubic image: the map that distillation compares (paper, Section on LKCA-KD)."""
         features = self.head(x)  # (n, C, h, w)
-        if x.device.type == "cpu":  # depthwise convolutions on channels that lie side by side are three times faster there
+        if (
+            x.device.type == "cpu"
+        ):  # depthwise convolutions on channels that lie side by side are three times faster there
             features = features.contiguous(memory_format=torch.channels_last)
         return self.upsampler(self.body(features).contiguous())  # (n, B, r·h, r·w)
 
@@ -71,14 +78,35 @@ class LKCANet(nn.Module):
 
 
 def lkca_lr(
-    bands: int, scale: int, blocks: int = 16, channels: int = 128, groups: int = 8, drop_path: float = 0.1
+    bands: int,
+    scale: int,
+    blocks: int = 16,
+    channels: int = 128,
+    groups: int = 8,
+    drop_path: float = 0.1,
+    upsampler: str = "grouped",
+    rank: int = 0,
 ) -> LKCANet:
     """LKCA-LR: LKCA-Net with a grouped ("low-rank") upsampling convolution."""
-    return LKCANet(bands, scale, blocks, channels, groups, drop_path)
+    return LKCANet(bands, scale, blocks, channels, groups, drop_path, upsampler, rank)
 
 
-def upsampler(channels: int, bands: int, scale: int, groups: int) -> nn.Sequential:
-    """3x3 convolution C -> B·r² in g groups, weight-normalised, then PixelShuffle(r); starts near zero."""
+def lkca_best(
+    bands: int,
+    scale: int,
+    blocks: int = 16,
+    channels: int = 128,
+    groups: int = 8,
+    drop_path: float = 0.1,
+    upsampler: str = "spectral",
+    rank: int = 0,
+) -> LKCANet:
+    """The head that did best at LKCA-LR's cost or less (notebook `upsampling_heads`) in LKCA-LR; not the paper's."""
+    return LKCANet(bands, scale, blocks, channels, groups, drop_path, upsampler, rank)
+
+
+def _upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, rank: int) -> nn.Sequential:
+    """The upsampling head, features (n, C, h, w) -> (n, B, r·h, r·w): weight-normalised, starts near zero."""
     outputs = bands * scale**2
     if outputs % groups:
         possible = math.gcd(groups, outputs)
@@ -87,11 +115,11 @@ def upsampler(channels: int, bands: int, scale: int, groups: int) -> nn.Sequenti
             stacklevel=3,
         )
         groups = possible
-    convolution = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, groups=groups))
-    with torch.no_grad():
-        convolution.parametrizations.weight.original0.mul_(UPSAMPLER_GAIN)  # the gain, one number an output
-        convolution.bias.zero_()
-    return nn.Sequential(convolution, nn.PixelShuffle(scale))
+    rank = chosen_rank(kind, rank, channels, outputs, scale, groups)
+    full = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, device="meta"))  # shapes only
+    head = upsampling_head(full, scale, kind, groups, rank)
+    start_near_zero(head)
+    return nn.Sequential(*head)
 
 
 class LargeKernelBlock(nn.Module):
@@ -131,7 +159,7 @@ class LargeKernelChannelAttention(nn.Module):
 
 
 class DilatedDepthwise(nn.Conv2d):
-    """Depthwise convolution with stride 1 that keeps the image's size; on a CPU five times faster than torch's own.
+    """Depthwise convolution with stride 1, padded by a multiple of its dilation; five times as fast on a CPU.
 
     With dilation d the pixels of equal row and column modulo d see only each other: d² images, each an ordinary
     convolution, for which a CPU has a fast way.
@@ -146,9 +174,14 @@ class DilatedDepthwise(nn.Conv2d):
         rows, columns = x.shape[2] // d, x.shape[3] // d
         x = x.permute(0, 2, 3, 1).reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
         x = x.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2)  # channels_last
-        y = F.conv2d(x, self.weight, self.bias, padding=self.padding[0] // d, groups=self.groups)
+        padding = [p // d for p in self.padding]
+        y = F.conv2d(x, self.weight, self.bias, padding=padding, groups=self.groups)
+        rows, columns = y.shape[2:]
         y = y.permute(0, 2, 3, 1).reshape(n, d, d, rows, columns, c).permute(0, 3, 1, 4, 2, 5)
-        return y.reshape(n, rows * d, columns * d, c).permute(0, 3, 1, 2)[:, :, :h, :w]
+        height, width = (
+            length + 2 * p - d * (k - 1) for length, p, k in zip((h, w), self.padding, self.kernel_size, strict=True)
+        )
+        return y.reshape(n, rows * d, columns * d, c).permute(0, 3, 1, 2)[:, :, :height, :width]
 
 
 class ChannelAttention(nn.Module):
@@ -181,7 +214,7 @@ class LocalMean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = (min(self.window, length) for length in x.shape[-2:])
-        means = F.avg_pool2d(x, (height, width), stride=1)
+        means = F.avg_pool2d(F.avg_pool2d(x, (height, 1), stride=1), (1, width), stride=1)  # one by one: less work
         above, left = (height - 1) // 2, (width - 1) // 2
         return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
 

@@ -1,29 +1,40 @@
-"""The paper's "low-rank" upsampling layer, put into any network.
+"""The paper's "low-rank" upsampling layer, and those that are low rank, put into any network.
 
 The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that the same fits most
 others without touching the rest (Section III); `low_rank` does it. What it saves: parameters and MACs of those
-convolutions fall to 1/groups.
+convolutions fall to 1/groups. The other heads of `lkca.models.heads` go the same way, at no more cost.
 """
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import weight_norm
 from torch.overrides import TorchFunctionMode
 
 from lkca.cost import Cost, macs_by_module
-from lkca.models.lkca import UPSAMPLER_GAIN, LKCANet
+from lkca.models.heads import (
+    CONVOLUTIONS,
+    GROUPED,
+    SPECTRAL,
+    check_kind,
+    chosen_rank,
+    start_near_zero,
+    truncated,
+    upsampling_head,
+)
+from lkca.models.lkca import LKCANet
 from lkca.models.vdsr import VDSR
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 START_NEAR_ZERO = (LKCANet, VDSR)  # models whose upsampler starts near zero, to begin at bicubic
 PROBE_SIZE = 16  # pixels on a side of the image that finds the upsampling convolutions
 
 
-def low_rank(model: nn.Module, groups: int = 8, example: Tensor | None = None) -> nn.Module:
-    """Copy a network with every convolution that feeds a PixelShuffle replaced by one in groups, freshly started.
+def low_rank(
+    model: nn.Module, groups: int = 8, example: Tensor | None = None, kind: str = "grouped", rank: int = 0
+) -> nn.Module:
+    """Copy a network with every convolution that feeds a PixelShuffle replaced by a cheaper head, freshly started.
 
     Everything else keeps its weights. The new convolutions start as torch starts any; weight normalisation is kept
     where it was, and so is the start near zero of LKCA-Net and VDSR. The model given is left as it is.
@@ -36,9 +47,13 @@ def low_rank(model: nn.Module, groups: int = 8, example: Tensor | None = None) -
     ----------
     model : any of `build_model`, or any module that maps images (n, B, h, w) by `torch.nn` convolutions and
         PixelShuffle (module or function) and can run on the meta device.
-    groups : groups g of each new convolution; must divide its input and its output channels.
+    groups : groups g of each new convolution; must divide its input and its output channels. For a kind with a rank:
+        what it may cost at most.
     example : an input for the run, only its shape and type are used. Default: (1, B, 16, 16), B taken from
         `model.bands`, else from the model's first convolution.
+    kind : one of `lkca.models.heads.KINDS`. The spectral ones fit where the PixelShuffle gives the bands themselves, as
+        in LKCA-Net and VDSR, and nothing stands between it and its 2-D convolution.
+    rank : rank k of each new head, of the kinds that have one; 0 is the largest that costs no more than the groups.
 
     Returns
     -------
@@ -49,41 +64,70 @@ def low_rank(model: nn.Module, groups: int = 8, example: Tensor | None = None) -
     ValueError
         If no convolution feeds a PixelShuffle; if g does not divide the channels of one that does (the message names
         it and the possible g; 3DFCNN's reads 9 channels, so 8 never fit); if its weight is reparametrised other than
-        by `weight_norm`.
+        by `weight_norm`; if there is no such kind, or it or the rank does not fit (the message says where).
     """
-    names = upsampling_convolutions(model, example)
-    if not names:
-        raise ValueError(f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to put into groups")
-    for name in names:
-        _check_groups(f"{type(model).__name__}.{name}", model.get_submodule(name), groups)
+    check_kind(kind)
     result = copy.deepcopy(model)
-    for name in names:
-        new = grouped(result.get_submodule(name), groups)
+    for name in _found(model, example):
+        old = result.get_submodule(name)
+        where = f"{type(model).__name__}.{name}"
+        _check_groups(where, old, groups, kind in GROUPED)
+        shuffle = _shuffle_behind(result, name, where) if kind in SPECTRAL else 1  # the others leave it as it is
+        taps, normalised, bias = math.prod(old.kernel_size), parametrize.is_parametrized(old), old.bias is not None
+        size = {"taps": taps, "normalised": normalised, "bias": bias}
+        k = chosen_rank(kind, rank, old.in_channels, old.out_channels, shuffle, groups, **size)
+        head = upsampling_head(old, shuffle, kind, groups, k, old.weight.device)
         if isinstance(model, START_NEAR_ZERO):
-            _start_near_zero(new)
-        parent, _, child = name.rpartition(".")
-        setattr(result.get_submodule(parent), child, new)
+            start_near_zero(head)
+        _replace(result, name, head[0].train(old.training))
+        if kind in SPECTRAL:
+            result.get_submodule(name.rpartition(".")[0]).append(head[2].train(old.training))
     return result
 
 
-def grouped(convolution: nn.Module, groups: int) -> nn.Module:
-    """A fresh convolution like the one given, in `groups` groups; with weight normalisation if that one has it."""
-    old = convolution
-    kind = next(kind for kind in CONVOLUTIONS if isinstance(old, kind))
-    new = kind(
-        old.in_channels,
-        old.out_channels,
-        old.kernel_size,
-        stride=old.stride,
-        padding=old.padding,
-        dilation=old.dilation,
-        groups=groups,
-        bias=old.bias is not None,
-        padding_mode=old.padding_mode,
-        device=old.weight.device,
-        dtype=old.weight.dtype,
+def truncate(model: nn.Module, rank: int, example: Tensor | None = None) -> nn.Module:
+    """Copy a trained network with every convolution that feeds a PixelShuffle replaced by its best of rank k.
+
+    See `lkca.models.heads.truncated`; nothing is trained again. `example` as in `low_rank`.
+
+    Raises
+    ------
+    ValueError
+        If no convolution feeds a PixelShuffle, one that does is in groups, or the rank is too large for it.
+    """
+    result = copy.deepcopy(model)
+    for name in _found(model, example):
+        old = result.get_submodule(name)
+        _replace(result, name, truncated(old, rank).train(old.training))
+    return result
+
+
+def _found(model: nn.Module, example: Tensor | None) -> list[str]:
+    """`upsampling_convolutions`; ValueError where there are none."""
+    names = upsampling_convolutions(model, example)
+    if not names:
+        raise ValueError(f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to replace")
+    return names
+
+
+def _replace(model: nn.Module, name: str, new: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, new)
+
+
+def _shuffle_behind(model: nn.Module, name: str, where: str) -> int:
+    """Factor of the PixelShuffle that gives the network's bands right behind a convolution; ValueError if none does."""
+    old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
+    last = list(parent)[-2:] if isinstance(parent, nn.Sequential) else []
+    first = next(m for m in model.modules() if isinstance(m, CONVOLUTIONS))
+    bands = getattr(model, "bands", first.in_channels)
+    follows = len(last) == 2 and last[0] is old and isinstance(old, nn.Conv2d) and isinstance(last[1], nn.PixelShuffle)
+    if follows and old.out_channels == bands * last[1].upscale_factor ** 2:
+        return last[1].upscale_factor
+    raise ValueError(
+        f"a spectral head does not fit {where}: it takes the place of a Conv2d and the PixelShuffle right behind, "
+        f"which must give the {bands} bands themselves; choose another kind"
     )
-    return (weight_norm(new) if parametrize.is_parametrized(old) else new).train(old.training)
 
 
 def upsampling_convolutions(model: nn.Module, example: Tensor | None = None) -> list[str]:
@@ -135,11 +179,11 @@ def _nearest(node: object, made_by: dict[object, str]) -> str | None:
     return made_by.get(node)
 
 
-def _check_groups(name: str, convolution: nn.Module, groups: int) -> None:
+def _check_groups(name: str, convolution: nn.Module, groups: int, must_divide: bool) -> None:
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
     inputs, outputs = convolution.in_channels, convolution.out_channels
-    if inputs % groups or outputs % groups:
+    if must_divide and (inputs % groups or outputs % groups):
         possible = ", ".join(str(g) for g in range(1, inputs + 1) if inputs % g == outputs % g == 0)
         raise ValueError(
             f"{groups} groups do not divide the {inputs} input and {outputs} output channels of {name}; "
@@ -147,13 +191,3 @@ def _check_groups(name: str, convolution: nn.Module, groups: int) -> None:
         )
     if parametrize.is_parametrized(convolution) and not hasattr(convolution.parametrizations.weight, "original1"):
         raise ValueError(f"the weight of {name} is reparametrised by something other than weight_norm")
-
-
-def _start_near_zero(convolution: nn.Module) -> None:
-    """As the upsamplers of LKCA-Net and VDSR do, so that training begins at bicubic plus something small."""
-    normalised = parametrize.is_parametrized(convolution)
-    weight = convolution.parametrizations.weight.original0 if normalised else convolution.weight
-    with torch.no_grad():
-        weight.mul_(UPSAMPLER_GAIN)
-        if convolution.bias is not None:
-            convolution.bias.zero_()

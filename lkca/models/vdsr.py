@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lkca.models.blocks import conv3
-from lkca.models.lkca import UPSAMPLER_GAIN
+from lkca.models.heads import UPSAMPLER_GAIN
 from lkca.resize import resize
 
 

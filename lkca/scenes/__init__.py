@@ -4,7 +4,8 @@
 >>> scene.shape, scene.wavelengths  # (B, H, W); nm or None                           # doctest: +SKIP
 >>> scene.cube  # (B, H, W), read now                                                  # doctest: +SKIP
 
-A new format is one file with one function that returns a `Scene`, and one line in `open_scene`.
+A new format is one file with one function that returns a `Scene`, and one line in `open_scene`. What writes scenes is
+`lkca.scenes.writing`; it is not imported here, because GDAL takes its time.
 """
 
 import difflib

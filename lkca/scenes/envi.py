@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from spectral.io.envi import check_compatibility, gen_params, read_envi_header
@@ -17,6 +18,10 @@ from lkca.scenes.geotiff import is_tiff, open_geotiff, open_raster
 from lkca.scenes.scene import Scene, mapped_reader
 from lkca.scenes.variables import check_array
 from lkca.scenes.wavelengths import in_nanometres
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
 
 DATA_SUFFIXES = (".img", ".dat", ".raw", ".bin", ".pix", ".bsq", ".bil", ".bip", ".hyspex", ".sli")
 """Suffixes of raw data, the likelier first; a file of another suffix, or none, is taken if its size fits."""
@@ -90,6 +95,8 @@ def open_tiff_pair(path: Path, header_path: Path, data: Path | None = None) -> S
     """
     fields = read_header(header_path)
     scene = open_geotiff(data or path)
+    if data is None and has_raw_data(header_path, fields):
+        return scene
     says = tuple(_whole_number(fields, name) for name in ("bands", "lines", "samples"))
     if says != scene.shape:
         if data is None and not _means_tiff(fields):
@@ -136,14 +143,14 @@ def _with_fields(scene: Scene, header_path: Path, fields: Header) -> Scene:
         bands,
         _listed(fields, "wavelength"),
         _listed(fields, "fwhm"),
-        _text(fields, "wavelength units"),
+        text_of(fields, "wavelength units"),
     )
     names = _listed(fields, "band names")
     no_data = _number(header_path, fields, "data ignore value")
     scale_factor = _number(header_path, fields, "reflectance scale factor")
     crs, transform = scene.crs, scene.transform
     if transform is None and "map info" in fields:
-        crs, transform = _georeference(header_path, fields)
+        crs, transform = georeference(header_path, fields)
     return replace(
         scene,
         wavelengths=scene.wavelengths if wavelengths is None else wavelengths,
@@ -153,24 +160,37 @@ def _with_fields(scene: Scene, header_path: Path, fields: Header) -> Scene:
         scale_factor=scale_factor or scene.scale_factor,
         crs=crs,
         transform=transform,
-        metadata={name: _text(fields, name) for name in fields},
+        metadata={name: text_of(fields, name) for name in fields},
     )
 
 
-def _georeference(header_path: Path, fields: Header):
+def georeference(header_path: Path, fields: Header) -> "tuple[CRS | None, Affine | None]":
     """CRS and transform, as GDAL reads them over a 1x1 image: they do not depend on the data."""
     kept = [name for name in ("map info", "projection info", "coordinate system string") if name in fields]
     with tempfile.TemporaryDirectory() as folder:
         pixel = Path(folder) / "pixel.img"
         pixel.write_bytes(bytes(8))
-        lines = [ONE_PIXEL, *(f"{name} = {_text(fields, name)}\n" for name in kept)]
+        lines = [ONE_PIXEL, *(f"{name} = {text_of(fields, name)}\n" for name in kept)]
         pixel.with_suffix(".hdr").write_text("".join(lines), encoding="utf-8")
         try:
             with open_raster(pixel) as raster:
-                return raster.crs or None, None if raster.transform.is_identity else raster.transform
+                crs = raster.crs or None
+                if "arbitrary" in text_of(fields, "map info").lower() and "coordinate system string" not in fields:
+                    pass  # ENVI's word for unknown, of which GDAL makes a local system
+                return crs, None if raster.transform.is_identity else raster.transform
         except ValueError as error:
             warnings.warn(f"{header_path}: its georeference cannot be read ({error}) and is left out", stacklevel=2)
             return None, None
+
+
+def has_raw_data(header_path: Path, fields: Header) -> bool:
+    """Whether the header describes raw data beside it, and not a TIFF that only shares the name."""
+    if _means_tiff(fields):
+        return False
+    try:
+        return not is_tiff(_find_data(header_path, fields))
+    except FileNotFoundError:
+        return False
 
 
 def _find_data(header_path: Path, fields: Header) -> Path:
@@ -227,7 +247,7 @@ def _check_size(header_path: Path, data: Path, needed: int) -> None:
 
 
 def _means_tiff(fields: Header) -> bool:
-    return "tif" in (_text(fields, "file type") + _text(fields, "interleave")).lower()
+    return "tif" in (text_of(fields, "file type") + text_of(fields, "interleave")).lower()
 
 
 def _starts_as_header(path: Path) -> bool:
@@ -235,7 +255,8 @@ def _starts_as_header(path: Path) -> bool:
         return stream.read(16).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"ENVI")
 
 
-def _text(fields: Header, name: str) -> str:
+def text_of(fields: Header, name: str) -> str:
+    """A field as the header has it, a list in braces; "" where it is missing."""
     value = fields.get(name, "")
     return value if isinstance(value, str) else "{" + ", ".join(value) + "}"
 
@@ -246,11 +267,11 @@ def _listed(fields: Header, name: str) -> list[str] | None:
 
 
 def _whole_number(fields: Header, name: str) -> int | None:
-    return int(_text(fields, name)) if _text(fields, name).isdigit() else None
+    return int(text_of(fields, name)) if text_of(fields, name).isdigit() else None
 
 
 def _number(path: Path, fields: Header, name: str) -> float | None:
-    text = _text(fields, name).strip("{} ")
+    text = text_of(fields, name).strip("{} ")
     try:
         return float(text) if text else None
     except ValueError:

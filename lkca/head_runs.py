@@ -1,0 +1,82 @@
+"""The runs of the studies that compare upsampling heads: `upsampling_heads` in LKCA-Net, `heads_elsewhere` outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lkca.models.heads import KINDS
+from lkca.runs import Distillation, Run
+
+if TYPE_CHECKING:
+    from lkca.studies import Profile
+
+STAND_IN = "lkca-lr"  # the model whose head is replaced: what is compared costs no more than its head does
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """What the two studies run at a profile.
+
+    kinds : heads at LKCA-LR's cost, with every seed.
+    distilled : heads that are distilled as well, with every seed.
+    spectral_rank : k at which the spectral head has as many parameters as LKCA-LR's; fewer fit its MACs.
+    groups : costs that the curves go over, as numbers of groups; one group is the full head's cost.
+    ranks : further points of the curves, by kind.
+    networks : other networks, and the kind of head that is to beat `grouped` there.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    distilled: tuple[str, ...] = ("grouped", "svd", "spectral")
+    spectral_rank: int = 0
+    groups: tuple[int, ...] = (2, 4, 16)
+    ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+
+
+OTHERS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
+HEADS = {
+    "quick": HeadPlan(spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHERS),
+    "cpu": HeadPlan(
+        kinds=("grouped", "grouped-mixed", "svd", "spectral", "separable"),
+        spectral_rank=25,
+        groups=(2, 16),
+        ranks={"svd": (4,), "spectral": (2, 5)},
+        networks={"vdsr": "spectral"},
+    ),
+    "small": HeadPlan(spectral_rank=25, ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS),
+    "paper": HeadPlan(
+        spectral_rank=16, groups=(2, 4, 16, 32), ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS
+    ),
+}
+
+
+def upsampling_heads(profile: Profile) -> list[Run]:
+    """Bicubic; the full head; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
+    plan, first = HEADS[profile.name], profile.seeds[0]
+    options = [{"upsampler": kind} for kind in plan.kinds] + [{"upsampler": "spectral", "rank": plan.spectral_rank}]
+    runs = [profile.run("bicubic", first)]
+    runs += [profile.run("lkca", seed) for seed in profile.seeds]
+    runs += [profile.run(STAND_IN, seed, options=each) for each in options for seed in profile.seeds]
+    distillation = Distillation(teacher_blocks=profile.teacher_blocks)
+    runs += [
+        profile.run("lkca-kd", seed, distillation, options={"upsampler": kind})
+        for kind in plan.distilled
+        for seed in profile.seeds
+    ]
+    curves = [{"upsampler": kind, "groups": g} for kind in ("grouped", "svd", "spectral") for g in plan.groups]
+    curves += [{"upsampler": kind, "rank": rank} for kind, ranks in plan.ranks.items() for rank in ranks]
+    return runs + [profile.run(STAND_IN, first, options=each) for each in curves]
+
+
+def heads_elsewhere(profile: Profile) -> list[Run]:
+    """Other networks as published, with the grouped head, and with one that is low rank; one seed."""
+    runs = [profile.run("bicubic", profile.seeds[0])]
+    for network, best in HEADS[profile.name].networks.items():
+        settings = dict(profile.baselines.get(network, {}))
+        sizes = settings.pop("options", {})
+        for kind in ("own", "grouped", best):
+            options = {**sizes, "upsampler": kind}
+            runs.append(profile.run(network, profile.seeds[0], **settings, options=options))
+    return runs

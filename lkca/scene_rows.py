@@ -1,0 +1,239 @@
+"""A scene file as a network takes it, row by row, and a network's rows as the file's numbers."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from lkca.scenes import Scene
+from lkca.scenes.scene import _as_dtype
+
+SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
+SHARE_READ = 1 / 32  # of the memory: about what is read at once
+
+
+class SourceFiles:
+    """The files that a scene is read from, watched for changes."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.paths = [scene.path]
+        if scene.format.startswith("envi"):
+            from lkca.scenes import envi  # GDAL, which `import lkca` can do without
+
+            header = scene.path if scene.path.suffix.lower() == ".hdr" else envi.find_header(scene.path)
+            data = envi._find_data(header, envi.read_header(header)) if header == scene.path else scene.path
+            self.paths = [data, header]
+        self.stamps = [_stamp(path) for path in self.paths]
+
+    def check_unchanged(self) -> None:
+        """OSError if a file is no longer what it was when it was opened."""
+        for path, stamp in zip(self.paths, self.stamps, strict=True):
+            try:
+                now = _stamp(path)
+            except FileNotFoundError as error:
+                raise OSError(f"{path} vanished while it was read; put it back and start again") from error
+            if now != stamp:
+                raise OSError(
+                    f"{path} changed while it was read: it had {stamp[0]} bytes, now it has {now[0]}, or was written "
+                    "again. Wait until it is complete and start again."
+                )
+
+    def check_target(self, target: Path) -> None:
+        """ValueError if writing `target`, or the other half of an ENVI pair of its name, would destroy one of these."""
+        from lkca.scenes.file_names import file_names  # GDAL, as above
+
+        if {path.resolve() for path in file_names(target) if path} & {path.resolve() for path in self.paths}:
+            names = " and ".join(str(path) for path in self.paths)
+            raise ValueError(f"{target} would overwrite the scene that is read, {names}: choose another name or folder")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+class SceneRows:
+    """The whole scene in units of `peak`, read once, pixels without data filled from the nearest that has some.
+
+    Up to a quarter of `memory` it is held; beyond, in a nameless file in `folder`, gone with this process.
+
+    Attributes
+    ----------
+    shape : (B, h, w).
+    missing : bool (h, w), True where the scene has no data: no-data value, NaN or infinity in any band.
+
+    Raises
+    ------
+    OSError
+        If the scene's files change while they are read, or the disk is full.
+    ValueError
+        If not one pixel has data, or the file turns out to be damaged.
+    """
+
+    def __init__(self, scene: Scene, files: SourceFiles, peak: float, memory: float, folder: Path) -> None:
+        self.shape = bands, height, width = scene.shape
+        self.missing = np.zeros((height, width), bool)
+        self._row = bands * width  # numbers
+        large = 4 * self._row * height > SHARE_HELD * memory
+        # Rows outermost: a strip of rows is one piece of the file.
+        self._held = None if large else np.empty((height, bands, width), np.float32)
+        self._file = tempfile.TemporaryFile(dir=folder) if large else None  # noqa: SIM115 - closed by close()
+        self._at_once = max(1, int(SHARE_READ * memory / (8 * self._row)))
+        try:
+            for start in range(0, height, self._at_once):
+                self._take(scene, files, peak, start, min(start + self._at_once, height))
+            scene.__dict__.pop("cube", None)  # kept by the formats that can only be read whole
+            if self.missing.all():
+                raise ValueError(
+                    f"{scene.path}: not one of its {self.missing.size} pixels has data in all of its {bands} bands "
+                    "(no-data value, NaN or infinity in at least one): check the no-data value"
+                )
+            if self.missing.any():
+                self._fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Rows `start` to `stop`, float32 (B, stop - start, w), a copy."""
+        block = torch.from_numpy(self._read(start, stop))
+        return block.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+
+    def sample(self, rows: int = 32, values: int = 10**6) -> NDArray[np.float32]:
+        """About so many of the scene's values, from all bands and from rows all over it."""
+        step = -(-self._row * rows // values)
+        chosen = np.unique(np.linspace(0, self.shape[1] - 1, rows).round().astype(int))
+        return np.concatenate([self._read(row, row + 1)[0, :, ::step].ravel() for row in chosen])
+
+    def close(self) -> None:
+        """Give the memory or the file back; `missing` stays."""
+        if self._file:
+            self._file.close()
+        self._held = None
+
+    def _take(self, scene: Scene, files: SourceFiles, peak: float, start: int, stop: int) -> None:
+        files.check_unchanged()
+        try:
+            raw = scene.read(slice(start, stop))
+        except ValueError:
+            files.check_unchanged()  # then that is why
+            raise
+        files.check_unchanged()
+        missing = np.zeros(raw.shape[1:], bool)
+        no_data = _as_dtype(scene.no_data, scene.dtype)
+        for band in raw:
+            if no_data is not None:
+                missing |= band == no_data
+            if scene.dtype.kind == "f":
+                missing |= ~np.isfinite(band)
+        self.missing[start:stop] = missing
+        block = np.empty((stop - start, self.shape[0], self.shape[2]), np.float32)
+        np.copyto(block.transpose(1, 0, 2), raw, casting="unsafe")
+        block /= np.float32(peak)
+        self._write(start, block)
+
+    def _fill(self) -> None:
+        """Give each missing pixel the spectrum of the nearest one with data."""
+        height = self.shape[1]
+        near_row, near_column = distance_transform_edt(self.missing, return_distances=False, return_indices=True)
+        for start in range(0, height, self._at_once):
+            rows, columns = np.nonzero(self.missing[start : start + self._at_once])
+            if not len(rows):
+                continue
+            block = self._read(start, min(start + self._at_once, height))
+            source, column = near_row[start + rows, columns], near_column[start + rows, columns]
+            for row in np.unique(source):
+                here = source == row
+                block[rows[here], :, columns[here]] = self._read(row, row + 1)[0][:, column[here]].T
+            self._write(start, block)
+
+    def _read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """(stop - start, B, w), perhaps a view."""
+        if self._held is not None:
+            return self._held[start:stop]
+        self._file.seek(4 * self._row * int(start))
+        values = np.fromfile(self._file, np.float32, self._row * int(stop - start))
+        return values.reshape(stop - start, self.shape[0], self.shape[2])
+
+    def _write(self, start: int, block: NDArray[np.float32]) -> None:
+        if self._held is not None:
+            self._held[start : start + len(block)] = block
+            return
+        self._file.seek(4 * self._row * start)
+        self._file.write(block.data)
+        self._file.flush()
+
+
+class FileNumbers:
+    """Turns rows of a network's output into a file's numbers and type.
+
+    scene : whose type and no-data value they get. peak : the file's number for 1.
+    missing : bool (h, w), True where the scene has no data. scale : r.
+    clipped : how many values so far did not fit the type and were set to its limit.
+    """
+
+    def __init__(self, scene: Scene, peak: float, missing: NDArray[np.bool_], scale: int) -> None:
+        self.dtype, self.peak, self.scale = scene.dtype, peak, scale
+        self.missing = missing if missing.any() else None
+        self.no_data = _as_dtype(scene.no_data, scene.dtype)
+        self.whole = scene.dtype.kind in "iu"
+        self.limits = _limits(scene.dtype)
+        self.clipped = 0
+
+    @torch.inference_mode()
+    def of(self, row: int, strip: Tensor) -> NDArray:
+        """float32 (B, n, W) in units of the peak, from HR row `row` on, as numbers of the file; `strip` is used up."""
+        out = np.empty(tuple(strip.shape), self.dtype)
+        missing = self._missing(row, strip.shape[1])
+        for values, band in zip(strip, out, strict=True):  # one band of a strip stays in the processor's cache
+            if missing is not None:
+                values.masked_fill_(missing, 0)
+            self._convert(values.mul_(self.peak), band)
+            if missing is not None:
+                band[missing.numpy()] = np.nan if self.no_data is None else self.no_data
+        return out
+
+    def _convert(self, values: Tensor, band: NDArray) -> None:
+        if self.whole:
+            values.round_()
+        if self.limits:
+            low, high = self.limits
+            least, most = torch.aminmax(values)
+            if least < low or most > high:
+                self.clipped += int(((values < low) | (values > high)).sum())
+                values.clamp_(low, high)
+        torch.from_numpy(band).copy_(values)
+        if self.no_data is not None:
+            taken = band == self.no_data  # a measured value would be lost
+            if taken.any():
+                band[taken] = _neighbour(self.no_data)
+
+    def _missing(self, row: int, rows: int) -> Tensor | None:
+        """bool (rows, W) of the enlarged image; None where all of it has data."""
+        if self.missing is None:
+            return None
+        source = self.missing[np.arange(row, row + rows) // self.scale]
+        return torch.from_numpy(np.repeat(source, self.scale, axis=1)) if source.any() else None
+
+
+def _limits(dtype: np.dtype) -> tuple[float, float] | None:
+    """The least and the greatest float32 that a type holds; None where all fit."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        high = np.float32(limits.max)
+        if int(high) > limits.max:  # 2^31 - 1 becomes 2^31
+            high = np.nextafter(high, np.float32(0))
+        return float(limits.min), float(high)
+    return (-65504.0, 65504.0) if dtype == np.float16 else None
+
+
+def _neighbour(number: np.generic) -> np.generic:
+    """The next number of that type towards zero; from zero, the next above."""
+    kind = number.dtype
+    if kind.kind == "f":
+        return np.nextafter(number, kind.type(0)) if number else np.finfo(kind).tiny
+    return kind.type(int(number) - int(np.sign(int(number)))) if number else kind.type(1)

@@ -1,0 +1,248 @@
+"""The study of upsampling heads: its runs, what is measured beside them, and sentences that follow the numbers."""
+
+from collections.abc import Iterator
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lkca import build_model, head_plots, head_runs, head_study, studies
+from lkca import head_verdict as v
+from lkca.head_runs import HEADS
+from lkca.metrics import METRICS
+from lkca.models.heads import SpectralBasis, fitting_rank
+from lkca.paper import bands_of
+from lkca.results import study_results
+from lkca.training import load_result, train
+
+matplotlib.use("Agg")
+BANDS = {"quick": 48, "cpu": 205, "small": 205, "paper": bands_of("chikusei")}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("profile", BANDS)
+def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str) -> None:
+    chosen = studies.find_profile(profile)
+    runs = studies.study_runs("upsampling_heads", profile)
+    settings = {head_study.setting_of(run, profile) for run in runs}
+    plan = HEADS[profile]
+    distilled = {f"{kind}, distilled" for kind in plan.distilled}
+    assert settings == {"bicubic", "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
+    channels, outputs = chosen.options["channels"], BANDS[profile] * 16
+    assert plan.spectral_rank == fitting_rank("spectral", channels, outputs, 4, by=("params",))
+    for run in runs + studies.study_runs("heads_elsewhere", profile):
+        with torch.device("meta"):  # every head fits
+            build_model(
+                run.model, BANDS[profile], run.scale, **run.options | ({"blocks": 1} if run.model != "bicubic" else {})
+            )
+
+
+# --- measured beside the runs
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 1, "batch": 4, "stride": 16}
+    profile = vars(studies.PROFILES["quick"]) | {"settings": settings, "options": {"blocks": 1, "channels": 16}}
+    monkeypatch.setitem(studies.PROFILES, "quick", studies.Profile(**profile | {"teacher_blocks": 2}))
+    plan = head_runs.HeadPlan(("grouped", "svd", "spectral"), ("svd",), 3, groups=(2,), ranks={"svd": (2,)})
+    monkeypatch.setitem(head_runs.HEADS, "quick", plan)
+    for name, few in (("TUNE_EPOCHS", 1), ("TUNE_PATCHES", 8), ("TIMED_ROUNDS", 2)):
+        monkeypatch.setattr(head_study, name, few)
+
+
+def test_the_study_from_runs_to_figures(tiny: None) -> None:
+    frame = study_results("upsampling_heads", "quick", "cpu", str)
+    frame = head_study.with_setting(frame, "quick")
+    truncation, pooling, times = (head_study.beside("quick", name) for name in ("truncation", "pooling", "time"))
+    table = v.heads_table(frame, times)
+    assert table.set_index("setting").loc["grouped", ["head_params", "head_macs", "head_time"]].tolist() == [1, 1, 1]
+    assert table["setting"].tolist() == [
+        "full",
+        "grouped",
+        "svd",
+        "spectral",
+        "spectral, equal params",
+        "svd, distilled",
+    ]
+    full = frame.set_index("setting").loc["full"]
+    assert truncation["cut_MPSNR"].iloc[-1] == pytest.approx(full.MPSNR, abs=1e-4)  # nothing is cut from it
+    assert truncation["share"].iloc[-1] == 1 and truncation["error"].iloc[-1] == 0
+    assert (truncation["tuned_MPSNR"] != truncation["cut_MPSNR"]).all()
+    whole = pooling[pooling["window"].isna()].set_index("run")
+    assert np.allclose(whole["MPSNR"], frame.set_index("run").loc[whole.index, "MPSNR"], atol=1e-4)
+
+    bicubic = frame.set_index("setting").loc["bicubic", "MPSNR"]
+    for figure in (
+        head_plots.at_equal_cost(frame, v.at_equal(table, "params_M"), v.differences(frame, "grouped"), bicubic, "t"),
+        head_plots.against_cost(frame, bicubic, "t"),
+        head_plots.truncated_heads(truncation, frame, bicubic, "t"),
+    ):
+        figure.draw_without_rendering()
+    for sentence in (v.suffices_in_words(v.differences(frame, "full")), *v.rank_in_words(truncation, bicubic)):
+        assert "nan" not in sentence
+    head_study._path("quick", "pooling").unlink()
+    with pytest.raises(FileNotFoundError, match="collect upsampling_heads --profile quick"):
+        head_study.beside("quick", "pooling")
+
+
+def test_a_truncation_gives_the_same_numbers_again(tiny: None) -> None:
+    run = studies.find_profile("quick").run("lkca", 0)
+    train(run, "cpu", str)
+    split = head_study.load_dataset(run.dataset, run.reading)
+    first, second = (head_study.truncation(run, split) for _ in range(2))
+    assert first.equals(second)
+
+
+def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
+    profile = studies.find_profile("quick")
+    run = profile.run("lkca", 0, epochs=4)
+    model = train(run, "cpu", str).model()
+    split = head_study.load_dataset(run.dataset, run.reading)
+    features = head_study.Features(model, run, split)
+    cut = head_study.truncate(model, 1)
+    before = {name: value.clone() for name, value in cut.state_dict().items()}
+    tuned = features.fine_tuned(cut)
+    for name, value in tuned.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith("upsampler.0.")
+        assert torch.equal(cut.state_dict()[name], before[name])
+    lr, hr = features._pair([0, 1])
+    with torch.no_grad():
+        assert torch.allclose(features.features[:2], model.body(model.head(lr))[:2], atol=1e-6)
+        assert (tuned(lr) - hr).abs().mean() < (cut(lr) - hr).abs().mean()
+
+
+def test_windows_change_what_the_attention_sees(tiny: None) -> None:
+    run = studies.find_profile("quick").run("lkca-lr", 0)
+    train(run, "cpu", str)
+    split = head_study.load_dataset(run.dataset, run.reading)
+    table = head_study.pooling_quality(run, split, (None, 2, 1000))
+    assert table["MPSNR"][0] == pytest.approx(load_result(run).metrics["MPSNR"], abs=1e-5)
+    assert table["MPSNR"][2] == pytest.approx(table["MPSNR"][0], abs=1e-6)  # larger than the image: the whole of it
+    assert table["MPSNR"][1] != table["MPSNR"][0]
+
+
+def test_times_are_ratios_to_grouped_without_weight_normalisation() -> None:
+    table = head_study.measured_times(8, 2, 16, ("grouped", "spectral")).set_index("setting")
+    assert table.loc["grouped", "ratio"] == 1 and (table > 0).all(axis=None)
+    head = build_model("lkca-lr", 8, 2, blocks=1, channels=16, upsampler="spectral").upsampler
+    x = torch.rand(1, 16, 4, 4)
+    expected = head(x)
+    assert torch.allclose(head_study.folded(head)(x), expected, atol=1e-6)
+    assert [name for name, _ in head.named_parameters()] == ["0.weight", "2.weight", "2.bias"]
+    assert isinstance(head[2], SpectralBasis)
+
+
+# --- words
+
+
+def study(values: dict[str, float], seeds: int = 3, spread: float = 0.01) -> pd.DataFrame:
+    """Made-up rows: every head of a seed gets its value and what the seed does to all, and a little of its own."""
+    random = np.random.default_rng(0)
+    rows = []
+    for seed in range(seeds):
+        for place, (setting, value) in enumerate(values.items()):
+            quality = value + 0.3 * seed + spread * random.standard_normal()
+            rows.append({"setting": setting, "seed": seed, "run": f"{setting}{seed}", "params_M": 1.0 + place,
+                         "macs_G": 2.0, **dict.fromkeys(METRICS, quality)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+TIMES = pd.DataFrame({"setting": ["full", "grouped", "svd", "spectral"], "ratio": [4.0, 1.0, 1.1, 0.5]})
+VALUES = {"full": 40.0, "grouped": 39.0, "svd": 39.0, "spectral": 39.0, "spectral, equal params": 39.0}
+
+
+def test_low_rank_suffices_or_not() -> None:
+    bad = v.suffices_in_words(v.differences(study(VALUES), "full"))
+    assert bad.startswith("Low rank does not suffice: trained as such, 0 of 3") and "svd -1.0" in bad
+    good = v.suffices_in_words(v.differences(study({**VALUES, "spectral": 40.0}), "full"))
+    assert good.startswith("Low rank suffices: trained as such, 1 of 3")
+    assert "One seed" in v.suffices_in_words(v.differences(study(VALUES, seeds=1), "full"))
+
+
+@pytest.mark.parametrize(
+    ("svd", "spectral", "expected"),
+    [
+        (39.0, 39.5, "The grouped convolution is not the best use of its cost: spectral +0.49"),
+        (
+            38.0,
+            39.0,
+            "No head is better than grouped at its cost beyond what seeds do, and svd are behind it: best spec",
+        ),
+    ],
+)
+def test_whether_grouped_is_the_right_way(svd: float, spectral: float, expected: str) -> None:
+    frame = study({**VALUES, "svd": svd, "spectral": spectral, "spectral, equal params": 45.0})
+    sentence = v.budget_in_words(v.differences(frame, "grouped"), TIMES)
+    assert sentence.startswith(expected) and "0.50 times as long" in sentence  # neither full nor what costs more
+    single = v.budget_in_words(v.differences(study({**VALUES, "svd": svd}, 1), "grouped"), TIMES)
+    assert "one seed tells no more" in single
+
+
+def cuts(quality: list[float], share: list[float], k90: int, budget: int = 4) -> pd.DataFrame:
+    ranks = [1, 2, 4, 8, 16]
+    tuned = [value + 0.1 for value in quality]
+    return pd.DataFrame({"k": ranks, "share": share, "error": [0.9, 0.8, 0.5, 0.2, 0.0], "cut_MPSNR": quality,
+                         "tuned_MPSNR": tuned, "values": 16, "k90": k90, "budget": budget})  # fmt: skip
+
+
+def test_rank_of_the_trained_head() -> None:
+    share = [0.1, 0.2, 0.4, 0.9, 1.0]
+    low = cuts([30.5, 30.99, 31.0, 31.0, 31.0], share, k90=8)
+    assert v.enough_rank(low, 30.0) == 2
+    first, second, third = v.rank_in_words(low, 30.0)
+    assert "low rank in effect: cut to rank 2 of 16" in first and "pays for rank 4" in first
+    assert "hold 20% of the sum" in second and "takes 8 values, far more than" in second and "+0.0000 dB" in second
+    assert third.startswith("Cut to rank 4 it changes by +0.0000 dB")
+    high = cuts([30.0, 30.99, 30.2, 30.5, 31.0], share, k90=8)  # one good rank among bad ones is luck
+    assert v.enough_rank(high, 30.0) == 16
+    assert "not low rank: cut to rank 16" in v.rank_in_words(high, 30.0)[0]
+    assert "about what" in v.rank_in_words(cuts([30.0, 30.5, 30.6, 31.0, 31.0], share, k90=8), 30.0)[1]
+    assert v.enough_rank(low, 31.5) is None and "moot" in v.rank_in_words(low, 31.5)[0]
+
+
+def test_distillation_is_measured_against_the_same_head() -> None:
+    frame = study({**VALUES, "svd, distilled": 39.2}, spread=0.0)
+    assert v.distillation_in_words(frame) == ["Distilling adds to svd: +0.2000 ± 0.0000 dB."]
+
+
+def test_the_spectral_head_stands_once_in_a_table_of_equal_cost() -> None:
+    frame = study(VALUES).assign(k=np.nan, head_params_M=1.0, head_macs_G=2.0)
+    table = v.heads_table(frame, TIMES)
+    assert v.at_equal(table, "params_M")["setting"].tolist() == ["full", "grouped", "svd", "spectral, equal params"]
+    assert v.at_equal(table, "macs_G")["setting"].tolist() == ["full", "grouped", "svd", "spectral"]
+
+
+@pytest.mark.parametrize(("change", "expected"), [(0.02, "matters: the largest"), (-0.001, "does not matter")])
+def test_pooling(change: float, expected: str) -> None:
+    frame = study(VALUES, seeds=1)
+    rows = [{"run": run, "window": window, **dict.fromkeys(METRICS, value)}
+            for run in ("full0", "svd0") for window, value in ((np.nan, 40.0), (8.0, 40.0))]  # fmt: skip
+    pooling = pd.DataFrame(rows)
+    pooling.loc[3, "MPSNR"] += change
+    table = v.pooling_table(pooling, frame)
+    assert table["window"].tolist() == ["whole image", "8 LR pixels"] * 2
+    sentence = v.pooling_in_words(table)
+    assert expected in sentence and f"{change:+.5f} dB (svd, window 8 LR pixels)" in sentence
+
+
+def test_other_networks_are_held_against_their_own_head() -> None:
+    rows = [("bicubic", None, 0.0, 0.0, 29.0), ("vdsr", "own", 4.0, 2.0, 30.0), ("vdsr", "grouped", 1.0, 1.0, 29.9),
+            ("sspsr", "own", 1.0, 1.0, 28.5)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["model", "upsampler", "params_M", "macs_G", "MPSNR"])
+    frame = frame.assign(**{metric: 1.0 for metric in METRICS if metric != "MPSNR"})
+    table = v.elsewhere_table(frame)
+    assert table["difference_dB"].tolist() == pytest.approx([0, -0.1, 0])
+    assert table["over_bicubic_dB"].tolist() == pytest.approx([1, 0.9, -0.5])
+    assert table["params_saved"].tolist() == [0, 0.75, 0]
+    first, second = v.elsewhere_in_words(table)
+    assert "0.500 dB below bicubic here" in second
+    assert first == "vdsr: grouped saves 75% of the parameters and 50% of the MACs at -0.1000 dB (one seed)."
