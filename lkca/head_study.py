@@ -44,7 +44,7 @@ SHARE = 0.90  # of the sum of the singular values: what the paper calls low rank
 
 TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # of the fine-tuning: a few percent of a training
 TUNE_RATE = 0.5  # of the run's first learning rate, falling to zero
-TIMED_SIZE, TIMED_ROUNDS = 32, 15  # LR pixels on a side; rounds in which every head is timed once
+TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every head is timed once
 
 
 def collect_heads(profile: str) -> None:

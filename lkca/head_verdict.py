@@ -143,7 +143,7 @@ def pooling_in_words(table: pd.DataFrame) -> str:
 
 
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network and head: cost, what of it is saved, quality, its difference from bicubic and the own head."""
+    """A row for each network and head: cost, what of it is saved, quality, and that above bicubic and the own head."""
     table = frame[frame["model"] != "bicubic"].reset_index(drop=True)
     own = table[table["upsampler"] == "own"].set_index("model")
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):

@@ -153,7 +153,7 @@ def head_cost(
     elif kind == "separable":
         weights, gains = taps * inputs + inputs * outputs, inputs + outputs
     elif kind == "svd":
-        weights, gains = rank * (taps * inputs + outputs), rank + outputs
+        weights, gains = rank * (taps * inputs + outputs), outputs
     else:
         spatial, bands = taps * inputs * rank * shuffle**2, outputs // shuffle**2
         gains = rank * shuffle**2 if normalised else 0

@@ -176,7 +176,7 @@ def georeference(header_path: Path, fields: Header) -> "tuple[CRS | None, Affine
             with open_raster(pixel) as raster:
                 crs = raster.crs or None
                 if "arbitrary" in text_of(fields, "map info").lower() and "coordinate system string" not in fields:
-                    pass  # ENVI's word for unknown, of which GDAL makes a local system
+                    crs = None  # ENVI's word for unknown, of which GDAL makes a local system
                 return crs, None if raster.transform.is_identity else raster.transform
         except ValueError as error:
             warnings.warn(f"{header_path}: its georeference cannot be read ({error}) and is left out", stacklevel=2)
