@@ -40,9 +40,10 @@ HEADS = {
     "quick": HeadPlan(spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHERS),
     "cpu": HeadPlan(
         kinds=("grouped", "grouped-mixed", "svd", "spectral", "separable"),
+        distilled=("grouped", "svd"),
         spectral_rank=25,
-        groups=(2, 16),
-        ranks={"svd": (4,), "spectral": (2, 5)},
+        groups=(2,),
+        ranks={"svd": (4,), "spectral": (2,)},
         networks={"vdsr": "spectral"},
     ),
     "small": HeadPlan(spectral_rank=25, ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS),

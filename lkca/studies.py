@@ -29,6 +29,7 @@ class Profile:
     cases : (dataset, scale) pairs that `benchmark` compares `models` on.
     baselines : settings of a baseline that are not those of every run, by its name.
     once : models that `benchmark` trains with the first seed alone.
+    repeated : cases that it trains with every seed; None for all of them.
     regions : dataset and readings of `regions`; each reading tests on another scene.
     """
 
@@ -45,6 +46,7 @@ class Profile:
     models: tuple[str, ...] = model_names()
     baselines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     once: tuple[str, ...] = ()
+    repeated: tuple[tuple[str, int], ...] | None = None
     regions: tuple[str, tuple[str, ...]] | None = None
 
     @property
@@ -126,11 +128,17 @@ def _kd_terms(profile: Profile) -> list[Run]:
 
 def benchmark_runs(profile: Profile) -> list[Run]:
     """Every model on every case; bicubic learns nothing, so that one of it is enough."""
+
+    def seeds(model: str, case: tuple[str, int]) -> tuple[int, ...]:
+        alone = model == "bicubic" or model in profile.once
+        repeated = profile.repeated is None or case in profile.repeated
+        return profile.seeds if repeated and not alone else profile.seeds[:1]
+
     return [
-        profile.compared(model, seed, dataset=dataset, scale=scale)
-        for dataset, scale in profile.cases
+        profile.compared(model, seed, dataset=case[0], scale=case[1])
+        for case in profile.cases
         for model in profile.models
-        for seed in (profile.seeds[:1] if model == "bicubic" or model in profile.once else profile.seeds)
+        for seed in seeds(model, case)
     ]
 
 
@@ -175,7 +183,7 @@ PROFILES = {
         name="cpu",
         data="four small AVIRIS scenes of Los Angeles, airport-3 tests",
         sizes="few blocks, short training on two CPU cores",
-        settings={"dataset": "la_aviris", "epochs": 6, "batch": 4, "learning_rate": 2e-3},
+        settings={"dataset": "la_aviris", "stride": 8, "epochs": 8, "batch": 2, "learning_rate": 1.5e-3},
         options={"blocks": 2, "channels": 64},
         seeds=(0, 1, 2),
         blocks=(1, 2, 4),
@@ -185,6 +193,7 @@ PROFILES = {
         models=("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd"),
         baselines={"vdsr": {"options": {"channels": 32, "blocks": 6}}},
         once=("vdsr",),
+        repeated=(("la_aviris", 4),),
         regions=LA_REGIONS,
     ),
     "small": Profile(

@@ -94,6 +94,10 @@ class SpectralBasis(nn.Conv2d):
         if bias:
             nn.init.zeros_(self.bias)
 
+    def forward(self, x: Tensor) -> Tensor:
+        # As PixelShuffle leaves it behind the other heads: bicubic and losses mix two layouts slower than a copy takes.
+        return super().forward(x).contiguous()
+
     @torch.no_grad()
     def start_from(self, residuals: Tensor) -> None:
         """Take the k largest principal components of residuals (n, B, H, W) as the basis."""
@@ -153,7 +157,7 @@ def head_cost(
     elif kind == "separable":
         weights, gains = taps * inputs + inputs * outputs, inputs + outputs
     elif kind == "svd":
-        weights, gains = rank * (taps * inputs + outputs), outputs
+        weights, gains = rank * (taps * inputs + outputs), rank + outputs
     else:
         spatial, bands = taps * inputs * rank * shuffle**2, outputs // shuffle**2
         gains = rank * shuffle**2 if normalised else 0
