@@ -100,7 +100,7 @@ def test_paper_patches_for_chikusei() -> None:
     [
         ({"model": "lkca-xl"}, "unknown model 'lkca-xl': choose one of bicubic"),
         ({"dataset": "chikusai"}, "unknown dataset 'chikusai': choose one of chikusei"),
-        ({"reading": "huge"}, "no reading 'huge': choose one of default, tiny"),
+        ({"reading": "huge"}, "no reading 'huge': choose one of default, "),
         ({"options": {"block": 1}}, "model 'lkca-lr' has no option 'block'; its options and defaults: blocks=16"),
         ({"options": {"blocks": 0}}, "lkca-lr option blocks must be a whole number of at least 1, got 0"),
         ({"options": {"drop_path": None}}, "lkca-lr option drop_path must be a number, got None"),
