@@ -27,7 +27,15 @@ PACKAGE = project_root() / "lkca"
 # What a figure or table looks like: a change of these draws again, and trains nothing.
 LOOKS = [
     str(PACKAGE / name)
-    for name in ("plots.py", "study_plots.py", "benchmark_plots.py", "diagrams.py", "tables.py", "lkca.mplstyle")
+    for name in (
+        "plots.py",
+        "study_plots.py",
+        "benchmark_plots.py",
+        "heads/plots.py",
+        "diagrams.py",
+        "tables.py",
+        "lkca.mplstyle",
+    )
 ]
 
 

@@ -10,7 +10,7 @@ import argparse
 
 import torch
 
-from lkca.head_study import measured_times
+from lkca.heads.study import measured_times
 from lkca.models.heads import KINDS
 from lkca.paths import write_text
 from lkca.provenance import provenance

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lkca.head_study import collect_heads
+from lkca.heads.study import collect_heads
 from lkca.metrics import METRICS
 from lkca.paths import results_folder, write_text
 from lkca.runs import Run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lkca.datasets import DATASETS
-from lkca.head_runs import heads_elsewhere, upsampling_heads
+from lkca.heads.runs import heads_elsewhere, upsampling_heads
 from lkca.models import model_names
 from lkca.runs import Distillation, Run
 

@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lkca import build_model, head_plots, head_runs, head_study, studies
-from lkca import head_verdict as v
-from lkca.head_runs import HEADS
+from lkca import build_model, studies
+from lkca.heads import plots as head_plots
+from lkca.heads import runs as head_runs
+from lkca.heads import study as head_study
+from lkca.heads import verdict as v
+from lkca.heads.runs import HEADS
 from lkca.metrics import METRICS
 from lkca.models.heads import SpectralBasis, fitting_rank
 from lkca.paper import bands_of

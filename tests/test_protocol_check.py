@@ -14,16 +14,16 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from lkca import protocol_check
 from lkca.__main__ import main
 from lkca.datasets import DATASETS
-from lkca.metric_variants import VARIANTS
 from lkca.metrics import METRICS, quality
 from lkca.paths import results_folder
-from lkca.protocol_check import Check, check_protocol
-from lkca.protocol_measures import Measurements
-from lkca.protocol_plots import deviations
-from lkca.protocols import Protocol
+from lkca.protocols import check as protocol_check
+from lkca.protocols.check import Check, check_protocol
+from lkca.protocols.measures import Measurements
+from lkca.protocols.metric_variants import VARIANTS
+from lkca.protocols.plots import deviations
+from lkca.protocols.readings import Protocol
 from lkca.resize import resize
 from lkca.scene_check import band_order, suspicions
 from lkca.scenes import open_scene

@@ -6,8 +6,8 @@ from lkca.datasets import DATASETS
 from lkca.fetch import URLS, fetch
 from lkca.models import model_names, model_options
 from lkca.paths import data_folder, results_folder
-from lkca.protocol_check import check_data, write_check
-from lkca.protocols import PROTOCOLS
+from lkca.protocols.check import check_data, write_check
+from lkca.protocols.readings import PROTOCOLS
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -34,7 +34,7 @@ def add_settings(parser: argparse.ArgumentParser, **defaults: object) -> None:
             continue
         default = defaults.get(setting.name, setting.default)
         name = f"--{setting.name.replace('_', '-')}"
-        parser.add_argument(name, type=_plain(setting.type), default=default, help="%(default)s")
+        parser.add_argument(name, type=_plain(setting.type), default=default, help="default: %(default)s")
     parser.add_argument("--options", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the model")
     parser.add_argument(
         "--distillation", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the distillation, for lkca-kd"

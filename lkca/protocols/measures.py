@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lkca.metric_variants import SSIM_VARIANTS, Angles, BandSums, Values, ssim_sums
-from lkca.protocols import SCALES, Setting, Tile
+from lkca.protocols.metric_variants import SSIM_VARIANTS, Angles, BandSums, Values, ssim_sums
+from lkca.protocols.readings import SCALES, Setting, Tile
 from lkca.resize import resize
 
 AS_IT_IS, CLIPPED = "as it is", "clipped to 0-1"

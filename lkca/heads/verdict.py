@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lkca.comparisons import PLAIN, mean_differences, paired_differences
-from lkca.head_study import CURVE, EQUAL_PARAMS, FULL, SHARE
+from lkca.heads.study import CURVE, EQUAL_PARAMS, FULL, SHARE
 from lkca.metrics import METRICS
 from lkca.results import over_seeds
 

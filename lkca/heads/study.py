@@ -23,7 +23,7 @@ from lkca import svd
 from lkca.cost import cost
 from lkca.datasets import load_dataset
 from lkca.evaluation import evaluate, mean_quality
-from lkca.head_runs import HEADS, STAND_IN
+from lkca.heads.runs import HEADS, STAND_IN
 from lkca.losses import supervised_loss
 from lkca.models import build_model, model_options
 from lkca.models.heads import RANKED, chosen_rank, fitting_rank

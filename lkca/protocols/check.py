@@ -1,8 +1,8 @@
 """Which reading of its protocol is the paper's? The bicubic rows of its Tables V-VII tell, without any training.
 
-Each reading of `lkca.protocols` is measured and compared with the printed numbers digit by digit; each metric in
-its variants (`lkca.metric_variants`). Where a scene is large, all readings are measured by a part first, and those
-that come nearest go on; SSIM, which costs most, is measured for the last of them.
+Each reading (`lkca.protocols.readings`) is measured and compared with the printed numbers digit by digit; each metric
+in its variants (`metric_variants`). Where a scene is large, all readings are measured by a part first, and those that
+come nearest go on; SSIM, which costs most, is measured for the last of them.
 """
 
 import itertools
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lkca.datasets import DATASETS
-from lkca.metric_variants import VARIANTS, Values
 from lkca.metrics import METRICS
 from lkca.paper import COST_TABLES, paper_table
 from lkca.paths import results_folder, write_text
-from lkca.protocol_measures import AS_IT_IS, Measurements
-from lkca.protocols import LR_FROM, PROTOCOLS, SCALES, Protocol, Reading, Setting, settings
+from lkca.protocols.measures import AS_IT_IS, Measurements
+from lkca.protocols.metric_variants import VARIANTS, Values
+from lkca.protocols.readings import LR_FROM, PROTOCOLS, SCALES, Protocol, Reading, Setting, settings
 from lkca.scene_check import described, suspicions
 from lkca.splits import open_whole
 from lkca.tables import write_table

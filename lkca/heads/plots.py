@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.head_study import CURVE, FULL, SHARE
-from lkca.head_verdict import DISTILLED
+from lkca.heads.study import CURVE, FULL, SHARE
+from lkca.heads.verdict import DISTILLED
 from lkca.plots import COLOURS, HEAD_COLOURS
 
 COSTS = {"head_params": ("parameters", "o"), "head_macs": ("MACs", "s"), "head_time": ("time", "^")}
@@ -82,7 +82,7 @@ def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
 def truncated_heads(truncation: pd.DataFrame, frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
     """The trained full head cut to rank k: MPSNR, and beside it what the singular values say of the same k.
 
-    truncation : from `head_study.truncation`. frame : rows from `with_setting`, for svd heads trained as such.
+    truncation : from `lkca.heads.study`. frame : rows from `with_setting`, for svd heads trained as such.
     """
     about = truncation.iloc[0]
     figure, (quality, share, error) = plt.subplots(1, 3, figsize=(10, 3))

@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lkca.metrics import METRICS
-from lkca.protocol_check import AXES, Check
-from lkca.protocols import SCALES
+from lkca.protocols.check import AXES, Check
+from lkca.protocols.readings import SCALES
 
 
 def deviations(check: Check, count: int = 16) -> Figure:

@@ -1,4 +1,4 @@
-"""A made scene with a hidden reading, to show that `lkca.protocol_check` finds it without any file."""
+"""A made scene with a hidden reading, to show that `lkca.protocols.check` finds it without any file."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,9 @@ import torch
 from lkca.evaluation import low_resolution, mean_quality
 from lkca.metrics import quality
 from lkca.patches import Area
-from lkca.protocol_check import Check, check_protocol
-from lkca.protocol_measures import Measurements
-from lkca.protocols import SCALES, Protocol
+from lkca.protocols.check import Check, check_protocol
+from lkca.protocols.measures import Measurements
+from lkca.protocols.readings import SCALES, Protocol
 from lkca.resize import resize
 from lkca.splits import normalise
 from lkca.synthetic import synthetic_scene
