@@ -41,6 +41,8 @@ report: $(SETUP)
 benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_groups.py
+	$(BIN)/python benchmarks/bench_heads.py
+	$(BIN)/python benchmarks/bench_inference.py
 
 lint: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks

@@ -8,19 +8,20 @@ convolutions a feature map (h, w, C) lies in memory or, where four of them are t
 
 import copy
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import lru_cache
-from typing import Protocol
+from pathlib import Path
 
-import numpy as np
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lkca.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, inner, strips, with_halo
 from lkca.models.bicubic import Bicubic
 from lkca.models.lkca import LargeKernelBlock, LKCANet, LocalMean
 from lkca.resize import mirrored
@@ -33,65 +34,7 @@ MOST_ROWS = 16  # of a strip: more gain nothing
 STRIP_VALUES = (
     2**22
 )  # of an HR strip; larger ones leave the caches, and are taken from and given back to the system anew
-FLOATS = 4  # bytes of a float32
-
-
-class Rows(Protocol):
-    """An LR image that is read by rows."""
-
-    shape: tuple[int, int, int]  # (B, h, w)
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        """float32 (B, stop - start, w)."""
-
-
-class WholeImage:
-    """`Rows` of an image in memory, (B, h, w)."""
-
-    def __init__(self, image: Tensor) -> None:
-        self.image = image
-        self.shape = tuple(image.shape)
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        return self.image[:, start:stop]
-
-
-class _Image:
-    """`Rows` as a batch of one, to be read as a feature map is."""
-
-    def __init__(self, lr: Rows) -> None:
-        self.lr, self.height = lr, lr.shape[1]
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        return self.lr.rows(start, stop)[None]
-
-
-class FeatureMap:
-    """(h, w, C) float32 that is read and written by rows, in memory or in a temporary file."""
-
-    def __init__(self, shape: tuple[int, int, int], file: tempfile._TemporaryFileWrapper | None = None) -> None:
-        self.height, self.width, self.channels = shape
-        self.file = file
-        self.memory = None if file else torch.empty(shape)
-        self.row_bytes = self.width * self.channels * FLOATS
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, w), channels last; in memory a view."""
-        if self.memory is not None:
-            strip = self.memory[start:stop]
-        else:
-            self.file.seek(start * self.row_bytes)
-            numbers = np.fromfile(self.file, np.float32, (stop - start) * self.width * self.channels)
-            strip = torch.from_numpy(numbers).view(stop - start, self.width, self.channels)
-        return strip.permute(2, 0, 1)[None]
-
-    def put(self, start: int, strip: Tensor) -> None:
-        rows = strip[0].permute(1, 2, 0)  # (n, w, C)
-        if self.memory is not None:
-            self.memory[start : start + len(rows)] = rows
-        else:
-            self.file.seek(start * self.row_bytes)
-            rows.contiguous().numpy().tofile(self.file)
+SECONDS_BETWEEN_LINES = 5.0  # of progress
 
 
 def folded(model: nn.Module) -> nn.Module:
@@ -115,7 +58,13 @@ def folded(model: nn.Module) -> nn.Module:
 
 @torch.inference_mode()
 def upscaled_strips(
-    model: nn.Module, lr: Rows, pooling: str = "global", window: int | None = None, memory: float = 2e9
+    model: nn.Module,
+    lr: Rows,
+    pooling: str = "global",
+    window: int | None = None,
+    memory: float = 2e9,
+    folder: str | Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Iterator[tuple[int, Tensor]]:
     """The enlarged image from top to bottom, strip by strip, on the CPU.
 
@@ -127,8 +76,10 @@ def upscaled_strips(
     pooling : "global", the mean of the channel attention taken over the whole image, as the paper has it; or "local",
         over `window` x `window` LR pixels around each pixel.
     window : side of a training patch in LR pixels, needed for "local".
-    memory : bytes that the process may hold at its peak. Feature maps that do not fit go to temporary files (in the
-        folder of TMPDIR), at the price of time.
+    memory : bytes that the process may hold at its peak. Feature maps that do not fit go to temporary files, at the
+        price of time.
+    folder : where those files are; by default where the system has its temporary files.
+    log : takes a line now and then while the blocks are computed, before the first strip comes.
 
     Yields
     ------
@@ -152,10 +103,17 @@ def upscaled_strips(
         warnings.warn(f"{type(model).__name__} sees the whole image at once: its memory is not bounded", stacklevel=2)
         yield 0, model(lr.rows(0, lr.shape[1])[None])[0]
         return
-    yield from _through(model, lr, window if pooling == "local" else None, memory)
+    yield from _through(model, lr, window if pooling == "local" else None, memory, folder, log)
 
 
-def _through(model: LKCANet, lr: Rows, window: int | None, memory: float) -> Iterator[tuple[int, Tensor]]:
+def _through(
+    model: LKCANet,
+    lr: Rows,
+    window: int | None,
+    memory: float,
+    folder: str | Path | None,
+    log: Callable[[str], None],
+) -> Iterator[tuple[int, Tensor]]:
     """`upscaled_strips` of a folded LKCA-Net."""
     bands, height, width = lr.shape
     scale, channels = model.scale, model.head.out_channels
@@ -167,17 +125,23 @@ def _through(model: LKCANet, lr: Rows, window: int | None, memory: float) -> Ite
             module.padding = (0, module.padding[1])
     with ExitStack() as files:
         x, y, near, far = (
-            FeatureMap((height, width, channels), None if fits else files.enter_context(tempfile.TemporaryFile()))
+            FeatureMap(
+                (height, width, channels), None if fits else files.enter_context(tempfile.TemporaryFile(dir=folder))
+            )
             for _ in range(MAPS)
         )
-        image = _Image(lr)
-        for start, stop in _strips(height, rows):
-            x.put(start, model.head(_around(image, start, stop, 1)))
-        for block in model.body:
+        image = ImageRows(lr)
+        for start, stop in strips(height, rows):
+            x.put(start, model.head(around(image, start, stop, 1)))
+        said = time.perf_counter()
+        for number, block in enumerate(model.body, 1):
             _block(block, x, y, near, far, rows, window)
+            if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
+                said = time.perf_counter()
+                log(f"block {number} of {len(model.body)}")
         for start, strip in _enlarged(lr, scale, rows):  # strip (n, B, scale·w)
             count = len(strip) // scale
-            _add_residual(model.upsampler, _around(x, start, start + count, 1).contiguous(), strip)
+            _add_residual(model.upsampler, around(x, start, start + count, 1).contiguous(), strip)
             yield start * scale, strip.permute(1, 0, 2)
 
 
@@ -218,15 +182,15 @@ def _block(
         fuse = _Fuse(attention.fuse, weights(means.float()))
     else:
         fuse = _Fuse(attention.fuse)
-    for start, stop in _strips(x.height, rows):
+    for start, stop in strips(x.height, rows):
         if window is None:
             features = [source.rows(start, stop) for source in sources]
         else:
-            first, last = _with_halo(start, stop, window, x.height)
-            around = [source.rows(first, last) for source in sources]
-            means = torch.cat([_inner(LocalMean(window)(strip), first, start, stop) for strip in around], dim=1)
+            first, last = with_halo(start, stop, window, x.height)
+            wider = [source.rows(first, last) for source in sources]
+            means = torch.cat([inner(LocalMean(window)(strip), first, start, stop) for strip in wider], dim=1)
             parts = weights(means).chunk(3, dim=1)
-            features = [_inner(strip, first, start, stop) * part for strip, part in zip(around, parts, strict=True)]
+            features = [inner(strip, first, start, stop) * part for strip, part in zip(wider, parts, strict=True)]
         attended = fuse(features).mul_(y.rows(start, stop))
         x.put(start, _pointwise(block.project_out, attended).add_(x.rows(start, stop)))
 
@@ -236,8 +200,8 @@ def _convolved(
 ) -> Tensor:
     """target = function(source), a convolution that looks at `halo` rows above and below; the sums of its channels."""
     sums = torch.zeros(target.channels, dtype=torch.float64)
-    for start, stop in _strips(source.height, rows):
-        strip = function(_around(source, start, stop, halo))
+    for start, stop in strips(source.height, rows):
+        strip = function(around(source, start, stop, halo))
         target.put(start, strip)
         sums += strip.sum(dim=(0, 2)).sum(dim=1, dtype=torch.float64)
     return sums
@@ -288,7 +252,7 @@ def _enlarged(lr: Rows, scale: int, rows: int) -> Iterator[tuple[int, Tensor]]:
     row_of, column_of = (mirrored(length, REACH, torch.device("cpu")) for length in (height, width))
     columns = -(-width // COLUMNS) * COLUMNS  # whole blocks
     across = bicubic_weights(COLUMNS, scale).T.contiguous()
-    for start, stop in _strips(height, min(rows, max(1, STRIP_VALUES // (bands * scale**2 * width)))):
+    for start, stop in strips(height, min(rows, max(1, STRIP_VALUES // (bands * scale**2 * width)))):
         taken = row_of[start : stop + 2 * REACH]
         first = int(taken.min())
         x = lr.rows(first, int(taken.max()) + 1)[:, taken - first][:, :, column_of]
@@ -306,30 +270,6 @@ def bicubic_weights(length: int, ratio: int) -> Tensor:
     d = (centres[:, None] - torch.arange(length + 2 * REACH)).abs()
     near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
     return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0)).float()
-
-
-def _strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of strips of at most `rows` rows."""
-    for start in range(0, height, rows):
-        yield start, min(start + rows, height)
-
-
-def _with_halo(start: int, stop: int, halo: int, height: int) -> tuple[int, int]:
-    """The strip and its neighbouring rows, as far as there are any."""
-    return max(0, start - halo), min(height, stop + halo)
-
-
-def _around(source: "FeatureMap | _Image", start: int, stop: int, halo: int) -> Tensor:
-    """The strip with `halo` rows above and below, zeros outside the image: (1, C, n + 2·halo, w)."""
-    first, last = _with_halo(start, stop, halo, source.height)
-    above, below = halo - (start - first), halo - (last - stop)
-    strip = source.rows(first, last)
-    return F.pad(strip, (0, 0, above, below)) if above or below else strip
-
-
-def _inner(strip: Tensor, first: int, start: int, stop: int) -> Tensor:
-    """Rows start to stop of a strip (..., n, w) that begins at row `first`."""
-    return strip[..., start - first : stop - first, :]
 
 
 def _strip_rows(lr: Rows, scale: int, channels: int, memory: float) -> int:

@@ -21,12 +21,11 @@ from lkca.models import MODELS, SCALES, build_model
 from lkca.models.lkca import LKCANet
 from lkca.scene_rows import FileNumbers, SceneRows, SourceFiles
 from lkca.scenes import Scene, open_scene
-from lkca.streaming import POOLINGS, upscaled_strips
+from lkca.streaming import POOLINGS, SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.synthetic import synthetic_scene
 from lkca.training import peak_memory
 from lkca.weights import Passport, load_weights
 
-SECONDS_BETWEEN_LINES = 5.0  # of progress
 USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
 
 
@@ -133,7 +132,7 @@ def upscale(
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        for row, strip in upscaled_strips(model, lr, pooling, passport.patch, memory):
+        for row, strip in upscaled_strips(model, lr, pooling, passport.patch, memory, target.parent, log):
             converted = numbers.of(row, strip)
             rows = row + strip.shape[1]
             del strip  # its memory serves the next one while this one is written

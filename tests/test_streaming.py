@@ -5,9 +5,10 @@ import torch
 
 import lkca
 from lkca import streaming
+from lkca.feature_maps import WholeImage
 from lkca.models.lkca import set_pooling
 from lkca.resize import resize
-from lkca.streaming import WholeImage, folded, upscaled_strips
+from lkca.streaming import folded, upscaled_strips
 
 BANDS = 6
 

@@ -1,0 +1,94 @@
+"""Images and feature maps that are read and written by rows."""
+
+import tempfile
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FLOATS = 4  # bytes of a float32
+
+
+class Rows(Protocol):
+    """An LR image that is read by rows."""
+
+    shape: tuple[int, int, int]  # (B, h, w)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """float32 (B, stop - start, w)."""
+
+
+class WholeImage:
+    """`Rows` of an image in memory, (B, h, w)."""
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image
+        self.shape = tuple(image.shape)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        return self.image[:, start:stop]
+
+
+class ImageRows:
+    """`Rows` as a batch of one, to be read as a feature map is."""
+
+    def __init__(self, lr: Rows) -> None:
+        self.lr, self.height = lr, lr.shape[1]
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        return self.lr.rows(start, stop)[None]
+
+
+class FeatureMap:
+    """(h, w, C) float32 that is read and written by rows, in memory or in a temporary file."""
+
+    def __init__(self, shape: tuple[int, int, int], file: tempfile._TemporaryFileWrapper | None = None) -> None:
+        self.height, self.width, self.channels = shape
+        self.file = file
+        self.memory = None if file else torch.empty(shape)
+        self.row_bytes = self.width * self.channels * FLOATS
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """(1, C, stop - start, w), channels last; in memory a view."""
+        if self.memory is not None:
+            strip = self.memory[start:stop]
+        else:
+            self.file.seek(start * self.row_bytes)
+            numbers = np.fromfile(self.file, np.float32, (stop - start) * self.width * self.channels)
+            strip = torch.from_numpy(numbers).view(stop - start, self.width, self.channels)
+        return strip.permute(2, 0, 1)[None]
+
+    def put(self, start: int, strip: Tensor) -> None:
+        rows = strip[0].permute(1, 2, 0)  # (n, w, C)
+        if self.memory is not None:
+            self.memory[start : start + len(rows)] = rows
+        else:
+            self.file.seek(start * self.row_bytes)
+            rows.contiguous().numpy().tofile(self.file)
+
+
+def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of strips of at most `rows` rows."""
+    for start in range(0, height, rows):
+        yield start, min(start + rows, height)
+
+
+def with_halo(start: int, stop: int, halo: int, height: int) -> tuple[int, int]:
+    """The strip and its neighbouring rows, as far as there are any."""
+    return max(0, start - halo), min(height, stop + halo)
+
+
+def around(source: "FeatureMap | ImageRows", start: int, stop: int, halo: int) -> Tensor:
+    """The strip with `halo` rows above and below, zeros outside the image: (1, C, n + 2·halo, w)."""
+    first, last = with_halo(start, stop, halo, source.height)
+    above, below = halo - (start - first), halo - (last - stop)
+    strip = source.rows(first, last)
+    return F.pad(strip, (0, 0, above, below)) if above or below else strip
+
+
+def inner(strip: Tensor, first: int, start: int, stop: int) -> Tensor:
+    """Rows start to stop of a strip (..., n, w) that begins at row `first`."""
+    return strip[..., start - first : stop - first, :]
