@@ -86,13 +86,13 @@ def gallery(
     """
     limits, (row, column, side) = rgb_limits(truth, bands), box
     shown = {"truth": truth, **images}
-    rows = -(-len(shown) // COLUMNS)
-    figure, axes = plt.subplots(2 * rows, COLUMNS, figsize=(1.5 * COLUMNS, 3.1 * rows + 0.4))
+    rows, columns = _grid(len(shown))
+    figure, axes = plt.subplots(2 * rows, columns, figsize=(max(4.5, 1.5 * columns), 3.1 * rows + 0.4), squeeze=False)
     figure.suptitle(title)
     for axis in axes.flat:
         axis.axis("off")
     for number, (name, cube) in enumerate(shown.items()):
-        top, left = 2 * (number // COLUMNS), number % COLUMNS
+        top, left = 2 * (number // columns), number % columns
         picture = rgb(cube, bands, limits)
         psnr = "" if name == "truth" else f"\n{_mpsnr(cube, truth):.2f} dB"
         _picture(axes[top, left], picture, f"{LABELS.get(name, name)}{psnr}")
@@ -104,13 +104,21 @@ def gallery(
     return figure
 
 
+def _grid(count: int) -> tuple[int, int]:
+    """Rows and columns for so many pictures, the rows equally full."""
+    rows = -(-count // COLUMNS)
+    return rows, -(-count // rows)
+
+
 def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
     """Every result's error at each pixel (root of the mean square over bands), all on one scale."""
     errors = {name: pixel_error(cube, truth) for name, cube in images.items()}
     # bicubic's, where it is shown: a network that failed would make all others black
     highest = float(np.percentile(errors.get("bicubic", np.stack(list(errors.values()))), 99.5))
-    rows = -(-len(errors) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(1.5 * COLUMNS + 0.6, 1.75 * rows + 0.4), squeeze=False)
+    rows, columns = _grid(len(errors))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(max(4.5, 1.5 * columns) + 0.6, 1.75 * rows + 0.4), squeeze=False
+    )
     figure.suptitle(title)
     for axis in axes.flat:
         axis.axis("off")
