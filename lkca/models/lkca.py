@@ -101,7 +101,10 @@ def lkca_best(
     upsampler: str = "spectral",
     rank: int = 0,
 ) -> LKCANet:
-    """The head that did best at LKCA-LR's cost or less (notebook `upsampling_heads`) in LKCA-LR; not the paper's."""
+    """LKCA-LR with the head that did best at its cost or less (notebook `upsampling_heads`); not the paper's.
+
+    The evidence is small: results/cpu/upsampling_heads_table.md, three seeds, short training on four real scenes.
+    """
     return LKCANet(bands, scale, blocks, channels, groups, drop_path, upsampler, rank)
 
 
