@@ -38,6 +38,7 @@ figures: $(SETUP)
 report: $(SETUP)
 	$(BIN)/python -m lkca report --profile $(PROFILE)
 
+benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_groups.py
