@@ -108,12 +108,15 @@ rule notebook:
         given=lambda wildcards: f"-p profile {PLAN.profile}" if batch.takes_profile(wildcards.name) else "",
         folder=str(batch.notebook_folder()),
         unfinished=RESULTS + "/notebooks/{name}.unfinished",
+        # Alone on the machine, threads need not sleep between two small operations: that would be measured too.
+        waiting=lambda wildcards: "ACTIVE" if wildcards.name in batch.ALONE else "PASSIVE",
     retries: 1
     threads: lambda wildcards: (workflow.cores or 1) if wildcards.name in batch.ALONE else 1
     resources:
         notebook=1,
     shell:
         "rm -f {params.unfinished:q}.*; "
+        "OMP_WAIT_POLICY={params.waiting} "
         "{PYTHON:q} -m papermill -k python3 --language python --no-progress-bar --cwd {params.folder:q} {params.given} "
         "{input.notebook:q} {params.unfinished:q}.$$.ipynb > {log:q} 2>&1 "
         "&& mv {params.unfinished:q}.$$.ipynb {output:q}"
