@@ -13,10 +13,6 @@ SETUP := .venv/installed
 export JUPYTER_PLATFORM_DIRS := 1
 # Two processes of two threads on two cores are several times slower than two of one: idle threads must not spin.
 export OMP_WAIT_POLICY := PASSIVE
-# glibc gives large tensors back to the system at every step and asks for them anew: a seventh of a training step.
-export MALLOC_MMAP_THRESHOLD_ := 1000000000
-export MALLOC_TRIM_THRESHOLD_ := 4000000000
-export MALLOC_TOP_PAD_ := 100000000
 
 .PHONY: study test lab figures report benchmark lint clean
 

@@ -55,7 +55,9 @@ HEADS = {
 
 def upsampling_heads(profile: Profile) -> list[Run]:
     """Bicubic; the full head; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
-    plan, first = HEADS[profile.name], profile.seeds[0]
+    plan, first = HEADS.get(profile.name), profile.seeds[0]
+    if plan is None:  # a profile of one's own, of which nothing is asked until it stands in HEADS
+        return []
     options = [{"upsampler": kind} for kind in plan.kinds] + [{"upsampler": "spectral", "rank": plan.spectral_rank}]
     runs = [profile.run("bicubic", first)]
     runs += [profile.run("lkca", seed) for seed in profile.seeds]
@@ -73,6 +75,8 @@ def upsampling_heads(profile: Profile) -> list[Run]:
 
 def heads_elsewhere(profile: Profile) -> list[Run]:
     """Other networks as published, with the grouped head, and with one that is low rank; one seed."""
+    if profile.name not in HEADS:
+        return []
     runs = [profile.run("bicubic", profile.seeds[0])]
     for network, best in HEADS[profile.name].networks.items():
         settings = dict(profile.baselines.get(network, {}))
