@@ -309,7 +309,7 @@ def _environment(root: Path) -> dict[str, str]:
     """Of Snakemake and its jobs, which have other working folders: absolute paths, and caches inside the project."""
     cache = root.absolute() / ".cache"
     return {
-        # glibc gives large tensors back to the system at every step and asks for them anew: a seventh of a training step.
+        # glibc gives large tensors back at every step and asks for them anew: a seventh of a training step.
         "MALLOC_MMAP_THRESHOLD_": "1000000000",
         "MALLOC_TRIM_THRESHOLD_": "4000000000",
         "MALLOC_TOP_PAD_": "100000000",
