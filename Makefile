@@ -21,6 +21,7 @@ study: $(SETUP)
 
 test: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 	rm -rf .cache/nbval && mkdir -p .cache/nbval && cp -r results .cache/nbval/
 	LKCA_RUNS=$(CURDIR)/.cache/nbval/runs LKCA_OUTPUT=$(CURDIR)/.cache/nbval $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
@@ -43,6 +44,7 @@ benchmark: $(SETUP)
 
 lint: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks
+	$(BIN)/lint-imports
 	$(BIN)/ruff format --check lkca tests benchmarks
 
 $(SETUP): requirements.txt pyproject.toml

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from lkca import batch
+from lkca.batch import plan as batch
 from lkca.paths import project_root, runs_folder
-from lkca.studies import STUDIES, study_runs
+from lkca.studies.catalogue import STUDIES, study_runs
 
 try:
     PLAN = batch.make_plan(config.get("study", "all"), config.get("profile", "quick"))
@@ -25,18 +25,7 @@ RUNS = batch.shown(runs_folder())
 RESULTS = batch.shown(PLAN.table("")).rpartition("/")[0]
 PACKAGE = project_root() / "lkca"
 # What a figure or table looks like: a change of these draws again, and trains nothing.
-LOOKS = [
-    str(PACKAGE / name)
-    for name in (
-        "plots.py",
-        "study_plots.py",
-        "benchmark_plots.py",
-        "heads/plots.py",
-        "diagrams.py",
-        "tables.py",
-        "lkca.mplstyle",
-    )
-]
+LOOKS = [str(path) for path in sorted((PACKAGE / "figures").iterdir()) if path.is_file()] + [str(PACKAGE / "tables.py")]
 
 
 def metrics(runs):

@@ -22,7 +22,7 @@ from lkca.models.blocks import BandGroups
 from lkca.models.msdformer import MSDformer
 from lkca.models.sspsr import SSPSR
 from lkca.paths import written_whole
-from lkca.provenance import provenance
+from lkca.training.provenance import provenance
 
 BANDS, SCALE = 128, 4
 TOLERANCE = 2e-5  # largest difference between the two outputs, over the output's standard deviation

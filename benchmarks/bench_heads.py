@@ -10,10 +10,10 @@ import argparse
 
 import torch
 
-from lkca.heads.study import measured_times
-from lkca.models.heads import KINDS
+from lkca.models.upsamplers import KINDS
 from lkca.paths import write_text
-from lkca.provenance import provenance
+from lkca.studies.upsamplers.measured import measured_times
+from lkca.training.provenance import provenance
 
 
 def main() -> None:

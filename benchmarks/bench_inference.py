@@ -26,9 +26,9 @@ from torch import Tensor, nn
 import lkca
 from lkca.models.lkca import DilatedDepthwise, LKCANet
 from lkca.paths import write_text
-from lkca.provenance import provenance
-from lkca.streaming import folded
-from lkca.weights import Passport, save_weights
+from lkca.sharpening.streaming import folded
+from lkca.training.provenance import provenance
+from lkca.training.weights import Passport, save_weights
 
 BANDS, SCALE = 128, 4
 TOLERANCE = 1e-4
@@ -58,7 +58,7 @@ def ways(model: LKCANet, weights: Path, x: Tensor) -> dict[str, Callable[[], Ten
     try:
         import onnxruntime
 
-        from lkca.onnx_export import OnnxNetwork, export_onnx
+        from lkca.sharpening.onnx_export import OnnxNetwork, export_onnx
 
         onnx = weights.with_suffix(".onnx")
         export_onnx(weights, onnx)

@@ -14,16 +14,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import lkca.synthetic
 import numpy as np
 import pandas as pd
 import torch
 
 import lkca
-import lkca.synthetic
-from lkca.patches import Area, split_patches
-from lkca.provenance import provenance
-from lkca.splits import normalise, read_cube
-from lkca.training import find_device
+from lkca.data.loaders import normalise
+from lkca.data.patches import Area, split_patches
+from lkca.scenes.cube import read_cube
+from lkca.training.provenance import provenance
+from lkca.training.train import find_device
 
 BANDS, SCALE = 128, 4
 COLUMNS = 2048  # of the scene whose preparation is measured; with 2304 rows it is Chikusei's size
@@ -69,7 +70,7 @@ def forward(device: torch.device, size: int) -> list[dict[str, object]]:
 
 def waiting(device: torch.device, batch: int, steps: int = 6) -> list[dict[str, object]]:
     """Training steps of LKCA-LR at full width on 64x64 patches of a scene of 128 bands."""
-    scene = lkca.synthetic.synthetic_scene(256, 256, BANDS)
+    scene = lkca.data.synthetic.synthetic_scene(256, 256, BANDS)
     patches, _ = split_patches([Area("bench", scene.cube)], size=64, stride=8)
     model = lkca.build_model("lkca-lr", BANDS, SCALE).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(model.parameters())

@@ -1,17 +1,17 @@
 """lkca: a reproducible study of LKCA-Net (arXiv 2501.18664), hyperspectral super-resolution, its upsampling layer."""
 
-from lkca.cost import Cost, cost
-from lkca.datasets import dataset_names, load_dataset
-from lkca.losses import supervised_loss
-from lkca.metrics import quality
+from lkca.data.loaders import dataset_names, load_dataset
+from lkca.measures.cost import Cost, cost
+from lkca.measures.metrics import quality
+from lkca.measures.resize import resize
 from lkca.models import build_model, model_names
 from lkca.models.low_rank import low_rank
-from lkca.resize import resize
-from lkca.runs import Distillation, Run
 from lkca.scenes import open_scene
-from lkca.training import Result, train
-from lkca.upscaling import Upscaled, upscale
-from lkca.weights import load_weights
+from lkca.sharpening.upscale import Upscaled, upscale
+from lkca.training.losses import supervised_loss
+from lkca.training.run import Distillation, Run
+from lkca.training.train import Result, train
+from lkca.training.weights import load_weights
 
 __version__ = "0.1.0"
 

@@ -10,6 +10,11 @@ from lkca.paths import results_folder, write_text
 DECIMALS = {"MPSNR": 4, "MSSIM": 4, "SAM": 4, "CC": 4, "RMSE": 4, "ERGAS": 4, "params_M": 3, "macs_G": 3}
 
 
+# Rows that more than one table or figure knows by name.
+PLAIN, TEACHER = "LKCA-LR, not distilled", "teacher"
+FULL, CURVE, EQUAL_PARAMS = "full", "curve", "spectral, equal params"  # of the study of upsamplers
+DISTILLED = ", distilled"  # ending of a row's name
+
 BEST, SECOND = "best", "second"  # marks of a cell
 IN_MARKDOWN = {BEST: "**{}**", SECOND: "<u>{}</u>"}
 IN_LATEX = {BEST: "textbf:--rwrap;", SECOND: "underline:--rwrap;"}  # commands that pandas wraps a cell's text in

@@ -13,7 +13,7 @@ from lkca import build_model, cost, resize
 from lkca.models import model_names
 from lkca.models.blocks import BandGroups
 from lkca.models.essaformer import squared_share
-from lkca.paper import bands_of, paper_costs, paper_table
+from lkca.paper.tables import bands_of, paper_costs, paper_table
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = {  # reduced width, so that everything takes moments

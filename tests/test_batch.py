@@ -13,12 +13,13 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lkca import batch
+from lkca.batch import plan as batch
+from lkca.batch.report import make_report
 from lkca.paths import project_root
-from lkca.report import make_report
-from lkca.results import TRACE, study_results
-from lkca.studies import PROFILES, STUDIES, Profile, study_runs
-from lkca.training import train
+from lkca.studies.catalogue import STUDIES, study_runs
+from lkca.studies.profiles import PROFILES, Profile
+from lkca.studies.results import TRACE, study_results
+from lkca.training.train import train
 
 TINY = Profile(
     name="tiny",
@@ -37,7 +38,7 @@ HALF = """Study(
     "half", "half", None, lambda p: [p.run("bicubic", 0), p.run("bicubic", 0, dataset="pavia_centre", reading=None)]
 )"""
 
-NOTEBOOK = """from lkca.results import study_results
+NOTEBOOK = """from lkca.studies.results import study_results
 from lkca.tables import write_table
 frame = study_results("block_count", profile)
 write_table(frame[["blocks", "MPSNR"]], f"{profile}/block_count_quality")"""
@@ -60,8 +61,10 @@ def checkout(tmp_path):
         shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "pyproject.toml"):
         shutil.copy2(root / name, tmp_path)
-    with (tmp_path / "lkca/studies.py").open("a") as studies:
-        studies.write(f"PROFILES['tiny'] = {TINY}\nSTUDIES['half'] = {HALF}\n")
+    with (tmp_path / "lkca/studies/profiles.py").open("a") as profiles:
+        profiles.write(f"PROFILES['tiny'] = {TINY}\n")
+    with (tmp_path / "lkca/studies/catalogue.py").open("a") as studies:
+        studies.write(f"STUDIES['half'] = {HALF}\n")
     parameters = nbformat.v4.new_code_cell("# Parameters of this notebook\nprofile = 'quick'")
     parameters.metadata["tags"] = ["parameters"]
     write_notebook(tmp_path / "notebooks/block_count.ipynb", parameters, nbformat.v4.new_code_cell(NOTEBOOK))
@@ -118,12 +121,12 @@ def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, fo
     assert (checkout / "results/tiny/block_count_quality.csv").is_file()
 
     # Now everything is done: another look of the figures trains nothing, another setting trains that run.
-    with (checkout / "lkca/plots.py").open("a") as plots:
+    with (checkout / "lkca/figures/style.py").open("a") as plots:
         plots.write("# another look\n")
     assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["notebook", "all"]
-    studies = (checkout / "lkca/studies.py").read_text()
+    studies = (checkout / "lkca/studies/profiles.py").read_text()
     assert "blocks=(1, 2)" in studies
-    (checkout / "lkca/studies.py").write_text(studies.replace("blocks=(1, 2)", "blocks=(1, 3)"))
+    (checkout / "lkca/studies/profiles.py").write_text(studies.replace("blocks=(1, 2)", "blocks=(1, 3)"))
     assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["train", "collect", "notebook", "all"]
 
 

@@ -12,14 +12,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lkca.benchmark_study
-from lkca import benchmark_plots, benchmark_study, studies, tables
-from lkca.benchmark_study import Case, best_and_second, case_runs, cases, compare, mean_gains, paper_case, region_gains
-from lkca.datasets import DATASETS, load_dataset
-from lkca.metrics import METRICS
+import lkca.studies.benchmark
+from lkca import tables
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import load_dataset
+from lkca.figures import benchmark as benchmark_plots
+from lkca.measures.metrics import METRICS
 from lkca.models import model_names
-from lkca.paper import paper_table
-from lkca.studies import PROFILES, Profile, study_runs
+from lkca.paper.tables import paper_table
+from lkca.studies import benchmark as benchmark_study
+from lkca.studies import profiles
+from lkca.studies.benchmark import (
+    Case,
+    best_and_second,
+    case_runs,
+    cases,
+    compare,
+    mean_gains,
+    paper_case,
+    region_gains,
+)
+from lkca.studies.catalogue import study_runs
+from lkca.studies.profiles import PROFILES, Profile
 
 matplotlib.use("Agg")
 
@@ -50,7 +64,7 @@ def closed_figures() -> Iterator[None]:
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The profile `tiny`, with folders of its own."""
-    monkeypatch.setitem(studies.PROFILES, "tiny", TINY)
+    monkeypatch.setitem(profiles.PROFILES, "tiny", TINY)
     monkeypatch.setenv("LKCA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("LKCA_OUTPUT", str(tmp_path))
     monkeypatch.setenv("LKCA_DATA", str(tmp_path))
@@ -157,7 +171,7 @@ def test_compare_trains_reads_and_says_what_is_missing(tiny: Path, monkeypatch: 
     frame = pd.read_csv(path)
     frame.loc[frame["model"] == "vdsr", "diverged_in_epoch"] = 2
     frame.to_csv(path, index=False)
-    monkeypatch.setattr(lkca.benchmark_study, "train", lambda *a: pytest.fail("all of it is in the table"))
+    monkeypatch.setattr(lkca.studies.benchmark, "train", lambda *a: pytest.fail("all of it is in the table"))
     again = compare("tiny", "synthetic", 2, ["bicubic", "vdsr"])
     assert again.ours["model"].tolist() == ["bicubic", "vdsr"]
     assert "vdsr, seed 0: the loss became NaN in epoch 2" in again.notes[1]

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
-from lkca import comparisons as c
-from lkca.metrics import METRICS
-from lkca.results import over_seeds
-from lkca.studies import study_runs
+from lkca.measures.metrics import METRICS
+from lkca.studies import distillation as c
+from lkca.studies.catalogue import study_runs
+from lkca.studies.results import over_seeds
 from lkca.tables import formatted, write_table
 
 
 def study_frame(study: str, profile: str = "small") -> pd.DataFrame:
-    """Rows as `lkca.results` makes them, with made metrics: 30 dB, what distillation adds, and noise of the seed."""
+    """Rows as `study_results` makes them, with made metrics: 30 dB, what distillation adds, and noise of the seed."""
     rows = []
     for run in study_runs(study, profile):
         kd = run.settings()["distillation"] or {}

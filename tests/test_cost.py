@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from lkca.cost import cost
+from lkca.measures.cost import cost
 from lkca.models import build_model
-from lkca.paper import bands_of, paper_costs, paper_table
+from lkca.paper.tables import bands_of, paper_costs, paper_table
 
 BLOCKS = [tuple(row) for row in paper_table("table1_blocks")[["blocks", "params_M", "macs_G"]].itertuples(index=False)]
 COSTS = paper_costs()

@@ -12,20 +12,14 @@ import pytest
 import scipy.io
 import spectral.io.envi
 
-from lkca import datasets
-from lkca.datasets import DATASETS, dataset_names, find_dataset, load_dataset
-from lkca.evaluation import low_resolution
-from lkca.patches import Area
+from lkca.data import datasets
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import dataset_names, find_dataset, hot_pixel_limit, load_dataset, normalise, without_no_data
+from lkca.data.patches import Area
+from lkca.data.split import Dataset, Reading
 from lkca.scenes import open_scene
-from lkca.splits import (
-    Dataset,
-    Reading,
-    hot_pixel_limit,
-    largest_valid_rectangle,
-    normalise,
-    read_cube,
-    without_no_data,
-)
+from lkca.scenes.cube import largest_valid_rectangle, read_cube
+from lkca.training.evaluation import low_resolution
 
 SHAPE = (50, 40, 60)  # of the fakes, (B, H, W): square nowhere, so that swapped axes show
 PEAK = 10_000
@@ -424,8 +418,8 @@ def test_read_cube_part(tmp_path: Path, kind: str) -> None:
 MEASURE = """
 import sys, threading, time
 import numpy as np, torch
-from lkca.datasets import load_dataset
-from lkca.patches import split_patches
+from lkca.data.loaders import load_dataset
+from lkca.data.patches import split_patches
 
 def resident():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)

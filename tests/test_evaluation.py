@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from lkca import build_model, quality, resize
-from lkca.evaluation import evaluate, low_resolution, mean_quality, predict
-from lkca.metrics import METRICS
-from lkca.patches import Area
-from lkca.splits import Split
+from lkca.data.patches import Area
+from lkca.data.split import Split
+from lkca.measures.metrics import METRICS
+from lkca.training.evaluation import evaluate, low_resolution, mean_quality, predict
 
 
 def area(height: int, width: int, seed: int = 0) -> Area:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from lkca import datasets, fetch
 from lkca.__main__ import main
-from lkca.datasets import DATASETS
+from lkca.data import datasets, fetch
+from lkca.data.datasets import DATASETS
 
 SHAPE = (6, 40, 30)
 

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 import torch
 
-from lkca import build_model, studies
-from lkca.heads import plots as head_plots
-from lkca.heads import runs as head_runs
-from lkca.heads import study as head_study
-from lkca.heads import verdict as v
-from lkca.heads.runs import HEADS
-from lkca.metrics import METRICS
-from lkca.models.heads import SpectralBasis, fitting_rank
-from lkca.paper import bands_of
-from lkca.results import study_results
-from lkca.training import load_result, train
+from lkca import build_model
+from lkca.figures import upsamplers as head_plots
+from lkca.measures.metrics import METRICS
+from lkca.models.upsamplers import SpectralBasis, fitting_rank
+from lkca.paper.tables import bands_of
+from lkca.studies import catalogue, profiles
+from lkca.studies.profiles import HEADS
+from lkca.studies.results import study_results
+from lkca.studies.upsamplers import measured as head_study
+from lkca.studies.upsamplers import verdict as v
+from lkca.training.train import load_result, train
 
 matplotlib.use("Agg")
 BANDS = {"quick": 48, "cpu": 205, "small": 205, "paper": bands_of("chikusei")}
@@ -33,15 +33,15 @@ def closed_figures() -> Iterator[None]:
 
 @pytest.mark.parametrize("profile", BANDS)
 def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str) -> None:
-    chosen = studies.find_profile(profile)
-    runs = studies.study_runs("upsampling_heads", profile)
+    chosen = profiles.find_profile(profile)
+    runs = catalogue.study_runs("upsampling_heads", profile)
     settings = {head_study.setting_of(run, profile) for run in runs}
     plan = HEADS[profile]
     distilled = {f"{kind}, distilled" for kind in plan.distilled}
     assert settings == {"bicubic", "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
     channels, outputs = chosen.options["channels"], BANDS[profile] * 16
     assert plan.spectral_rank == fitting_rank("spectral", channels, outputs, 4, by=("params",))
-    for run in runs + studies.study_runs("heads_elsewhere", profile):
+    for run in runs + catalogue.study_runs("heads_elsewhere", profile):
         with torch.device("meta"):  # every head fits
             build_model(
                 run.model, BANDS[profile], run.scale, **run.options | ({"blocks": 1} if run.model != "bicubic" else {})
@@ -54,10 +54,10 @@ def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 1, "batch": 4, "stride": 16}
-    profile = vars(studies.PROFILES["quick"]) | {"settings": settings, "options": {"blocks": 1, "channels": 16}}
-    monkeypatch.setitem(studies.PROFILES, "quick", studies.Profile(**profile | {"teacher_blocks": 2}))
-    plan = head_runs.HeadPlan(("grouped", "svd", "spectral"), ("svd",), 3, groups=(2,), ranks={"svd": (2,)})
-    monkeypatch.setitem(head_runs.HEADS, "quick", plan)
+    profile = vars(profiles.PROFILES["quick"]) | {"settings": settings, "options": {"blocks": 1, "channels": 16}}
+    monkeypatch.setitem(profiles.PROFILES, "quick", profiles.Profile(**profile | {"teacher_blocks": 2}))
+    plan = profiles.HeadPlan(("grouped", "svd", "spectral"), ("svd",), 3, groups=(2,), ranks={"svd": (2,)})
+    monkeypatch.setitem(profiles.HEADS, "quick", plan)
     for name, few in (("TUNE_EPOCHS", 1), ("TUNE_PATCHES", 8), ("TIMED_ROUNDS", 2)):
         monkeypatch.setattr(head_study, name, few)
 
@@ -98,7 +98,7 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
 
 
 def test_a_truncation_gives_the_same_numbers_again(tiny: None) -> None:
-    run = studies.find_profile("quick").run("lkca", 0)
+    run = profiles.find_profile("quick").run("lkca", 0)
     train(run, "cpu", str)
     split = head_study.load_dataset(run.dataset, run.reading)
     first, second = (head_study.truncation(run, split) for _ in range(2))
@@ -106,7 +106,7 @@ def test_a_truncation_gives_the_same_numbers_again(tiny: None) -> None:
 
 
 def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
-    profile = studies.find_profile("quick")
+    profile = profiles.find_profile("quick")
     run = profile.run("lkca", 0, epochs=4)
     model = train(run, "cpu", str).model()
     split = head_study.load_dataset(run.dataset, run.reading)
@@ -124,7 +124,7 @@ def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
 
 
 def test_windows_change_what_the_attention_sees(tiny: None) -> None:
-    run = studies.find_profile("quick").run("lkca-lr", 0)
+    run = profiles.find_profile("quick").run("lkca-lr", 0)
     train(run, "cpu", str)
     split = head_study.load_dataset(run.dataset, run.reading)
     table = head_study.pooling_quality(run, split, (None, 2, 1000))

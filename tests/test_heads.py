@@ -8,9 +8,13 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from lkca import build_model, cost, load_weights, resize
-from lkca.cost import Cost
+from lkca.data.patches import Area
+from lkca.data.split import Split
+from lkca.measures.cost import Cost
 from lkca.models import MODELS
-from lkca.models.heads import (
+from lkca.models.lkca import LargeKernelBlock
+from lkca.models.low_rank import low_rank, truncate, upsampling_convolutions
+from lkca.models.upsamplers import (
     KINDS,
     SPECTRAL,
     data_started,
@@ -19,12 +23,8 @@ from lkca.models.heads import (
     principal_components,
     truncated,
 )
-from lkca.models.lkca import LargeKernelBlock
-from lkca.models.low_rank import low_rank, truncate, upsampling_convolutions
-from lkca.patches import Area
-from lkca.runs import Distillation, Run
-from lkca.splits import Split
-from lkca.training import train
+from lkca.training.run import Distillation, Run
+from lkca.training.train import train
 
 TINY = {"blocks": 1, "channels": 32}
 OTHERS = {
@@ -226,7 +226,7 @@ def test_spectral_starts_from_the_training_patches(monkeypatch: pytest.MonkeyPat
         )
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lkca.fitting.Trainer._epoch", epoch)
+    monkeypatch.setattr("lkca.training.trainer.Trainer._epoch", epoch)
     for kind in SPECTRAL:
         options = {"upsampler": kind, "rank": 2, **TINY}
         with pytest.raises(KeyboardInterrupt):

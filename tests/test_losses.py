@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.losses import (
+from lkca.training.losses import (
     decayed_weight,
     distillation_loss,
     gradient_difference,

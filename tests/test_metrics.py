@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.metrics import HIGHER_IS_BETTER, METRICS, quality
+from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS, quality
 
 GOLDEN_NAMES = {"CC": "CrossCorrelation"}
 CASES = [("x4", 4, False), ("x8", 8, False), ("x4_with_15_zero_spectra_in_truth", 4, True)]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from lkca.metrics import mpsnr
+from lkca.measures.metrics import mpsnr
+from lkca.measures.resize import resize
 from lkca.models import MODELS, build_model, complete_options, model_names, model_options
 from lkca.models.lkca import DropPath, LKCANet
-from lkca.resize import resize
 
 TINY = {"blocks": 2, "channels": 16}
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 import lkca
-from lkca.weights import Passport, save_weights
+from lkca.training.weights import Passport, save_weights
 
 pytest.importorskip("openvino", reason="the extra packages of lkca[onnx] are not installed")
 ort = pytest.importorskip("onnxruntime")
 
-from lkca.onnx_export import OnnxNetwork, export_onnx  # noqa: E402
+from lkca.sharpening.onnx_export import OnnxNetwork, export_onnx  # noqa: E402
 
 OPTIONS = {"blocks": 1, "channels": 16, "groups": 8}
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import lkca.fitting
+import lkca.training.trainer
 from lkca import build_model
-from lkca.datasets import load_dataset
-from lkca.evaluation import predict
-from lkca.runs import Run
-from lkca.splits import Split
-from lkca.training import train
+from lkca.data.loaders import load_dataset
+from lkca.data.split import Split
+from lkca.training.evaluation import predict
+from lkca.training.run import Run
+from lkca.training.train import train
 
 # no drop path: its random numbers fall differently on parts of a batch
 RUN = Run(
@@ -38,7 +38,7 @@ def split() -> Split:
 def refusing(work: Callable, limit: int) -> Callable:
     """`work` as on a GPU that holds at most `limit` patches."""
 
-    def fits(self: lkca.fitting.Trainer, hr: Tensor, epoch: int) -> Tensor:
+    def fits(self: lkca.training.trainer.Trainer, hr: Tensor, epoch: int) -> Tensor:
         if len(hr) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has")
         return work(self, hr, epoch)
@@ -49,7 +49,7 @@ def refusing(work: Callable, limit: int) -> Callable:
 def test_parts_of_a_batch_give_the_same_step(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(RUN, "cpu", str, split)
     seed = dataclasses.replace(RUN, validation_share=0.1000001)  # another folder, the same outcome
-    monkeypatch.setattr(lkca.fitting.Trainer, "_loss", refusing(lkca.fitting.Trainer._loss, 3))
+    monkeypatch.setattr(lkca.training.trainer.Trainer, "_loss", refusing(lkca.training.trainer.Trainer._loss, 3))
     with pytest.warns(UserWarning, match=r"batch of 8 .*CUDA out of memory.* at most 2 go through") as said:
         parted = train(seed, "cpu", str, split)
     assert len(said) == 2  # 4, then 2; and not again in the second epoch
@@ -61,13 +61,13 @@ def test_parts_of_a_batch_give_the_same_step(split: Split, monkeypatch: pytest.M
 @pytest.mark.filterwarnings("ignore:.*too large for the GPU")
 def test_not_even_one_patch(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     run = dataclasses.replace(RUN, seed=1)
-    monkeypatch.setattr(lkca.fitting.Trainer, "_loss", refusing(lkca.fitting.Trainer._loss, 0))
+    monkeypatch.setattr(lkca.training.trainer.Trainer, "_loss", refusing(lkca.training.trainer.Trainer._loss, 0))
     with pytest.raises(ValueError, match=r"not even one patch fits .*smaller patch \(now 32\).*device cpu"):
         train(run, "cpu", str, split)
 
 
 def test_validation_takes_smaller_parts_too(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, real, parts = dataclasses.replace(RUN, seed=2, epochs=1), lkca.fitting.patch_mpsnr, []
+    run, real, parts = dataclasses.replace(RUN, seed=2, epochs=1), lkca.training.trainer.patch_mpsnr, []
 
     def fits(model: object, patches: object, scale: int, batch: int, device: object) -> float:
         parts.append(batch)
@@ -75,7 +75,7 @@ def test_validation_takes_smaller_parts_too(split: Split, monkeypatch: pytest.Mo
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(model, patches, scale, batch, device)
 
-    monkeypatch.setattr(lkca.fitting, "patch_mpsnr", fits)
+    monkeypatch.setattr(lkca.training.trainer, "patch_mpsnr", fits)
     with pytest.warns(UserWarning, match="at most 4 go through"):
         train(run, "cpu", str, split)
     assert parts == [8, 4]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lkca.parameters import check_parameters
+from lkca.batch.parameters import check_parameters
 
 DECLARED = "# Parameters of this notebook\ndataset = 'synthetic'\nepochs = 20  # passes\n"
 

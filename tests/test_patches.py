@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.patches import SYMMETRIES, Area, Patches, from_line, split_patches, symmetry, up_to_line
+from lkca.data.patches import SYMMETRIES, Area, Patches, from_line, split_patches, symmetry, up_to_line
 
 CPU = torch.device("cpu")
 

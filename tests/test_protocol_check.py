@@ -15,20 +15,20 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from lkca.__main__ import main
-from lkca.datasets import DATASETS
-from lkca.metrics import METRICS, quality
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import check_shape
+from lkca.data.suspicions import band_order, suspicions
+from lkca.data.synthetic import synthetic_scene
+from lkca.figures.protocol import deviations
+from lkca.measures.metrics import METRICS, quality
+from lkca.measures.resize import resize
+from lkca.paper import check as protocol_check
+from lkca.paper.check import Check, check_protocol
+from lkca.paper.measures import Measurements
+from lkca.paper.metric_variants import VARIANTS
+from lkca.paper.readings import Protocol
 from lkca.paths import results_folder
-from lkca.protocols import check as protocol_check
-from lkca.protocols.check import Check, check_protocol
-from lkca.protocols.measures import Measurements
-from lkca.protocols.metric_variants import VARIANTS
-from lkca.protocols.plots import deviations
-from lkca.protocols.readings import Protocol
-from lkca.resize import resize
-from lkca.scene_check import band_order, suspicions
 from lkca.scenes import open_scene
-from lkca.splits import check_shape
-from lkca.synthetic import synthetic_scene
 
 CROPS = {  # rows, columns, 0-based
     "from 1": (3, 99, 5, 101),

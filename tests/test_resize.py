@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.resize import crop_to_multiple, resize
+from lkca.measures.resize import crop_to_multiple, resize
 
 
 @pytest.mark.parametrize("scale", [4, 8])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lkca.datasets import DATASETS
+from lkca.data.datasets import DATASETS
 from lkca.models import model_options
-from lkca.runs import Distillation, Run
+from lkca.training.run import Distillation, Run
 
 CHANGES = {
     "dataset": "la_aviris",

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import lkca.speed
-from lkca import benchmark_plots, build_model, speed, speed_study
+import lkca.studies.timing
+from lkca import build_model
+from lkca.figures import benchmark as benchmark_plots
+from lkca.studies import speed as speed_study
+from lkca.studies import timing as speed
 
 CPU = torch.device("cpu")
 
@@ -49,8 +52,8 @@ def test_folding_weight_normalisation_changes_no_output() -> None:
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSPSR takes 50 s in the first setting; the second has four times the pixels."""
-    monkeypatch.setattr(lkca.speed, "peak_memory", lambda *a: 1e6)
-    monkeypatch.setattr(lkca.speed, "take_turns", lambda networks, *a: [[1e-3], [50.0]][: len(networks)])
+    monkeypatch.setattr(lkca.studies.timing, "peak_memory", lambda *a: 1e6)
+    monkeypatch.setattr(lkca.studies.timing, "take_turns", lambda networks, *a: [[1e-3], [50.0]][: len(networks)])
     frame = speed.measure_speed([2, 4], [1], CPU, bands=8, budget=1000, models=("vdsr", "sspsr"))
     assert frame["model"].tolist() == ["vdsr", "sspsr"] * 2
     skipped = frame[frame["milliseconds"].isna()]

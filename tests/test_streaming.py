@@ -4,11 +4,11 @@ import pytest
 import torch
 
 import lkca
-from lkca import streaming
-from lkca.feature_maps import WholeImage
+from lkca.measures.resize import resize
 from lkca.models.lkca import set_pooling
-from lkca.resize import resize
-from lkca.streaming import folded, upscaled_strips
+from lkca.sharpening import streaming
+from lkca.sharpening.feature_maps import WholeImage
+from lkca.sharpening.streaming import folded, upscaled_strips
 
 BANDS = 6
 

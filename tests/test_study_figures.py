@@ -10,9 +10,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from lkca import build_model, cost, diagrams, study_plots, svd
-from lkca.comparisons import PLAIN, TEACHER, mean_differences, paired_differences, paper_rows
-from lkca.metrics import METRICS
+from lkca import build_model, cost
+from lkca.figures import diagrams
+from lkca.figures import studies as study_plots
+from lkca.measures.metrics import METRICS
+from lkca.studies import upsampler_svd as svd
+from lkca.studies.distillation import PLAIN, TEACHER, mean_differences, paired_differences, paper_rows
 
 matplotlib.use("Agg")
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, unfold
 
-from lkca import build_model, studies, svd
-from lkca.results import collect
-from lkca.training import train
+from lkca import build_model
+from lkca.studies import catalogue, profiles
+from lkca.studies import upsampler_svd as svd
+from lkca.studies.results import collect
+from lkca.training.train import train
 
 
 @pytest.mark.parametrize("groups", [1, 4])
@@ -61,11 +63,11 @@ def test_equal_size_is_the_papers() -> None:
 
 
 def test_the_study_writes_its_singular_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = studies.PROFILES["quick"]
+    tiny = profiles.PROFILES["quick"]
     settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 1, "batch": 4, "stride": 16}
-    tiny = studies.Profile(**{**vars(tiny), "settings": settings, "options": {"blocks": 1, "channels": 16}})
-    monkeypatch.setitem(studies.PROFILES, "quick", tiny)
-    for run in studies.study_runs("upsampler_svd", "quick"):
+    tiny = profiles.Profile(**{**vars(tiny), "settings": settings, "options": {"blocks": 1, "channels": 16}})
+    monkeypatch.setitem(profiles.PROFILES, "quick", tiny)
+    for run in catalogue.study_runs("upsampler_svd", "quick"):
         train(run, "cpu", lambda _: None)
     collect("upsampler_svd", "quick")
     path = svd.results_folder() / "quick" / "upsampler_svd_values.csv"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.landscape import FINE, MATERIALS, METAL, Canvas
-from lkca.resize import resize
-from lkca.synthetic import SyntheticScene, material_spectra, synthetic_scene
+from lkca.data.landscape import FINE, MATERIALS, METAL, Canvas
+from lkca.data.synthetic import SyntheticScene, material_spectra, synthetic_scene
+from lkca.measures.resize import resize
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,16 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-import lkca.fitting
-from lkca.datasets import load_dataset
-from lkca.evaluation import evaluate
-from lkca.fitting import HISTORY
-from lkca.metrics import METRICS, mpsnr
-from lkca.patches import Area, split_patches
-from lkca.resize import resize
-from lkca.runs import Distillation, Run
-from lkca.splits import Split
-from lkca.training import find_device, load_result, train
+import lkca.training.trainer
+from lkca.data.loaders import load_dataset
+from lkca.data.patches import Area, split_patches
+from lkca.data.split import Split
+from lkca.measures.metrics import METRICS, mpsnr
+from lkca.measures.resize import resize
+from lkca.training.evaluation import evaluate
+from lkca.training.run import Distillation, Run
+from lkca.training.train import find_device, load_result, train
+from lkca.training.trainer import HISTORY
 
 TINY = Run(
     reading="tiny",
@@ -112,8 +112,8 @@ def test_provenance(split: Split) -> None:
 def test_asked_again_it_loads(split: Split, log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     first = train(TINY, "cpu", str, split)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in first.folder.iterdir() if p.name != ".lock"}
-    monkeypatch.setattr(lkca.training, "load_dataset", None)  # not even the data is looked at
-    monkeypatch.setattr(lkca.training, "build_model", None)
+    monkeypatch.setattr(lkca.training.train, "load_dataset", None)  # not even the data is looked at
+    monkeypatch.setattr(lkca.training.train, "build_model", None)
     again = train(TINY, "cpu", log.append)
     assert log == [] and again.metrics == first.metrics and again.history.equals(first.history)
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in before} == before
@@ -124,14 +124,14 @@ def test_best_epoch_by_validation_is_kept(split: Split, monkeypatch: pytest.Monk
     """Neither the last nor the best on the test images."""
     saved = []
     values = iter([20.0, 22.0, 21.0, 21.5])
-    monkeypatch.setattr(lkca.fitting.Trainer, "_validate", lambda self: next(values))
-    real = lkca.fitting.save_weights
+    monkeypatch.setattr(lkca.training.trainer.Trainer, "_validate", lambda self: next(values))
+    real = lkca.training.trainer.save_weights
 
     def save(path: Path, model: torch.nn.Module, passport: object) -> None:
         saved.append([p.detach().clone() for p in model.parameters()])
         real(path, model, passport)
 
-    monkeypatch.setattr(lkca.fitting, "save_weights", save)
+    monkeypatch.setattr(lkca.training.trainer, "save_weights", save)
     result = train(TINY, "cpu", str, split)
     assert len(saved) == 2
     assert all(torch.equal(a, b) for a, b in zip(saved[1], result.model().parameters(), strict=True))
@@ -377,15 +377,15 @@ def test_weights_lost_or_damaged(split: Split) -> None:
 
 
 def test_diverged_run_keeps_its_best(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = lkca.fitting.supervised_loss
-    train_loss = lkca.fitting.Trainer._epoch
+    real = lkca.training.trainer.supervised_loss
+    train_loss = lkca.training.trainer.Trainer._epoch
 
-    def epoch(self: lkca.fitting.Trainer, number: int) -> float:
+    def epoch(self: lkca.training.trainer.Trainer, number: int) -> float:
         factor = math.nan if number == 2 else 1
-        monkeypatch.setattr(lkca.fitting, "supervised_loss", lambda *a: factor * real(*a))
+        monkeypatch.setattr(lkca.training.trainer, "supervised_loss", lambda *a: factor * real(*a))
         return train_loss(self, number)
 
-    monkeypatch.setattr(lkca.fitting.Trainer, "_epoch", epoch)
+    monkeypatch.setattr(lkca.training.trainer.Trainer, "_epoch", epoch)
     with pytest.warns(UserWarning, match=r"NaN in epoch 3; the best weights so far are kept; lower learning_rate"):
         result = train(TINY, "cpu", str, split)
     assert len(result.history) == 2 and all(math.isfinite(v) for v in result.metrics.values())

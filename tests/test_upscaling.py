@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from lkca import upscaling
 from lkca.__main__ import main
 from lkca.commands.scenes import _bytes
+from lkca.measures.resize import resize
 from lkca.models import build_model
 from lkca.models.lkca import set_pooling
-from lkca.resize import resize
-from lkca.scene_rows import SceneRows, SourceFiles
 from lkca.scenes import Scene, open_scene
-from lkca.upscaling import Upscaled, upscale
-from lkca.weights import Passport, load_weights, save_weights
+from lkca.sharpening import upscale as upscaling
+from lkca.sharpening.scene_rows import SceneRows, SourceFiles
+from lkca.sharpening.upscale import Upscaled, upscale
+from lkca.training.weights import Passport, load_weights, save_weights
 
 B, H, W = 6, 9, 11
 R = 2
@@ -227,8 +227,8 @@ def test_an_image_too_large_to_be_held(
     scene: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upscale(scene, tmp_path / "held.hdr", weights, log=quiet)
-    monkeypatch.setattr("lkca.scene_rows.SHARE_HELD", 0)
-    monkeypatch.setattr("lkca.scene_rows.SHARE_READ", 1e-9)  # a row at a time
+    monkeypatch.setattr("lkca.sharpening.scene_rows.SHARE_HELD", 0)
+    monkeypatch.setattr("lkca.sharpening.scene_rows.SHARE_READ", 1e-9)  # a row at a time
     upscale(scene, tmp_path / "filed.hdr", weights, log=quiet)
     assert np.array_equal(open_scene(tmp_path / "held.hdr").cube, open_scene(tmp_path / "filed.hdr").cube)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
@@ -361,7 +361,7 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     reader = Growing(change)
     monkeypatch.setattr(Scene, "read", lambda *given: reader(*given))
-    monkeypatch.setattr("lkca.scene_rows.SHARE_READ", 1e-9)  # a row at a time
+    monkeypatch.setattr("lkca.sharpening.scene_rows.SHARE_READ", 1e-9)  # a row at a time
     with pytest.raises(OSError, match=message):
         bicubic(scene, tmp_path / "out.hdr")
     assert reader.reads == 2 and not list(tmp_path.glob("*out*"))
@@ -429,7 +429,7 @@ def test_memory_in_words() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_train_on_ends_with_the_command_that_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from lkca.synthetic import synthetic_scene
+    from lkca.data.synthetic import synthetic_scene
 
     made = synthetic_scene(48, 140, 4, seed=3)
     source = write_scene(tmp_path / "own.hdr", (1000 * made.cube).astype(np.int16), made.wavelengths)

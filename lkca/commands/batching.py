@@ -2,11 +2,12 @@
 
 import argparse
 
-from lkca import batch
-from lkca.report import make_report
-from lkca.results import collect
-from lkca.studies import PROFILES, STUDIES
-from lkca.training import train
+from lkca.batch import plan as batch
+from lkca.batch.report import make_report
+from lkca.studies.catalogue import STUDIES
+from lkca.studies.profiles import PROFILES
+from lkca.studies.results import collect
+from lkca.training.train import train
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -2,12 +2,12 @@
 
 import argparse
 
-from lkca.datasets import DATASETS
-from lkca.fetch import URLS, fetch
+from lkca.data.datasets import DATASETS
+from lkca.data.fetch import URLS, fetch
 from lkca.models import model_names, model_options
+from lkca.paper.check import check_data, write_check
+from lkca.paper.readings import PROTOCOLS
 from lkca.paths import data_folder, results_folder
-from lkca.protocols.check import check_data, write_check
-from lkca.protocols.readings import PROTOCOLS
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from lkca.onnx_export import export_onnx
+from lkca.sharpening.onnx_export import export_onnx
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -8,9 +8,9 @@ import shlex
 from lkca.commands.training import add_settings, train_and_compare
 from lkca.scenes import open_scene
 from lkca.scenes.scene import Scene
-from lkca.streaming import POOLINGS
-from lkca.training import Result
-from lkca.upscaling import upscale
+from lkca.sharpening.streaming import POOLINGS
+from lkca.sharpening.upscale import upscale
+from lkca.training.train import Result
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
 # Chosen by trying two scenes of about 100x100 pixels. So few leave no room for a validation strip: patches drawn at

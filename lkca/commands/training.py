@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lkca.datasets import DATASETS
-from lkca.runs import Distillation, Run
+from lkca.data.datasets import DATASETS
 from lkca.tables import formatted
-from lkca.training import Result, train
+from lkca.training.run import Distillation, Run
+from lkca.training.train import Result, train
 
 
 def add(commands: argparse._SubParsersAction) -> None:

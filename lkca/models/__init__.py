@@ -13,11 +13,11 @@ from torch import nn
 from lkca.models.bicubic import Bicubic
 from lkca.models.essaformer import ESSAformer
 from lkca.models.fcnn3d import FCNN3D
-from lkca.models.heads import KINDS
 from lkca.models.lkca import LKCANet, lkca_best, lkca_lr
 from lkca.models.low_rank import low_rank
 from lkca.models.msdformer import MSDformer
 from lkca.models.sspsr import SSPSR
+from lkca.models.upsamplers import KINDS
 from lkca.models.vdsr import VDSR
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -35,7 +35,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 NOT_OF_THE_PAPER = ("lkca-best",)
 
 SCALES = (2, 4, 8)
-OWN = "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.heads`
+OWN = (
+    "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.upsamplers`
+)
 HEAD = {"upsampler": OWN, "groups": 8, "rank": 0}  # options of every network that has no such options itself
 WITHOUT_HEAD = ("bicubic",)
 MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from lkca.models.heads import chosen_rank, start_near_zero, upsampling_head
-from lkca.resize import resize
+from lkca.measures.resize import resize
+from lkca.models.upsamplers import chosen_rank, start_near_zero, upsampling_head
 
 REDUCTION = 16  # of the channel attention
 FUSION_GROUPS = 4  # of the 1x1 convolution that turns 3C attended channels into C weights
@@ -31,7 +31,7 @@ class LKCANet(nn.Module):
     groups : groups g of the upsampling convolution; 1 is LKCA-Net, 8 is LKCA-LR. It must divide C; where it does not
         divide B·scale² (an odd number of bands at x2), the greatest common divisor is taken, with a warning.
     drop_path : probability of skipping a block's residual branch in training (stochastic depth).
-    upsampler : kind of the upsampling head, see `lkca.models.heads`.
+    upsampler : kind of the upsampling head, see `lkca.models.upsamplers`.
     rank : k of the kinds that have one; 0 is the largest k that costs no more than g groups would.
 
     Raises

@@ -2,7 +2,7 @@
 
 The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that the same fits most
 others without touching the rest (Section III); `low_rank` does it. What it saves: parameters and MACs of those
-convolutions fall to 1/groups. The other heads of `lkca.models.heads` go the same way, at no more cost.
+convolutions fall to 1/groups. The other heads of `lkca.models.upsamplers` go the same way, at no more cost.
 """
 
 import copy
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from lkca.cost import Cost, macs_by_module
-from lkca.models.heads import (
+from lkca.measures.cost import Cost, macs_by_module
+from lkca.models.lkca import LKCANet
+from lkca.models.upsamplers import (
     CONVOLUTIONS,
     GROUPED,
     SPECTRAL,
@@ -24,7 +25,6 @@ from lkca.models.heads import (
     truncated,
     upsampling_head,
 )
-from lkca.models.lkca import LKCANet
 from lkca.models.vdsr import VDSR
 
 START_NEAR_ZERO = (LKCANet, VDSR)  # models whose upsampler starts near zero, to begin at bicubic
@@ -51,8 +51,8 @@ def low_rank(
         what it may cost at most.
     example : an input for the run, only its shape and type are used. Default: (1, B, 16, 16), B taken from
         `model.bands`, else from the model's first convolution.
-    kind : one of `lkca.models.heads.KINDS`. The spectral ones fit where the PixelShuffle gives the bands themselves, as
-        in LKCA-Net and VDSR, and nothing stands between it and its 2-D convolution.
+    kind : one of `lkca.models.upsamplers.KINDS`. The spectral ones fit where the PixelShuffle gives the bands
+        themselves, as in LKCA-Net and VDSR, and nothing stands between it and its 2-D convolution.
     rank : rank k of each new head, of the kinds that have one; 0 is the largest that costs no more than the groups.
 
     Returns
@@ -88,7 +88,7 @@ def low_rank(
 def truncate(model: nn.Module, rank: int, example: Tensor | None = None) -> nn.Module:
     """Copy a trained network with every convolution that feeds a PixelShuffle replaced by its best of rank k.
 
-    See `lkca.models.heads.truncated`; nothing is trained again. `example` as in `low_rank`.
+    See `lkca.models.upsamplers.truncated`; nothing is trained again. `example` as in `low_rank`.
 
     Raises
     ------

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lkca.measures.resize import resize
 from lkca.models.blocks import (
     RESIDUAL_SCALE,
     BandGroups,
@@ -26,7 +27,6 @@ from lkca.models.blocks import (
     image_by_image,
     upsampling,
 )
-from lkca.resize import resize
 
 DILATIONS = (1, 3, 5)
 

@@ -10,6 +10,7 @@ The groups go through their shared branch as one batch: same result as one group
 
 from torch import Tensor, nn
 
+from lkca.measures.resize import resize
 from lkca.models.blocks import (
     BandGroups,
     ResidualBlock,
@@ -18,7 +19,6 @@ from lkca.models.blocks import (
     image_by_image,
     upsampling,
 )
-from lkca.resize import resize
 
 
 class SSPSR(nn.Module):

@@ -12,9 +12,9 @@ convolutions that predicts what the bicubic image lacks. 20 convolutions, 64 cha
 import torch
 from torch import Tensor, nn
 
+from lkca.measures.resize import resize
 from lkca.models.blocks import conv3
-from lkca.models.heads import UPSAMPLER_GAIN
-from lkca.resize import resize
+from lkca.models.upsamplers import UPSAMPLER_GAIN
 
 
 class VDSR(nn.Module):

@@ -1,0 +1,1 @@
+"""Everything in batch: what is done, what is missing, Snakemake, the report."""

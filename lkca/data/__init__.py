@@ -1,0 +1,1 @@
+"""Datasets: declared, fetched, split, cut into patches; scenes made from a seed."""

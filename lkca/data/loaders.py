@@ -1,0 +1,254 @@
+"""From a scene file to areas to train on and areas to test on, in [0, 1].
+
+The kinds of dataset that exist: a big scene with tests along its top, several small scenes of which one tests, made
+scenes, a user's own scene. The datasets themselves are declared in `lkca.data.datasets`.
+"""
+
+import hashlib
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lkca.data.datasets import DATASETS
+from lkca.data.patches import Area, from_line, up_to_line
+from lkca.data.split import Dataset, Split
+from lkca.data.suspicions import likely_file
+from lkca.data.synthetic import synthetic_scene
+from lkca.paths import data_folder
+from lkca.scenes import Scene, check_cube, open_scene
+from lkca.scenes.cube import largest_valid_rectangle, read_cube
+from lkca.scenes.wavelengths import rgb_bands
+
+HOT_PIXELS = 99.99  # percentile that stands for the maximum where single hot pixels would squeeze everything else
+
+
+def _located(dataset: Dataset) -> list[Path]:
+    """The dataset's files, all there."""
+    paths = [data_folder() / file for file in dataset.files]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"dataset {dataset.name!r} needs {', '.join(missing)} in {data_folder()}.\n"
+            f"Get it: {dataset.source}\n"
+            f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no file."
+        )
+    return paths
+
+
+def _opened(dataset: Dataset, path: Path) -> Scene:
+    scene = open_scene(path, key=dataset.key)
+    check_shape(dataset, scene)
+    return scene
+
+
+def check_shape(dataset: Dataset, scene: Scene) -> None:
+    """ValueError if a scene has another shape than its dataset; says which file it probably is."""
+    if scene.shape != dataset.shape:
+        guess = likely_file(scene.shape) or "is it the original file?"
+        raise ValueError(
+            f"{scene.path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
+            f"{guess} Get the original: {dataset.source}"
+        )
+
+
+def open_whole(dataset: Dataset) -> tuple[Scene, NDArray[np.float32], NDArray[np.bool_], str]:
+    """A one-file dataset as its file has it: scene, cube (B, H, W), no-data mask (H, W), SHA-256 of the files."""
+    paths = _located(dataset)
+    scene = _opened(dataset, paths[0])
+    return scene, *read_cube(scene), _checksum(paths)
+
+
+def big_scene(dataset: Dataset, name: str) -> Split:
+    """Chikusei, Houston 2018, Pavia Centre: one file, tests along the top."""
+    reading = dataset.readings[name]
+    paths = _located(dataset)
+    scene = _opened(dataset, paths[0])
+    rows, columns, bands = (
+        slice(*part) if part else slice(None) for part in (dataset.rows, dataset.columns, dataset.bands)
+    )
+    cube, no_data = read_cube(scene, rows, columns, bands)
+    check_cube(cube, no_data, paths[0].name)
+    peak = reading.peak or float(cube.max())
+    normalise(cube, peak)
+    size = reading.test_size
+    tiles = [(slice(size), slice(i * size, (i + 1) * size)) for i in range(reading.tests)]
+    tests = tuple(
+        without_no_data(Area(f"{dataset.name} {number}", cube[:, *tile], no_data[tile]))
+        for number, tile in enumerate(tiles, 1)
+    )
+    train = Area(f"{dataset.name} below row {size}", cube[:, size:], no_data[size:])
+    wavelengths = scene.wavelengths[bands] if scene.wavelengths is not None else None
+    if wavelengths is None and dataset.wavelength_range:
+        wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
+    return Split(
+        dataset.name,
+        name,
+        (train,),
+        tests,
+        wavelengths,
+        rgb_bands(len(cube), wavelengths),
+        peak,
+        _checksum(paths),
+    )
+
+
+def regions(dataset: Dataset, reading: str) -> Split:
+    """Four Los Angeles regions; the reading names the one that tests."""
+    paths = _located(dataset)
+    cubes = {path.stem.removeprefix("abu-"): read_cube(_opened(dataset, path))[0] for path in paths}
+    # airport-2[:, :20] and urban-5[:, 80:] are the same ground, so the two are one region and never parted by a split.
+    joined = np.concatenate([cubes.pop("urban-5")[:, :, :80], cubes.pop("airport-2")], axis=2)
+    regions = {**cubes, "urban-5+airport-2": joined}
+    test = dataset.readings[reading]
+    peak = hot_pixel_limit([Area(n, cube) for n, cube in regions.items() if n != test])
+    areas = {region: Area(region, normalise(cube, peak)) for region, cube in regions.items()}
+    tested = areas.pop(test)
+    bands = len(tested.cube)
+    return Split(
+        dataset.name, reading, tuple(areas.values()), (tested,), None, dataset.rgb or rgb_bands(bands, None), peak,
+        _checksum(paths),
+    )  # fmt: skip
+
+
+def made_scenes(dataset: Dataset, reading: str) -> Split:
+    """Made scenes: three seeds train, another tests."""
+    train_seeds, test_seed, size, bands = dataset.readings[reading]
+    scenes = {seed: synthetic_scene(size, size, bands, seed) for seed in (*train_seeds, test_seed)}
+    areas = {seed: Area(f"synthetic seed {seed}", scene.cube) for seed, scene in scenes.items()}
+    wavelengths = scenes[test_seed].wavelengths
+    digest = hashlib.sha256()
+    for area in areas.values():
+        digest.update(area.cube.tobytes())
+    tested = areas.pop(test_seed)
+    return Split(
+        dataset.name, reading, tuple(areas.values()), (tested,), wavelengths, rgb_bands(bands, wavelengths), 1.0,
+        digest.hexdigest(),
+    )  # fmt: skip
+
+
+def own_scene(dataset: Dataset, reading: str) -> Split:
+    """A user's file: the far quarter of the longer side tests, the rest trains."""
+    scene = open_scene(dataset.name)
+    cube, no_data = read_cube(scene)
+    check_cube(cube, no_data, scene.path.name)
+    whole = Area(scene.path.name, cube, no_data)
+    axis = int(np.argmax(no_data.shape))
+    line = 3 * no_data.shape[axis] // 4
+    rest, far = up_to_line(whole, axis, line), from_line(whole, axis, line)
+    if rest.no_data.all():
+        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
+    peak = hot_pixel_limit([rest])
+    normalise(cube, peak)
+    test = without_no_data(Area(f"{scene.path.name}, far quarter", far.cube, far.no_data))
+    return Split(
+        dataset.name,
+        reading,
+        (rest,),
+        (test,),
+        scene.wavelengths,
+        scene.rgb_bands(),
+        peak,
+        _checksum([scene.path]),
+    )
+
+
+def hot_pixel_limit(areas: Sequence[Area]) -> float:
+    """The percentile `HOT_PIXELS` of all values of the areas but no-data, found without a second copy of them."""
+    valid = [np.ones(area.cube.shape[1:], bool) if area.no_data is None else ~area.no_data for area in areas]
+    count = sum(len(area.cube) * int(v.sum()) for area, v in zip(areas, valid, strict=True))
+    position = HOT_PIXELS / 100 * (count - 1)
+    needed = count - math.floor(position)
+    largest = np.empty(0, np.float32)
+    for area, v in zip(areas, valid, strict=True):
+        for band in area.cube:
+            largest = np.concatenate([largest, band[v]])
+            if len(largest) > needed:
+                largest = np.partition(largest, -needed)[-needed:]
+    below, above = np.sort(largest)[[0, min(1, needed - 1)]].astype(float)
+    return float(below + (above - below) * (position % 1))
+
+
+def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Divide by `peak` and clip to [0, 1], in place, band by band."""
+    if not peak > 0:
+        raise ValueError(f"the scene's maximum is {peak}: nothing to normalise by")
+    for band in cube:
+        np.divide(band, np.float32(peak), out=band)
+        np.clip(band, 0, 1, out=band)
+    return cube
+
+
+def without_no_data(area: Area) -> Area:
+    """The largest rectangle of a test area that has data everywhere, with a warning where that is not all of it."""
+    if area.no_data is None or not area.no_data.any():
+        return area
+    inside = largest_valid_rectangle(area.no_data)
+    warnings.warn(
+        f"test area {area.name!r} has {area.no_data.sum()} pixels without data: measured on its largest rectangle "
+        f"without any, rows {inside[0].start}:{inside[0].stop}, columns {inside[1].start}:{inside[1].stop}",
+        stacklevel=2,
+    )
+    return Area(area.name, area.cube[:, *inside])
+
+
+def _checksum(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def load_dataset(name: str, reading: str | None = None) -> Split:
+    """A dataset by name, or any scene file by its path, split and normalised.
+
+    Parameters
+    ----------
+    name : one of `dataset_names()`, or the path of a scene that `lkca.open_scene` reads. Of such a scene the far
+        quarter of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
+    reading : one of the dataset's named readings; None takes the default.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or reading, or a file that is not what the declaration says.
+    FileNotFoundError
+        If a file is not there: the message says what it is called, where to get it and where to put it.
+    """
+    declaration = find_dataset(name)
+    reading = reading or next(iter(declaration.readings))
+    if reading not in declaration.readings:
+        raise ValueError(
+            f"dataset {name!r} has no reading {reading!r}: choose one of {', '.join(declaration.readings)}"
+        )
+    return LOADERS[declaration.kind](declaration, reading)
+
+
+def find_dataset(name: str) -> Dataset:
+    """The declaration of a dataset; one made up for the path of a scene file."""
+    if name in DATASETS:
+        return DATASETS[name]
+    if Path(name).suffix or Path(name).exists():
+        return Dataset(
+            name=name,
+            title=f"own scene {Path(name).name}",
+            readings={"far-quarter": None},
+            patch={2: 32, 4: 32, 8: 64},
+            stride={2: 8, 4: 8, 8: 8},
+            kind="own_scene",
+            source="the user",
+            citation="",
+        )
+    raise ValueError(f"unknown dataset {name!r}: choose one of {', '.join(DATASETS)}, or give the path of a scene file")
+
+
+def dataset_names() -> tuple[str, ...]:
+    return tuple(DATASETS)
+
+
+LOADERS = {"big_scene": big_scene, "regions": regions, "made_scenes": made_scenes, "own_scene": own_scene}

@@ -1,0 +1,1 @@
+"""Drawing: tables and arrays in, figures out."""

@@ -1,0 +1,74 @@
+"""A scene as a cube in memory, and the one rule of what is no data."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lkca.scenes.scene import Scene
+
+
+def read_cube(
+    scene: Scene, rows: slice = slice(None), columns: slice = slice(None), bands: slice = slice(None)
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Part of a scene as float32 (B, H, W) and its no-data mask (H, W), holding one copy and a small piece of the file.
+
+    No-data pixels (the file's no-data value in any band, NaN or infinite) become 0 in the cube and True in the mask.
+    """
+    total_bands, height, width = scene.shape
+    band_range, row_range = range(total_bands)[bands], range(height)[rows]
+    cube = np.empty((len(band_range), len(row_range), len(range(width)[columns])), np.float32)
+    no_data = np.zeros(cube.shape[1:], bool)
+    pieces = 64
+    # HDF5 stores bands apart, the other formats mostly rows: read along the axis that the file is laid out by.
+    if scene.format == "matlab v7.3":
+        step = -(-len(band_range) // pieces)
+        for i in range(0, len(band_range), step):
+            part = band_range[i : i + step]
+            raw = scene.read(rows, columns, slice(part.start, part.stop, part.step))
+            no_data |= _invalid(raw, scene.no_data)
+            cube[i : i + step] = raw
+    else:
+        step = -(-len(row_range) // pieces)
+        for i in range(0, len(row_range), step):
+            part = row_range[i : i + step]
+            raw = scene.read(slice(part.start, part.stop, part.step), columns, bands)
+            no_data[i : i + step] = _invalid(raw, scene.no_data)
+            cube[:, i : i + step] = raw
+    if no_data.any():
+        cube[:, no_data] = 0
+    return cube, no_data
+
+
+def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the largest rectangle without a no-data pixel, by the histogram method.
+
+    Raises
+    ------
+    ValueError
+        If every pixel is no-data.
+    """
+    best, found = 0, None
+    depth = np.zeros(no_data.shape[1] + 1, int)  # valid pixels upwards from this row; a 0 closes the last run
+    for row, line in enumerate(no_data):
+        depth[:-1] = np.where(line, 0, depth[:-1] + 1)
+        open_runs: list[tuple[int, int]] = []  # (first column, depth), depths rising
+        for column, d in enumerate(depth):
+            start = column
+            while open_runs and open_runs[-1][1] >= d:
+                start, run_depth = open_runs.pop()
+                if run_depth * (column - start) > best:
+                    best = run_depth * (column - start)
+                    found = slice(row - run_depth + 1, row + 1), slice(start, column)
+            open_runs.append((start, int(d)))
+    if found is None:
+        raise ValueError("every pixel of the area is no-data")
+    return found
+
+
+def _invalid(raw: NDArray, no_data: float | None) -> NDArray[np.bool_]:
+    """(H, W), True where any band of (B, H, W) is the no-data value, NaN or infinite."""
+    invalid = np.zeros(raw.shape[1:], bool)
+    if no_data is not None:
+        invalid |= (raw == no_data).any(axis=0)
+    if raw.dtype.kind == "f":
+        invalid |= ~np.isfinite(raw).all(axis=0)
+    return invalid

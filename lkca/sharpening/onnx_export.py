@@ -1,0 +1,139 @@
+"""LKCA-Net as an ONNX file, for other programs and for a faster forward pass on a CPU.
+
+Needs the extra packages of `pip install lkca[onnx]`. OpenVINO runs it because it was the fastest of what was measured
+(`benchmarks/bench_inference.py`). Whole scenes go through `lkca.upscale`, which bounds the memory; this does not.
+"""
+
+import dataclasses
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lkca.models.lkca import DilatedDepthwise, LKCANet
+from lkca.paths import written_whole
+from lkca.sharpening.streaming import REACH, bicubic_weights, folded
+from lkca.training.weights import FORMAT, Passport, load_weights
+
+INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
+
+
+def export_onnx(weights: str | Path, path: str | Path, overwrite: bool = False) -> None:
+    """Write trained weights as an ONNX file of free batch, height and width, their passport inside.
+
+    The file maps "lr" (n, B, h, w), float32, 1 for the scene's peak, h and w at least 2, to "hr" (n, B, r·h, r·w).
+
+    Parameters
+    ----------
+    weights : a weights file of LKCA-Net or one of its variants, as `load_weights` takes it.
+    path : the file to write.
+
+    Raises
+    ------
+    ValueError
+        If the weights are of another network. ImportError: without the packages.
+    FileExistsError
+        If `path` exists and `overwrite` is not set.
+    """
+    if Path(path).exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or overwrite it (--overwrite)")
+    model, passport = load_weights(weights)
+    if not isinstance(model, LKCANet):
+        raise ValueError(f"{weights} are weights of {passport.model}; only LKCA-Net and its variants can be exported")
+    try:
+        import onnxscript  # noqa: F401 - what torch exports with
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    length = torch.export.Dim("length", min=2, max=2**20)
+    shapes = {"x": {0: torch.export.Dim("n", max=2**20), 2: length, 3: torch.export.Dim("width", min=2, max=2**20)}}
+    example = torch.zeros(2, passport.bands, 5, 6)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here uses
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecations inside torch
+        program = torch.onnx.export(
+            _Exportable(model).eval(),
+            (example,),
+            input_names=["lr"],
+            output_names=["hr"],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+        )
+    program.model.metadata_props[FORMAT] = json.dumps(dataclasses.asdict(passport))
+    with written_whole(path) as temporary:
+        program.save(temporary)
+
+
+class OnnxNetwork:
+    """An exported network, run by OpenVINO on the CPU. A new image size takes a moment: it is compiled for it.
+
+    Attributes
+    ----------
+    passport : what the weights are for.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it was not written by `export_onnx`. ImportError: without the packages.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        try:
+            import onnx
+            import openvino
+        except ImportError as error:
+            raise ImportError(INSTALL) from error
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no file {path}: write it with `python -m lkca export WEIGHTS {path}`")
+        try:
+            properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+            self.passport = Passport(**json.loads(properties[FORMAT]))
+        except Exception as error:  # protobuf's own types
+            raise ValueError(f"{path} was not written by `python -m lkca export`, or is damaged ({error!r})") from error
+        self._core, self._path, self._compiled = openvino.Core(), str(path), {}
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
+        }
+
+    def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, B, h, w) to (n, B, r·h, r·w)."""
+        if lr.shape not in self._compiled:
+            network = self._core.read_model(self._path)
+            network.reshape(list(lr.shape))
+            self._compiled = {lr.shape: self._core.compile_model(network, "CPU", self._settings)}  # the last one only
+        return self._compiled[lr.shape](lr)[0]
+
+
+class _Exportable(nn.Module):
+    """A folded LKCA-Net in operations that ONNX has."""
+
+    def __init__(self, model: LKCANet) -> None:
+        super().__init__()
+        self.network = folded(model)
+        for module in self.network.modules():
+            if isinstance(module, DilatedDepthwise):
+                module.__class__ = nn.Conv2d  # its other order of the sums is torch's alone
+        self.scale = model.scale
+        taps = bicubic_weights(1, self.scale)  # (r, 5)
+        kernels = torch.einsum("ai,bj->abij", taps, taps).reshape(self.scale**2, 1, 5, 5)
+        self.register_buffer("kernels", kernels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        network = self.network
+        return network.upsampler(network.body(network.head(x))) + self._bicubic(x)
+
+    def _bicubic(self, x: Tensor) -> Tensor:
+        """`lkca.resize` by r: one 5x5 convolution for each of the r² places inside a pixel, the edges mirrored."""
+        n, bands, height, width = x.shape
+        x = torch.cat([x[:, :, 1:2], x[:, :, :1], x, x[:, :, -1:], x[:, :, -2:-1]], dim=2)
+        x = torch.cat([x[..., 1:2], x[..., :1], x, x[..., -1:], x[..., -2:-1]], dim=3)
+        y = F.conv2d(x.reshape(n * bands, 1, height + 2 * REACH, width + 2 * REACH), self.kernels)
+        return F.pixel_shuffle(y, self.scale).reshape(n, bands, height * self.scale, width * self.scale)

@@ -1,0 +1,299 @@
+"""Images of any size through LKCA-Net in strips of rows, with a bound on memory and without seams.
+
+The channel attention of every block averages over the whole image, so a tile's output is not a part of the whole
+image's. Here nothing is tiled. The image goes through the network block by block, every convolution strip by strip with
+as many neighbouring rows as it looks at, and the averages are exact: the result is that of the whole image. Between two
+convolutions a feature map (h, w, C) lies in memory or, where four of them are too large for that, in a temporary file.
+"""
+
+import copy
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lkca.measures.resize import mirrored
+from lkca.models.bicubic import Bicubic
+from lkca.models.lkca import LargeKernelBlock, LKCANet, LocalMean
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, inner, strips, with_halo
+
+POOLINGS = ("global", "local")
+MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
+REACH = 2  # LR pixels on either side that bicubic enlarging looks at
+COLUMNS = 16  # LR pixels of a block that is enlarged across by one product of matrices
+MOST_ROWS = 16  # of a strip: more gain nothing
+STRIP_VALUES = (
+    2**22
+)  # of an HR strip; larger ones leave the caches, and are taken from and given back to the system anew
+SECONDS_BETWEEN_LINES = 5.0  # of progress
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """A copy for inference that computes the same with less: weight normalisation done once, the layer scale of
+    LKCA-Net's blocks multiplied into the convolution before it. In eval mode, on the CPU.
+    """
+    result = copy.deepcopy(model).cpu().eval()
+    for module in result.modules():
+        for name in tuple(getattr(module, "parametrizations", ())):
+            # Removing edits the module's class, which a copy shares with its original.
+            kind = type(module)
+            module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+            parametrize.remove_parametrizations(module, name)
+    result.requires_grad_(False)
+    for block in (module for module in result.modules() if isinstance(module, LargeKernelBlock)):
+        block.project_out.weight.mul_(block.layer_scale[..., None])
+        block.project_out.bias.mul_(block.layer_scale.flatten())
+        block.layer_scale.fill_(1)
+    return result
+
+
+@torch.inference_mode()
+def upscaled_strips(
+    model: nn.Module,
+    lr: Rows,
+    pooling: str = "global",
+    window: int | None = None,
+    memory: float = 2e9,
+    folder: str | Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> Iterator[tuple[int, Tensor]]:
+    """The enlarged image from top to bottom, strip by strip, on the CPU.
+
+    Parameters
+    ----------
+    model : LKCA-Net with any upsampler, or bicubic. Any other network sees the whole image at once, with a warning:
+        its memory is not bounded.
+    lr : the LR image, float32, 1 for the scene's peak.
+    pooling : "global", the mean of the channel attention taken over the whole image, as the paper has it; or "local",
+        over `window` x `window` LR pixels around each pixel.
+    window : side of a training patch in LR pixels, needed for "local".
+    memory : bytes that the process may hold at its peak. Feature maps that do not fit go to temporary files, at the
+        price of time.
+    folder : where those files are; by default where the system has its temporary files.
+    log : takes a line now and then while the blocks are computed, before the first strip comes.
+
+    Yields
+    ------
+    (row, strip) : the strip's first HR row, and its float32 values (B, n, scale·w).
+
+    Raises
+    ------
+    ValueError
+        For an unknown pooling, "local" without a window, or memory that is too small for a strip of a single row.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+    if pooling == "local" and (not isinstance(window, int) or window < 1):
+        raise ValueError(f"local pooling needs the side of a training patch in LR pixels, got {window!r}")
+    if isinstance(model, Bicubic):
+        for start, strip in _enlarged(lr, model.scale, _strip_rows(lr, model.scale, 0, memory)):
+            yield start * model.scale, strip.permute(1, 0, 2)
+        return
+    model = folded(model)
+    if not isinstance(model, LKCANet):
+        warnings.warn(f"{type(model).__name__} sees the whole image at once: its memory is not bounded", stacklevel=2)
+        yield 0, model(lr.rows(0, lr.shape[1])[None])[0]
+        return
+    yield from _through(model, lr, window if pooling == "local" else None, memory, folder, log)
+
+
+def _through(
+    model: LKCANet,
+    lr: Rows,
+    window: int | None,
+    memory: float,
+    folder: str | Path | None,
+    log: Callable[[str], None],
+) -> Iterator[tuple[int, Tensor]]:
+    """`upscaled_strips` of a folded LKCA-Net."""
+    bands, height, width = lr.shape
+    scale, channels = model.scale, model.head.out_channels
+    maps_bytes = MAPS * height * width * channels * FLOATS
+    fits = maps_bytes < (memory - _resident()) * 3 / 4
+    rows = _strip_rows(lr, scale, channels, memory - (maps_bytes if fits else 0))
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):  # strips come with the rows that a convolution looks at
+            module.padding = (0, module.padding[1])
+    with ExitStack() as files:
+        x, y, near, far = (
+            FeatureMap(
+                (height, width, channels), None if fits else files.enter_context(tempfile.TemporaryFile(dir=folder))
+            )
+            for _ in range(MAPS)
+        )
+        image = ImageRows(lr)
+        for start, stop in strips(height, rows):
+            x.put(start, model.head(around(image, start, stop, 1)))
+        said = time.perf_counter()
+        for number, block in enumerate(model.body, 1):
+            _block(block, x, y, near, far, rows, window)
+            if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
+                said = time.perf_counter()
+                log(f"block {number} of {len(model.body)}")
+        for start, strip in _enlarged(lr, scale, rows):  # strip (n, B, scale·w)
+            count = len(strip) // scale
+            _add_residual(model.upsampler, around(x, start, start + count, 1).contiguous(), strip)
+            yield start * scale, strip.permute(1, 0, 2)
+
+
+def _add_residual(upsampler: nn.Module, features: Tensor, strip: Tensor) -> None:
+    """strip += upsampler(features), strip (r·n, B, r·w)."""
+    last = upsampler[-1]
+    if not isinstance(last, nn.PixelShuffle):
+        strip += upsampler(features)[0].permute(1, 0, 2)
+        return
+    r = last.upscale_factor
+    y = upsampler[:-1](features)[0]  # (B·r², n, w), shuffled while it is added
+    rows, bands, columns = strip.shape
+    y = y.view(bands, r, r, rows // r, columns // r).permute(3, 1, 0, 4, 2)  # (n, r, B, w, r)
+    strip.view(rows // r, r, bands, columns // r, r).add_(y)
+
+
+def _block(
+    block: LargeKernelBlock,
+    x: FeatureMap,
+    y: FeatureMap,
+    near: FeatureMap,
+    far: FeatureMap,
+    rows: int,
+    window: int | None,
+) -> None:
+    """One block, x becomes its output. `y`, `near`, `far` are those of `LargeKernelChannelAttention`."""
+    attention = block.attention
+    sums = [
+        _convolved(lambda strip: F.gelu(_pointwise(block.project_in, strip)), 0, x, y, rows),
+        _convolved(attention.local, 2, y, near, rows),
+        _convolved(attention.distant, 9, near, far, rows),
+    ]
+    sources = (y, near, far)
+    weights = attention.channel_attention.weights[1:]  # what follows the pooling
+    if window is None:
+        means = torch.cat(sums)[None, :, None, None] / (x.height * x.width)
+        # The weights of the channels are the same everywhere: multiplied into the convolution instead of the features.
+        fuse = _Fuse(attention.fuse, weights(means.float()))
+    else:
+        fuse = _Fuse(attention.fuse)
+    for start, stop in strips(x.height, rows):
+        if window is None:
+            features = [source.rows(start, stop) for source in sources]
+        else:
+            first, last = with_halo(start, stop, window, x.height)
+            wider = [source.rows(first, last) for source in sources]
+            means = torch.cat([inner(LocalMean(window)(strip), first, start, stop) for strip in wider], dim=1)
+            parts = weights(means).chunk(3, dim=1)
+            features = [inner(strip, first, start, stop) * part for strip, part in zip(wider, parts, strict=True)]
+        attended = fuse(features).mul_(y.rows(start, stop))
+        x.put(start, _pointwise(block.project_out, attended).add_(x.rows(start, stop)))
+
+
+def _convolved(
+    function: Callable[[Tensor], Tensor], halo: int, source: FeatureMap, target: FeatureMap, rows: int
+) -> Tensor:
+    """target = function(source), a convolution that looks at `halo` rows above and below; the sums of its channels."""
+    sums = torch.zeros(target.channels, dtype=torch.float64)
+    for start, stop in strips(source.height, rows):
+        strip = function(around(source, start, stop, halo))
+        target.put(start, strip)
+        sums += strip.sum(dim=(0, 2)).sum(dim=1, dtype=torch.float64)
+    return sums
+
+
+def _pointwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A 1x1 convolution of a channels-last strip, as the product of matrices that it is."""
+    return F.linear(x.permute(0, 2, 3, 1), convolution.weight.flatten(1), convolution.bias).permute(0, 3, 1, 2)
+
+
+class _Fuse:
+    """x -> fuse(cat(x) · factors), the grouped 1x1 convolution of the attention, without joining its three inputs.
+
+    factors : (1, 3C, 1, 1), or None for 1.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, factors: Tensor | None = None) -> None:
+        outputs, inputs = convolution.weight.shape[:2]  # C, 3C / groups
+        self.channels, self.bias = outputs, convolution.bias
+        size = outputs // convolution.groups
+        weight = convolution.weight.view(convolution.groups, size, inputs)
+        if factors is not None:
+            weight = weight * factors.view(convolution.groups, 1, inputs)
+        self.pieces = []  # (which input, its channels, output channels, matrix)
+        for group, matrix in enumerate(weight):
+            place, end = group * inputs, (group + 1) * inputs  # among the 3C
+            while place < end:
+                source, channel = divmod(place, self.channels)
+                count = min(end - place, self.channels - channel)
+                columns = slice(place - group * inputs, place - group * inputs + count)
+                target = slice(group * size, (group + 1) * size)
+                self.pieces.append((source, slice(channel, channel + count), target, matrix[:, columns].T))
+                place += count
+
+    def __call__(self, features: list[Tensor]) -> Tensor:
+        """Three strips (1, C, n, w), channels last, to one."""
+        _, channels, height, width = features[0].shape
+        flat = [strip.permute(0, 2, 3, 1).reshape(-1, channels) for strip in features]
+        result = self.bias.repeat(len(flat[0]), 1)
+        for source, taken, target, matrix in self.pieces:
+            result[:, target].addmm_(flat[source][:, taken], matrix)
+        return result.view(1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _enlarged(lr: Rows, scale: int, rows: int) -> Iterator[tuple[int, Tensor]]:
+    """`lkca.resize` strip by strip, as products of matrices: (first LR row, (scale·n, B, scale·w))."""
+    bands, height, width = lr.shape
+    row_of, column_of = (mirrored(length, REACH, torch.device("cpu")) for length in (height, width))
+    columns = -(-width // COLUMNS) * COLUMNS  # whole blocks
+    across = bicubic_weights(COLUMNS, scale).T.contiguous()
+    for start, stop in strips(height, min(rows, max(1, STRIP_VALUES // (bands * scale**2 * width)))):
+        taken = row_of[start : stop + 2 * REACH]
+        first = int(taken.min())
+        x = lr.rows(first, int(taken.max()) + 1)[:, taken - first][:, :, column_of]
+        x = F.pad(x.transpose(0, 1), (0, columns - width))  # (n + 4, B, columns + 4)
+        x = x.unfold(2, COLUMNS + 2 * REACH, COLUMNS).flatten(0, 2) @ across
+        x = x.view(len(taken), bands, -1)[..., : width * scale].reshape(len(taken), -1)
+        down = bicubic_weights(stop - start, scale)
+        yield start, (down @ x).view(-1, bands, width * scale)
+
+
+@lru_cache
+def bicubic_weights(length: int, ratio: int) -> Tensor:
+    """(r·length, length + 4): from pixels with 2 more at both ends to the enlarged ones; Keys' kernel, a = -0.5."""
+    centres = (torch.arange(length * ratio, dtype=torch.float64) + 0.5) / ratio - 0.5 + REACH
+    d = (centres[:, None] - torch.arange(length + 2 * REACH)).abs()
+    near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0)).float()
+
+
+def _strip_rows(lr: Rows, scale: int, channels: int, memory: float) -> int:
+    """LR rows of a strip so that what is made of it fits into `memory`.
+
+    Raises
+    ------
+    ValueError
+        If a single row does not fit.
+    """
+    bands, height, width = lr.shape
+    # The upsampler's output, shuffled, enlarged, their sum, and two strips on their way to the file; or, in the body,
+    # three maps joined, a convolution's input and output, and the neighbouring rows.
+    a_row = width * FLOATS * max(7 * bands * scale**2, 12 * channels)
+    halo = width * FLOATS * max(4 * REACH * bands * scale, 2 * 9 * 4 * channels)
+    rows = int((memory - _resident() - halo) // a_row)
+    if rows < 1:
+        needed = _resident() + halo + a_row
+        raise ValueError(
+            f"memory of {memory / 1e9:.2f} GB is too small: a strip of one row of this image needs "
+            f"{needed / 1e9:.2f} GB with what the program itself takes; give more"
+        )
+    return min(rows, MOST_ROWS, height)
+
+
+def _resident() -> int:
+    return psutil.Process().memory_info().rss

@@ -1,0 +1,264 @@
+"""Sharpen a scene: file in, georeferenced file out, within a given memory.
+
+The file's numbers are divided by the weights' peak, pixels without data are filled from their nearest neighbour with
+data, the network is streamed over the image strip by strip (`lkca.sharpening.streaming`), and each strip is turned back
+into the file's numbers and type while the one before it is being written (`lkca.scenes.writing`).
+"""
+
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lkca.data.synthetic import synthetic_scene
+from lkca.models import MODELS, SCALES, build_model
+from lkca.models.lkca import LKCANet
+from lkca.scenes import Scene, open_scene
+from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles
+from lkca.sharpening.streaming import POOLINGS, SECONDS_BETWEEN_LINES, upscaled_strips
+from lkca.training.train import peak_memory
+from lkca.training.weights import Passport, load_weights
+
+USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """What was written.
+
+    path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
+    clipped : values that did not fit the type and were set to its limit. no_data : pixels without data.
+    seconds : reading and writing included. peak_memory : of this process so far, in bytes.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    clipped: int
+    no_data: int
+    seconds: float
+    peak_memory: int
+
+    def open(self) -> Scene:
+        """The new file as a scene."""
+        return open_scene(self.path)
+
+
+def upscale(
+    source: str | Path,
+    target: str | Path,
+    weights: str | Path,
+    scale: int | None = None,
+    pooling: str = POOLINGS[0],
+    memory: float = 2e9,
+    overwrite: bool = False,
+    interleave: str | None = None,
+    log: Callable[[str], None] = print,
+) -> Upscaled:
+    """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
+
+    Parameters
+    ----------
+    source : a scene that `lkca.open_scene` reads.
+    target : the file to be written, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
+    weights : a run's folder, its weights.safetensors, or "bicubic".
+    scale : 2, 4 or 8; needed for "bicubic", else the weights' own.
+    pooling : "global" lets the channel attention see the whole image, as in the paper; "local" lets it see windows of
+        the training patch's size. See `lkca.sharpening.streaming`.
+    memory : bytes that the process may have resident at its peak.
+    overwrite : replace `target` if it exists.
+    interleave : "bsq", "bil" or "bip", of an ENVI file.
+    log : takes lines of progress.
+
+    Notes
+    -----
+    Weights know the number that was 1 in training. If the scale factor of the training scene's file is known and
+    this file has another, that number is converted, so that the same reflectance stays the same; 1 also stands for a
+    file that says none. Numbers above the peak are not clipped, as they were in training.
+
+    A pixel without data (no-data value, NaN or infinity in any band) becomes scale x scale pixels without data in every
+    band: the file's no-data value, NaN where it has none. Computation is in float32, whatever the type.
+
+    Warns
+    -----
+    UserWarning
+        Only one of scene and weights knows its wavelengths; the numbers look as if they were of another kind than those
+        trained on; values had to be clipped to the type's range.
+
+    Raises
+    ------
+    ValueError
+        Bands, wavelengths or scale do not match the weights; the scene has no pixel with data; `target` is one of the
+        input's own files; a setting that cannot be.
+    FileNotFoundError, FileExistsError
+        No such scene or weights; `target` exists.
+    OSError
+        The input changed while it was read; the disk is full. Nothing half-written is left under the target's name.
+    """
+    from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
+
+    start = time.perf_counter()
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+    scene, target = open_scene(source), Path(target).expanduser()
+    files = SourceFiles(scene)
+    files.check_target(target)
+    model, passport = network(weights, scene, scale, pooling)
+    scale = passport.scale
+    peak = _peak(scene, passport)
+    if peak != passport.peak:
+        log(
+            f"scale factor {scene.scale_factor:g}, in training it was {passport.scale_factor:g}: {peak:g} stands for "
+            f"the {passport.peak:g} of the training scene"
+        )
+    shape = (scene.shape[0], scale * scene.shape[1], scale * scene.shape[2])
+    with (
+        SceneWriter(
+            target, shape, scene.dtype, **enlarged(scene, scale), interleave=interleave, overwrite=overwrite
+        ) as writer,
+        closing(SceneRows(scene, files, peak, memory, target.parent)) as lr,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        if passport.model != "bicubic":
+            _check_range(lr, scene, weights, peak)
+        numbers = FileNumbers(scene, peak, lr.missing, scale)
+        writing: Future | None = None
+        said, begun = time.perf_counter(), None
+        log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
+        for row, strip in upscaled_strips(model, lr, pooling, passport.patch, memory, target.parent, log):
+            converted = numbers.of(row, strip)
+            rows = row + strip.shape[1]
+            del strip  # its memory serves the next one while this one is written
+            if writing:
+                writing.result()
+            writing = thread.submit(writer.write, row, converted)
+            now = time.perf_counter()
+            begun = begun or (now, rows)  # before the first strip comes the network's body, over the whole image
+            if now - said > SECONDS_BETWEEN_LINES and rows > begun[1]:
+                said = now
+                left = (now - begun[0]) / (rows - begun[1]) * (shape[1] - rows)
+                log(f"{rows} of {shape[1]} rows, {left:.0f} s left")
+        writing.result()
+    if numbers.clipped:
+        warnings.warn(
+            f"{target}: {numbers.clipped} of {np.prod(shape)} values did not fit {scene.dtype} and were set to the "
+            "nearest number that does",
+            stacklevel=2,
+        )
+    return Upscaled(
+        target,
+        shape,
+        scene.dtype,
+        numbers.clipped,
+        int(lr.missing.sum()) * scale**2,
+        time.perf_counter() - start,
+        peak_memory(torch.device("cpu")),
+    )
+
+
+def network(
+    weights: str | Path, scene: Scene, scale: int | None = None, pooling: str = POOLINGS[0]
+) -> tuple[nn.Module, Passport]:
+    """The network that is to sharpen a scene, and what its weights are for; see `upscale`.
+
+    Raises
+    ------
+    ValueError
+        If it is not for such a scene, or not for that scale.
+    FileNotFoundError
+        If there are no such weights.
+    """
+    bands = scene.shape[0]
+    if str(weights) == "bicubic":
+        if scale is None:
+            raise ValueError(f"bicubic fits any scale: say which, one of {', '.join(map(str, SCALES))}")
+        return build_model("bicubic", bands, scale), Passport("bicubic", bands, scale)
+    path = Path(weights).expanduser()
+    path = path / "weights.safetensors" if path.is_dir() else path
+    if not path.is_file() and str(weights) in MODELS:
+        raise ValueError(f"{weights} is a network's name: give a run's folder, its weights.safetensors, or bicubic")
+    model, passport = load_weights(path)
+    if scale not in (None, passport.scale):
+        raise ValueError(
+            f"{path} enlarges {passport.scale} times, but scale {scale} is asked for: leave the scale out, or train "
+            f"weights for {scale}"
+        )
+    if passport.bands != bands:
+        raise ValueError(
+            f"{scene.path} has {bands} bands, but {path} was trained on {passport.bands} ({passport.trained_on}): "
+            "give a scene of the same sensor, or train on this one"
+        )
+    _check_wavelengths(scene, passport, path)
+    if pooling == "local" and isinstance(model, LKCANet) and passport.patch is None:
+        raise ValueError(
+            f"{path} does not say how large its training patches were, which pooling 'local' needs: use 'global', or "
+            "train again"
+        )
+    return model, passport
+
+
+def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
+    """ValueError where a band lies farther from the weights' than half their spacing."""
+    if passport.model == "bicubic":
+        return
+    if (scene.wavelengths is None) != (passport.wavelengths is None):
+        knows, silent = (scene.path, path) if passport.wavelengths is None else (path, scene.path)
+        warnings.warn(
+            f"{knows} knows its wavelengths, {silent} does not: whether the bands fit is not checked", stacklevel=4
+        )
+    if scene.wavelengths is None or passport.wavelengths is None:
+        return
+    trained = np.array(passport.wavelengths)
+    spacing = float(np.median(np.abs(np.diff(trained)))) if len(trained) > 1 else 10.0
+    wrong = np.flatnonzero(np.abs(scene.wavelengths - trained) > spacing / 2)
+    if len(wrong):
+        band = wrong[0]
+        raise ValueError(
+            f"{scene.path}: band {band + 1} is at {scene.wavelengths[band]:.1f} nm, but {path} was trained with it at "
+            f"{trained[band]:.1f} nm ({len(wrong)} of {len(trained)} bands differ by more than half the spacing of "
+            f"{spacing:.1f} nm): choose the same bands in the same order, or train on this scene"
+        )
+
+
+def _peak(scene: Scene, passport: Passport) -> float:
+    """The number of this file that stands for the training scene's 1."""
+    factor = 1.0 if passport.scale_factor is None else scene.scale_factor / passport.scale_factor
+    return passport.peak * (factor if abs(factor - 1) > 1e-6 else 1.0)
+
+
+def _check_range(lr: SceneRows, scene: Scene, weights: str | Path, peak: float) -> None:
+    """Warn where the numbers look as if they were of another kind (counts, reflectance, percent) than the weights'."""
+    median, bright = np.percentile(lr.sample(), (50, 99.9))
+    if median > USUAL_MEDIAN or bright < USUAL_BRIGHT:
+        warnings.warn(
+            f"{scene.path}: its median is {median * peak:.4g} and its 99.9 percentile {bright * peak:.4g}, but for "
+            f"{weights} the brightest is about {peak:.4g} (scale factor of this file: {scene.scale_factor:g}): "
+            "are they the same quantity in the same unit?",
+            stacklevel=3,
+        )
+
+
+def write_made_scene(path: str | Path) -> Path:
+    """Write a small synthetic scene as a user's would be: ENVI, int16, UTM, with a corner without data; its path."""
+    from affine import Affine
+    from rasterio.crs import CRS
+
+    from lkca.scenes.writing import SceneWriter
+
+    made = synthetic_scene(96, 128, 24, seed=5)
+    numbers = (10_000 * made.cube).round().astype(np.int16)
+    rows, columns = np.indices(numbers.shape[1:])
+    numbers[:, rows + columns < 12] = -1
+    with SceneWriter(
+        path, numbers.shape, numbers.dtype, wavelengths=made.wavelengths, no_data=-1, scale_factor=10_000,
+        crs=CRS.from_epsg(32632), transform=Affine(4, 0, 669_640, 0, -4, 5_328_106), overwrite=True,
+    ) as writer:  # fmt: skip
+        writer.write(0, numbers)
+    return Path(path)

@@ -1,0 +1,1 @@
+"""The questions: which runs answer them, and what is computed from finished runs."""

@@ -1,0 +1,126 @@
+"""The studies: each is a list of runs, declared once, used by notebooks and batch alike.
+
+A profile says on what and how large: `quick` runs on a laptop in minutes, `cpu` there in hours on real scenes, `small`
+on a GPU, `paper` is the paper's own setting and needs its data. A study asks a profile for its runs; a notebook of the
+same name shows what came out.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lkca.studies.profiles import Profile, find_profile
+from lkca.studies.upsamplers.runs import heads_elsewhere, upsampling_heads
+from lkca.training.run import Distillation, Run
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question to the network, and the runs that answer it.
+
+    title : what is varied. table : the paper's table that asks the same, in `lkca/paper/printed`, or None.
+    runs : profile -> runs, those of one comparison in the order in which they are shown.
+    """
+
+    name: str
+    title: str
+    table: str | None
+    runs: Callable[[Profile], list[Run]] = field(repr=False)
+
+
+def _block_count(profile: Profile) -> list[Run]:
+    return [profile.run("bicubic", profile.seeds[0])] + [
+        profile.run("lkca", seed, options={"blocks": blocks}) for blocks in profile.blocks for seed in profile.seeds
+    ]
+
+
+def _upsampler_svd(profile: Profile) -> list[Run]:
+    seed = profile.seeds[0]
+    return [profile.run(model, seed, dataset=name) for name in profile.datasets for model in ("lkca", "lkca-lr")]
+
+
+def _without_distillation(profile: Profile) -> list[Run]:
+    """What every distilled run is held against: the teacher, and LKCA-LR with the same seeds and no teacher."""
+    teacher = profile.distilled(profile.seeds[0]).teacher()
+    return [teacher] + [profile.run("lkca-lr", seed) for seed in profile.seeds]
+
+
+def _kd_decay(profile: Profile) -> list[Run]:
+    decays = (1.0, 0.75, 0.66, 0.5)
+    runs = [profile.distilled(seed, decay=decay) for decay in decays for seed in profile.seeds]
+    return _without_distillation(profile) + runs
+
+
+def _kd_weight(profile: Profile) -> list[Run]:
+    weights = (1.0, 0.1, 0.05, 0.01, 0.005)
+    runs = [profile.distilled(seed, weight=weight) for weight in weights for seed in profile.seeds]
+    return _without_distillation(profile) + runs
+
+
+def _kd_terms(profile: Profile) -> list[Run]:
+    """Every subset of the three terms but the empty one, which is LKCA-LR without distillation."""
+    defaults = Distillation()
+    runs = _without_distillation(profile)
+    for kept in itertools.product((True, False), repeat=3):
+        weights = dict(zip(("l1", "gradient", "cosine"), kept, strict=True))
+        terms = {name: getattr(defaults, name) if on else 0.0 for name, on in weights.items()}
+        runs += [profile.distilled(seed, **terms) for seed in profile.seeds if any(kept)]
+    return runs
+
+
+def benchmark_runs(profile: Profile) -> list[Run]:
+    """Every model on every case; bicubic learns nothing, so that one of it is enough."""
+
+    def seeds(model: str, case: tuple[str, int]) -> tuple[int, ...]:
+        alone = model == "bicubic" or model in profile.once
+        repeated = profile.repeated is None or case in profile.repeated
+        return profile.seeds if repeated and not alone else profile.seeds[:1]
+
+    return [
+        profile.compared(model, seed, dataset=case[0], scale=case[1])
+        for case in profile.cases
+        for model in profile.models
+        for seed in seeds(model, case)
+    ]
+
+
+def _regions(profile: Profile) -> list[Run]:
+    """One seed: what differs from region to region is asked, and that is far more than what seeds do."""
+    dataset, readings = profile.regions or ("", ())
+    models = ("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd")
+    return [
+        profile.compared(model, profile.seeds[0], dataset=dataset, reading=reading)
+        for reading in readings
+        for model in models
+    ]
+
+
+_DECLARATIONS = (
+    Study("block_count", "number of large-kernel blocks", "table1_blocks", _block_count),
+    Study("upsampler_svd", "singular values of the trained upsampler", None, _upsampler_svd),
+    Study("upsampling_heads", "upsampling head at the cost of LKCA-LR's", None, upsampling_heads),
+    Study("heads_elsewhere", "upsampling head of other networks", None, heads_elsewhere),
+    Study("kd_decay", "decay of the distillation", "table2_decay", _kd_decay),
+    Study("kd_weight", "weight of the distillation", "table3_kd_weight", _kd_weight),
+    Study("kd_terms", "terms of the distillation loss", "table4_kd_terms", _kd_terms),
+    Study("benchmark", "all networks of the paper", None, benchmark_runs),
+    Study("regions", "which scene tests", None, _regions),
+)
+
+STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}
+
+
+def study_runs(study: str, profile: str, seeds: Sequence[int] | None = None) -> list[Run]:
+    """The runs of a study at a profile, each once; none where the profile has nothing to ask the study.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study or profile.
+    """
+    if study not in STUDIES:
+        raise ValueError(f"unknown study {study!r}: choose one of {', '.join(STUDIES)}")
+    chosen = find_profile(profile)
+    if seeds is not None:
+        chosen = Profile(**{**vars(chosen), "seeds": tuple(seeds)})
+    return list({run.name: run for run in STUDIES[study].runs(chosen)}.values())

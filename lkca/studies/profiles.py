@@ -1,0 +1,193 @@
+"""Profiles: on what the studies run, and how large.
+
+`quick` runs on a laptop in minutes, `cpu` there in hours on real scenes, `small` on a GPU, `paper` is the paper's own
+setting and needs its data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lkca.data.datasets import DATASETS
+from lkca.models import model_names
+from lkca.models.upsamplers import KINDS
+from lkca.training.run import Distillation, Run
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """What the two studies run at a profile.
+
+    kinds : heads at LKCA-LR's cost, with every seed.
+    distilled : heads that are distilled as well, with every seed.
+    spectral_rank : k at which the spectral head has as many parameters as LKCA-LR's; fewer fit its MACs.
+    groups : costs that the curves go over, as numbers of groups; one group is the full head's cost.
+    ranks : further points of the curves, by kind.
+    networks : other networks, and the kind of head that is to beat `grouped` there.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    distilled: tuple[str, ...] = ("grouped", "svd", "spectral")
+    spectral_rank: int = 0
+    groups: tuple[int, ...] = (2, 4, 16)
+    ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+
+
+OTHERS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
+HEADS = {
+    "quick": HeadPlan(spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHERS),
+    "cpu": HeadPlan(
+        kinds=("grouped", "grouped-mixed", "svd", "spectral", "separable"),
+        distilled=("grouped", "svd"),
+        spectral_rank=25,
+        groups=(2,),
+        ranks={"svd": (4,), "spectral": (2,)},
+        networks={"vdsr": "spectral"},
+    ),
+    "small": HeadPlan(spectral_rank=25, ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS),
+    "paper": HeadPlan(
+        spectral_rank=16, groups=(2, 4, 16, 32), ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """On what the studies run, and how large.
+
+    data : what the studies of one dataset run on. sizes : of the networks, and how long they train.
+    settings : of every run.
+    options : of every LKCA network.
+    seeds : repetitions of every run.
+    blocks : the numbers N that `block_count` compares.
+    teacher_blocks : of the distilling teacher.
+    datasets : where the upsampler's singular values are looked at.
+    cases : (dataset, scale) pairs that `benchmark` compares `models` on.
+    baselines : settings of a baseline that are not those of every run, by its name.
+    once : models that `benchmark` trains with the first seed alone.
+    repeated : cases that it trains with every seed; None for all of them.
+    regions : dataset and readings of `regions`; each reading tests on another scene.
+    """
+
+    name: str
+    data: str
+    sizes: str
+    settings: Mapping[str, object]
+    options: Mapping[str, object]
+    seeds: tuple[int, ...]
+    blocks: tuple[int, ...]
+    teacher_blocks: int
+    datasets: tuple[str, ...]
+    cases: tuple[tuple[str, int], ...] = ()
+    models: tuple[str, ...] = model_names()
+    baselines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    once: tuple[str, ...] = ()
+    repeated: tuple[tuple[str, int], ...] | None = None
+    regions: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def title(self) -> str:
+        """What a result of this profile is; it stands in the title of every table and figure."""
+        return f"{self.data}; {self.sizes}"
+
+    def run(self, model: str, seed: int, distillation: Distillation | None = None, **changes: object) -> Run:
+        """One run of this profile; `changes` are settings, or `options` of the model."""
+        settings = {**self.settings, **changes}
+        if model.startswith("lkca"):
+            settings["options"] = {**self.options, **settings.get("options", {})}
+        return Run(model=model, seed=seed, distillation=distillation, **settings)
+
+    def distilled(self, seed: int, **terms: object) -> Run:
+        """A run of LKCA-KD with some settings of the distillation changed."""
+        return self.run("lkca-kd", seed, Distillation(teacher_blocks=self.teacher_blocks, **terms))
+
+    def compared(self, model: str, seed: int, **case: object) -> Run:
+        """A run of any model as it is compared with the others; `case` is dataset, reading, scale."""
+        if model == "lkca-kd":
+            return self.run(model, seed, Distillation(teacher_blocks=self.teacher_blocks), **case)
+        return self.run(model, seed, **{**self.baselines.get(model, {}), **case})
+
+
+HEAVY = ("sspsr", "msdformer", "essaformer")
+LA_REGIONS = ("la_aviris", tuple(DATASETS["la_aviris"].readings))
+
+PROFILES = {
+    "quick": Profile(
+        name="quick",
+        data="synthetic scenes",
+        sizes="narrow networks, short training: shows that the study runs, not what the paper claims",
+        # More than 20 epochs, or the decay of the distillation would hardly act; so few patches keep them short.
+        settings={"dataset": "synthetic", "stride": 40, "epochs": 24, "batch": 4, "learning_rate": 2e-3},
+        options={"blocks": 2, "channels": 32},
+        seeds=(0,),
+        blocks=(1, 2, 4, 8),
+        teacher_blocks=4,
+        datasets=("synthetic",),
+        cases=(("synthetic", 4),),
+        # So narrow that a step costs about what LKCA-Net's does; VDSR of 18 layers would not begin to learn so soon.
+        baselines={
+            "vdsr": {"options": {"channels": 32, "blocks": 6}, "learning_rate": 1e-3},
+            "3dfcnn": {"options": {"channels": 32}, "epochs": 60},
+            "sspsr": {"options": {"channels": 16, "blocks": 1}},
+            "msdformer": {"options": {"channels": 48, "heads": 3, "blocks": 1}},
+            "essaformer": {"options": {"channels": 16, "blocks": 1}},
+        },
+        regions=("synthetic", ("default", "scene-0", "scene-1", "scene-2")),
+    ),
+    "cpu": Profile(
+        name="cpu",
+        data="four small AVIRIS scenes of Los Angeles, airport-3 tests",
+        sizes="few blocks, short training on two CPU cores",
+        settings={"dataset": "la_aviris", "stride": 8, "epochs": 8, "batch": 2, "learning_rate": 1.5e-3},
+        options={"blocks": 2, "channels": 64},
+        seeds=(0, 1, 2),
+        blocks=(1, 2, 4),
+        teacher_blocks=4,
+        datasets=("la_aviris",),
+        cases=(("la_aviris", 4), ("la_aviris", 8)),
+        models=("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd"),
+        baselines={"vdsr": {"options": {"channels": 32, "blocks": 6}}},
+        once=("vdsr",),
+        repeated=(("la_aviris", 4),),
+        regions=LA_REGIONS,
+    ),
+    "small": Profile(
+        name="small",
+        data="four small AVIRIS scenes of Los Angeles, airport-3 tests",
+        sizes="full-width networks",
+        settings={"dataset": "la_aviris"},
+        options={"blocks": 16, "channels": 128},
+        seeds=(0, 1, 2),
+        blocks=(4, 8, 16, 32, 48, 64),
+        teacher_blocks=64,
+        datasets=("la_aviris", "synthetic"),
+        cases=(("la_aviris", 4), ("la_aviris", 8)),
+        once=HEAVY,
+        regions=LA_REGIONS,
+    ),
+    "paper": Profile(
+        name="paper",
+        data="Chikusei",
+        sizes="the paper's sizes and schedule",
+        settings={"dataset": "chikusei", "validation": "paper"},
+        options={"blocks": 16, "channels": 128},
+        seeds=(0,),
+        blocks=(4, 8, 16, 32, 48, 64),
+        teacher_blocks=64,
+        datasets=("chikusei", "houston2018", "pavia_centre"),
+        cases=tuple((name, scale) for name in ("chikusei", "houston2018", "pavia_centre") for scale in (4, 8)),
+    ),
+}
+
+
+def find_profile(name: str) -> Profile:
+    """The profile of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]

@@ -1,0 +1,94 @@
+"""From finished runs to one tidy CSV a study, and back: notebooks draw from the CSV alone.
+
+A row is a run: its settings, its six metrics, and what is needed to trace them (run name with hash, commit, versions,
+device, data checksum).
+"""
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lkca.measures.metrics import METRICS
+from lkca.paths import results_folder, write_text
+from lkca.studies.catalogue import study_runs
+from lkca.studies.upsampler_svd import collect_singular_values
+from lkca.studies.upsamplers.measured import collect_heads
+from lkca.training.run import Run
+from lkca.training.train import Log, load_result, train
+
+NESTED = ("options", "distillation")  # settings that become several columns
+COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
+BESIDE = {"upsampler_svd": collect_singular_values, "upsampling_heads": collect_heads}  # files beside a study's CSV
+TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
+
+
+def row(run: Run) -> dict[str, object]:
+    """A finished run as one row of a table.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is not finished. ValueError: if its metrics.json is damaged.
+    """
+    result = load_result(run)
+    record = json.loads((run.folder / "metrics.json").read_text())
+    trace = json.loads((run.folder / "provenance.json").read_text())
+    settings = run.settings()
+    distillation = settings["distillation"] or {}
+    return {
+        "run": run.name,
+        **{COLUMNS.get(name, name): value for name, value in settings.items() if name not in NESTED},
+        **{name: run.options.get(name) for name in ("blocks", "channels", "upsampler", "groups", "rank")},
+        **{f"kd_{name}": distillation.get(name) for name in ("weight", "decay", "l1", "gradient", "cosine")},
+        "teacher_blocks": distillation.get("teacher_blocks"),
+        "params_M": record["params"] / 1e6,
+        "macs_G": record["macs"] / 1e9,
+        **{metric: result.metrics[metric] for metric in METRICS},
+        "diverged_in_epoch": record.get("diverged_in_epoch"),
+        **{name: trace.get(name) for name in TRACE},
+    }
+
+
+def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """Write results/`name`.csv, a row a run, all of which must be finished."""
+    frame = pd.DataFrame([row(run) for run in runs])
+    write_text(results_folder() / f"{name}.csv", frame.to_csv(index=False))
+    return frame
+
+
+def collect(study: str, profile: str) -> pd.DataFrame:
+    """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished.
+
+    Of some studies also what else their notebooks draw: see `BESIDE`.
+    """
+    if study in BESIDE:
+        BESIDE[study](profile)
+    # Last: where the study's CSV is, all that belongs to the study is.
+    return write_rows(study_runs(study, profile), f"{profile}/{study}")
+
+
+def study_results(study: str, profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:
+    """The study's table: read where its CSV holds exactly the study's runs, else the missing runs are trained first."""
+    runs = study_runs(study, profile)
+    path = results_folder() / profile / f"{study}.csv"
+    if path.is_file():
+        frame = pd.read_csv(path)
+        if set(frame["run"]) == {run.name for run in runs}:
+            return frame
+        log(f"{path.name} holds other runs than the study now has: doing what is missing")
+    for number, run in enumerate(runs, 1):
+        log(f"run {number} of {len(runs)}: {run.name}")
+        train(run, device, log)
+    return collect(study, profile)
+
+
+def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean and standard deviation (over seeds) of each metric, a row for each value of `by`, in order of appearance."""
+    groups = frame.groupby(list(by), sort=False, dropna=False)
+    table = groups[["params_M", "macs_G"]].first()
+    for metric in METRICS:
+        table[metric] = groups[metric].mean()
+        table[f"{metric}_sd"] = groups[metric].std()
+    table["seeds"] = groups.size()
+    return table.reset_index()

@@ -1,0 +1,128 @@
+"""Is the upsampling layer low rank? Singular values of its matrix: trained, untrained, random, and in groups.
+
+The matrix is the weight (B·r², C/g, 3, 3) of the convolution before PixelShuffle, reshaped to (B·r², 9C); one in groups
+is unfolded to the block-diagonal matrix that it is. The paper's curve (Figure 4) is the cumulative sum of the singular
+values over their total.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lkca.measures.rank import (
+    SHARES,
+    diagonal_blocks,
+    error_of_blocks,
+    numerical_rank,
+    of_kind,
+    rank_at,
+    rank_of_equal_size,
+    singular_values,
+    truncation_error,
+    upsampler_matrix,
+)
+from lkca.models import build_model
+from lkca.paths import results_folder, write_text
+from lkca.studies.catalogue import study_runs
+from lkca.training.run import Run
+from lkca.training.train import Log, load_result, train
+
+KINDS = {
+    "trained": "trained",
+    "untrained": "untrained: where that training began",
+    "random": "random: a Gaussian matrix of the same shape",
+    "blocks": "trained, only the diagonal blocks kept",
+    "grouped": "trained in groups (LKCA-LR)",
+}
+
+
+def upsampler_matrices(run: Run, groups: int) -> dict[str, Tensor]:
+    """The matrices to be looked at of a finished run's upsampler, by kind: see `KINDS`.
+
+    groups : of the diagonal blocks that are cut out of a network without groups.
+    """
+    matrix = upsampler_matrix(load_result(run).model())
+    if run.options["groups"] > 1:
+        return {"grouped": matrix}
+    torch.manual_seed(run.seed)  # as the training did
+    untrained = build_model(run.model, len(matrix) // run.scale**2, run.scale, **run.options)
+    random = torch.randn(matrix.shape, dtype=matrix.dtype, generator=torch.Generator().manual_seed(run.seed))
+    return {
+        "trained": matrix,
+        "untrained": upsampler_matrix(untrained),
+        "random": random,
+        "blocks": diagonal_blocks(matrix, groups),
+    }
+
+
+def collect_singular_values(profile: str) -> pd.DataFrame:
+    """Write results/`profile`/upsampler_svd_values.csv from the runs of that study, all of which must be finished.
+
+    Columns: dataset, run, kind, rows and columns of the matrix, index (from 1), value.
+    """
+    runs = study_runs("upsampler_svd", profile)
+    groups = max(run.options["groups"] for run in runs)
+    frames = []
+    for run in runs:
+        for kind, matrix in upsampler_matrices(run, groups).items():
+            values = singular_values(matrix)
+            about = {"dataset": run.dataset, "run": run.name, "kind": kind}
+            shape = {"rows": len(matrix), "columns": len(matrix.T), "index": np.arange(1, len(values) + 1)}
+            frames.append(pd.DataFrame({**about, **shape, "value": values}))
+    write_text(_path(profile), pd.concat(frames).to_csv(index=False, float_format="%.6g"))
+    return pd.read_csv(_path(profile))
+
+
+def study_singular_values(profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:
+    """The singular values of the study: read where the CSV holds exactly its runs, else missing runs are trained."""
+    runs = study_runs("upsampler_svd", profile)
+    if _path(profile).is_file():
+        frame = pd.read_csv(_path(profile))
+        if set(frame["run"]) == {run.name for run in runs}:
+            return frame
+        log(f"{_path(profile).name} holds other runs than the study now has: doing what is missing")
+    for run in runs:
+        train(run, device, log)
+    return collect_singular_values(profile)
+
+
+def rank_table(values: pd.DataFrame) -> pd.DataFrame:
+    """A row for each dataset and kind: singular values, numerical rank, and how many hold 90, 95, 99 % of the sum."""
+    rows = []
+    for (dataset, kind), group in values.groupby(["dataset", "kind"], sort=False):
+        ordered = group["value"].to_numpy()
+        ranks = {f"rank_{share:.0%}".replace("%", ""): rank_at(ordered, share) for share in SHARES}
+        count = len(ordered)
+        rows.append({"dataset": dataset, "kind": kind, "values": count, "rank": numerical_rank(ordered), **ranks})
+    return pd.DataFrame(rows)
+
+
+def in_words(values: pd.DataFrame, dataset: str, groups: int) -> list[str]:
+    """What the singular values of one dataset say, as sentences."""
+    trained, untrained, random, grouped = (
+        of_kind(values, dataset, kind) for kind in ("trained", "untrained", "random", "grouped")
+    )
+    share = SHARES[0]
+    ranks = [rank_at(each, share) for each in (trained, untrained, random)]
+    n = len(trained)
+    drop = 1 - ranks[0] / ranks[1]
+    shape = values.query("dataset == @dataset and kind == 'trained'").iloc[0]
+    equal = rank_of_equal_size(shape["rows"], shape["columns"], groups)
+    rank = numerical_rank(grouped)
+    full = "full rank" if rank == len(grouped) else "less than full rank"
+    return [
+        f"{dataset}: {ranks[0]} of {n} singular values ({ranks[0] / n:.1%}) hold {share:.0%} of their sum in the "
+        f"trained layer, {ranks[1]} in the untrained one, {ranks[2]} in a random matrix: training "
+        + (f"took {drop:.0%} off." if drop > 0 else "took nothing off."),
+        f"{dataset}: the grouped convolution, unfolded, has rank {rank} of {len(grouped)}: {full}.",
+        f"{dataset}: with the weights of {groups} groups, rank {equal} leaves a relative error of "
+        f"{truncation_error(trained)[equal]:.3f}; the diagonal blocks alone leave "
+        f"{error_of_blocks(trained, of_kind(values, dataset, 'blocks')):.3f}.",
+    ]
+
+
+def _path(profile: str) -> Path:
+    return results_folder() / profile / "upsampler_svd_values.csv"

@@ -1,0 +1,1 @@
+"""The studies of upsamplers: their runs, what is computed from them, their tables."""

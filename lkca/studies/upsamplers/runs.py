@@ -1,0 +1,47 @@
+"""The runs of the studies that compare upsampling heads: `upsampling_heads` in LKCA-Net, `heads_elsewhere` outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lkca.studies.profiles import HEADS
+from lkca.training.run import Distillation, Run
+
+if TYPE_CHECKING:
+    from lkca.studies.profiles import Profile
+
+STAND_IN = "lkca-lr"  # the model whose head is replaced: what is compared costs no more than its head does
+
+
+def upsampling_heads(profile: Profile) -> list[Run]:
+    """Bicubic; the full head; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
+    plan, first = HEADS.get(profile.name), profile.seeds[0]
+    if plan is None:  # a profile of one's own, of which nothing is asked until it stands in HEADS
+        return []
+    options = [{"upsampler": kind} for kind in plan.kinds] + [{"upsampler": "spectral", "rank": plan.spectral_rank}]
+    runs = [profile.run("bicubic", first)]
+    runs += [profile.run("lkca", seed) for seed in profile.seeds]
+    runs += [profile.run(STAND_IN, seed, options=each) for each in options for seed in profile.seeds]
+    distillation = Distillation(teacher_blocks=profile.teacher_blocks)
+    runs += [
+        profile.run("lkca-kd", seed, distillation, options={"upsampler": kind})
+        for kind in plan.distilled
+        for seed in profile.seeds
+    ]
+    curves = [{"upsampler": kind, "groups": g} for kind in ("grouped", "svd", "spectral") for g in plan.groups]
+    curves += [{"upsampler": kind, "rank": rank} for kind, ranks in plan.ranks.items() for rank in ranks]
+    return runs + [profile.run(STAND_IN, first, options=each) for each in curves]
+
+
+def heads_elsewhere(profile: Profile) -> list[Run]:
+    """Other networks as published, with the grouped head, and with one that is low rank; one seed."""
+    if profile.name not in HEADS:
+        return []
+    runs = [profile.run("bicubic", profile.seeds[0])]
+    for network, best in HEADS[profile.name].networks.items():
+        settings = dict(profile.baselines.get(network, {}))
+        sizes = settings.pop("options", {})
+        for kind in ("own", "grouped", best):
+            options = {**sizes, "upsampler": kind}
+            runs.append(profile.run(network, profile.seeds[0], **settings, options=options))
+    return runs

@@ -1,0 +1,1 @@
+"""A `Run` becomes weights and metrics."""

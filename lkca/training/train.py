@@ -1,0 +1,236 @@
+"""Training: a `Run` becomes weights and `metrics.json`.
+
+A run's folder holds
+    settings.json        the run
+    provenance.json      code, versions, machine, data checksum
+    history.csv          a row an epoch
+    weights.safetensors  the weights that did best on the validation patches
+    resume.pt            all that is needed to go on after the last finished epoch
+    metrics.json         written last: where it stands, the run is finished; nothing else means finished
+Every file is written whole or not at all, so a run can be killed at any moment. An epoch's random numbers depend
+on the seed and the epoch alone; a resumed run therefore ends with the same bits as an uninterrupted one (on a CPU).
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import load_dataset
+from lkca.data.split import Split
+from lkca.measures.cost import cost
+from lkca.models import build_model
+from lkca.paths import remove_unfinished, write_text
+from lkca.scenes import open_scene
+from lkca.training.evaluation import check_size, evaluate, mean_quality
+from lkca.training.provenance import provenance
+from lkca.training.run import Run
+from lkca.training.trainer import HISTORY, Trainer
+from lkca.training.weights import Passport, load_weights, save_weights
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    metrics : mean of each metric over the test images. images : the metrics of each.
+    history : a row an epoch: epoch, loss, validation (MPSNR in dB), learning_rate, seconds. Empty for bicubic.
+    """
+
+    run: Run
+    metrics: dict[str, float]
+    images: dict[str, dict[str, float]]
+    history: pd.DataFrame
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder
+
+    def model(self, device: torch.device | str = "cpu") -> nn.Module:
+        """The trained network, in eval mode."""
+        return load_weights(self.folder / "weights.safetensors", device)[0]
+
+
+def train(run: Run, device: str = "auto", log: Log = print, split: Split | None = None) -> Result:
+    """Do a run, go on with it where it was interrupted, or load it where it is finished.
+
+    Parameters
+    ----------
+    run : the settings. A distilled run trains or loads its teacher first.
+    device : "auto" (a GPU if there is one), "cpu" or "cuda".
+    log : takes a line of progress an epoch.
+    split : the dataset already loaded, to share it between runs; it must be the run's dataset and reading.
+
+    Raises
+    ------
+    ValueError
+        If the device is absent, the data does not fit the settings, a file of the run is damaged, or the loss became
+        NaN before any weights were worth keeping.
+    FileNotFoundError
+        If a file of the dataset is missing.
+    """
+    target = find_device(device)
+    if split and (split.dataset, split.reading) != (run.dataset, run.reading):
+        raise ValueError(
+            f"{run.name} is a run on {run.dataset} ({run.reading}), but the split given is "
+            f"{split.dataset} ({split.reading})"
+        )
+    folder = run.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log(f"{run.name}: another process is at it; waiting for it")
+        lock.acquire()
+    try:
+        if run.dataset not in DATASETS:  # the user's file may have changed since: look even where the run is finished
+            split = split or load_dataset(run.dataset, run.reading)
+            _check_same_data(run, split)
+        if result := _finished(run, log):
+            return result
+        return _train(run, target, log, split or load_dataset(run.dataset, run.reading))
+    finally:
+        lock.release()
+
+
+def load_result(run: Run) -> Result:
+    """The result of a finished run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is not finished.
+    ValueError
+        If its metrics.json is damaged.
+    """
+    path = run.folder / "metrics.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"run {run.name} is not finished: {path} does not exist")
+    try:
+        record = json.loads(path.read_text())
+        metrics, images = record["mean"], record["images"]
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error!r}): delete it, and the run evaluates its weights again"
+        ) from error
+    history = folder_history(run.folder)
+    return Result(run, metrics, images, history)
+
+
+def folder_history(folder: Path) -> pd.DataFrame:
+    path = folder / "history.csv"
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(HISTORY))
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes a GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        If a GPU is asked for and there is none, or the name is unknown.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for, but torch sees no GPU here: use 'auto' or 'cpu'")
+    return torch.device(name)
+
+
+def _finished(run: Run, log: Log) -> Result | None:
+    try:
+        return load_result(run)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        log(f"{run.name}: {error}. Evaluating again.")
+        return None
+
+
+def _check_same_data(run: Run, split: Split) -> None:
+    """ValueError if the run's folder was begun with other data."""
+    path = run.folder / "provenance.json"
+    if not path.is_file():
+        return
+    begun_with = json.loads(path.read_text()).get("data_checksum")
+    if begun_with != split.checksum:
+        raise ValueError(
+            f"{run.folder} was begun with other data: its checksum is {begun_with}, that of {split.dataset} is now "
+            f"{split.checksum}. Put the file back, or delete the folder to start again."
+        )
+
+
+def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
+    folder = run.folder
+    _check_same_data(run, split)
+    remove_unfinished(folder)
+    torch.manual_seed(run.seed)
+    model = build_model(run.model, split.bands, run.scale, **run.options)
+    for area in split.test:
+        check_size(area, run.scale)  # now, rather than after the training
+    write_text(folder / "settings.json", run.to_json())
+    record = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
+    write_text(folder / "provenance.json", json.dumps(record, indent=2))
+    passport = Passport(
+        run.model, split.bands, run.scale, run.options, split.peak,
+        None if split.wavelengths is None else list(map(float, split.wavelengths)),
+        f"{split.dataset} ({split.reading})", run.name, run.patch // run.scale, _scale_factor(run),
+    )  # fmt: skip
+    diverged = None
+    if any(True for _ in model.parameters()):
+        teacher = _teacher(run, device, log, split)
+        diverged = Trainer(run, model, passport, split.train, teacher, device, log).fit()
+        model, _ = load_weights(folder / "weights.safetensors", device)
+    else:
+        save_weights(folder / "weights.safetensors", model, passport)
+    images = evaluate(model, split, run.scale)
+    counted = cost(model, split.bands)
+    record |= {
+        "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
+        "peak_memory_mb": round(peak_memory(device) / 1e6),
+    }
+    metrics = {
+        "run": run.name,
+        "mean": mean_quality(images),
+        "images": images,
+        "params": counted.params,
+        "macs": counted.macs,
+        "diverged_in_epoch": diverged,
+    }
+    write_text(folder / "provenance.json", json.dumps(record, indent=2))
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2))
+    return load_result(run)
+
+
+def _scale_factor(run: Run) -> float | None:
+    """Of the user's own scene; the study's datasets are used as their files hold them."""
+    return None if run.dataset in DATASETS else open_scene(run.dataset).scale_factor
+
+
+def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Module | None:
+    """The trained teacher of a run that distils."""
+    if run.distillation is None:
+        return None
+    model = train(run.teacher(), device.type, log, split).model(device)
+    return model.to(memory_format=torch.channels_last).requires_grad_(False)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of the GPU's memory, else of this process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,253 @@
+"""The loop over epochs, with its state on disk after every one."""
+
+import io
+import math
+import pickle
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lkca.data.patches import Area, split_patches
+from lkca.measures.resize import resize
+from lkca.models.upsamplers import data_started
+from lkca.paths import written_whole
+from lkca.training.evaluation import patch_mpsnr
+from lkca.training.losses import decayed_weight, distillation_loss, supervised_loss
+from lkca.training.run import Run
+from lkca.training.weights import Passport, save_weights
+
+START_PATCHES = 64  # at most, spread over the training patches, that a data-dependent start sees
+T = TypeVar("T")
+HISTORY = ("epoch", "loss", "validation", "learning_rate", "seconds")
+
+
+class Trainer:
+    """Fits a model to patches, and keeps the weights that did best on the validation patches.
+
+    Parameters
+    ----------
+    run : the settings; its folder receives weights, history and the state to resume from.
+    model : to be trained, in place. passport : what its weights are for.
+    areas : what may be trained on; part of them validates.
+    teacher : for a run that distils, in eval mode.
+    device : to train on. log : takes a line of progress an epoch.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: nn.Module,
+        passport: Passport,
+        areas: Sequence[Area],
+        teacher: nn.Module | None,
+        device: torch.device,
+        log: Callable[[str], None],
+    ) -> None:
+        self.run, self.passport, self.device, self.log = run, passport, device, log
+        self.model = model.to(device)
+        if all(p.ndim <= 4 for p in model.parameters()):
+            # the faster layout of 2-D convolutions on CPUs and on GPUs alike; 3-D ones cannot take it
+            model.to(memory_format=torch.channels_last)
+        self.teacher = teacher
+        trained, held_out = split_patches(areas, run.patch, run.stride, run.validation, run.validation_share, run.seed)
+        cubes = _near(trained.cubes, device)  # both cut from the same areas
+        self.trained, self.held_out = replace(trained, cubes=cubes), replace(held_out, cubes=cubes)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.999))
+        self.part = run.batch  # patches that go through the model at once: fewer where the GPU's memory ends
+        self.history: list[dict[str, float]] = []
+        self.best = -math.inf
+
+    def fit(self) -> int | None:
+        """Train to the end; the epoch in which the loss became NaN, if it did."""
+        run = self.run
+        self._resume()
+        if not self.history:
+            self._start()
+        for epoch in range(len(self.history), run.epochs):
+            start = time.perf_counter()
+            rate = self._learning_rate(epoch)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            loss = self._epoch(epoch)
+            validation = self._validate() if math.isfinite(loss) else math.nan
+            if not (math.isfinite(loss) and math.isfinite(validation)):
+                return self._diverged(epoch)
+            seconds = time.perf_counter() - start
+            self.history.append(dict(zip(HISTORY, (epoch + 1, loss, validation, rate, seconds), strict=True)))
+            self._save(validation)
+            self._report()
+        return None
+
+    def _start(self) -> None:
+        """Show what bicubic leaves on training patches to the parts of the model that start from it."""
+        parts = data_started(self.model)
+        if not parts:
+            return
+        chosen = np.linspace(0, len(self.trained) - 1, min(START_PATCHES, len(self.trained))).astype(int)
+        hr = self.trained.cut(chosen)
+        residuals = hr - resize(resize(hr, 1 / self.run.scale), self.run.scale)
+        for part in parts:
+            part.start_from(residuals)
+
+    def _epoch(self, epoch: int) -> float:
+        """One pass over the training patches; the mean loss."""
+        run = self.run
+        self.model.train()
+        # The epoch's random numbers depend on nothing but seed and epoch: resuming needs no random state.
+        generator = np.random.default_rng((run.seed, epoch))
+        torch.manual_seed(int(generator.integers(2**62)))
+        total = torch.zeros((), device=self.device)
+        for hr in self.trained.epoch(run.batch, generator, self.device):
+            loss = self._within_memory(self._gradients, hr, epoch)
+            self.optimizer.step()
+            total += loss * len(hr)
+        return total.item() / len(self.trained)
+
+    def _gradients(self, hr: Tensor, epoch: int) -> Tensor:
+        """Gradients of a batch, gathered part by part; its loss. Every loss is a mean, so the parts' shares add up."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in hr.split(self.part):
+            loss = self._loss(part, epoch) * (len(part) / len(hr))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    def _within_memory(self, work: Callable[..., T], *given: object) -> T:
+        """What `work` returns; done again with half the patches at once as often as the GPU's memory is too small."""
+        while True:
+            try:
+                return work(*given)
+            except torch.OutOfMemoryError as error:
+                reason = str(error).split(". ")[0]
+            # out of the except block: the error holds on to the tensors that filled the memory
+            self._halve(reason)
+
+    def _halve(self, reason: str) -> None:
+        if self.part == 1:
+            raise ValueError(
+                f"{self.run.name}: not even one patch fits into the GPU's memory ({reason}): use a smaller patch "
+                f"(now {self.run.patch}), precision bfloat16, a narrower network, or device cpu"
+            )
+        self.part = -(-self.part // 2)
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"{self.run.name}: a batch of {self.run.batch} patches is too large for the GPU's memory ({reason}); from "
+            f"here on at most {self.part} go through the network at once, and their gradients are added up to the same "
+            f"step",
+            stacklevel=2,
+        )
+
+    def _loss(self, hr: Tensor, epoch: int) -> Tensor:
+        run = self.run
+        lr = resize(hr, 1 / run.scale)
+        if self.teacher is None:
+            with self._precision():
+                output = self.model(lr)
+            return supervised_loss(output.float(), hr, run.sam, run.gradient)
+        with self._precision():
+            student = self.model.residual(lr).float()
+            with torch.no_grad():
+                teacher = self.teacher.residual(lr).float()
+        output = student + resize(lr, run.scale)
+        kd = run.distillation
+        weight = decayed_weight(kd.weight, kd.decay, epoch)
+        loss = supervised_loss(output, hr, run.sam, run.gradient)
+        return loss + weight * distillation_loss(student, teacher, kd.l1, kd.gradient, kd.cosine)
+
+    def _validate(self) -> float:
+        with self._precision():
+            return self._within_memory(
+                lambda: patch_mpsnr(self.model, self.held_out, self.run.scale, self.part, self.device)
+            )
+
+    def _precision(self) -> AbstractContextManager:
+        if self.run.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _learning_rate(self, epoch: int) -> float:
+        """Half a cosine from the first to the final learning rate, constant within an epoch."""
+        run = self.run
+        fall = (1 + math.cos(math.pi * epoch / max(1, run.epochs - 1))) / 2
+        return run.final_learning_rate + (run.learning_rate - run.final_learning_rate) * fall
+
+    def _save(self, validation: float) -> None:
+        folder = self.run.folder
+        # The best weights first: killed in between, the epoch is done again and writes the same ones.
+        if validation > self.best:
+            self.best = validation
+            save_weights(folder / "weights.safetensors", self.model, self.passport)
+        state = {
+            "run": self.run.hash,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "best": self.best,
+        }
+        content = io.BytesIO()  # writing the file itself, torch would report a full disk as an internal RuntimeError
+        torch.save(state, content)
+        with written_whole(folder / "resume.pt") as temporary:
+            temporary.write_bytes(content.getbuffer())
+        with written_whole(folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False)
+
+    def _resume(self) -> None:
+        path = self.run.folder / "resume.pt"
+        if not path.is_file():
+            return
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state["run"] != self.run.hash:
+                raise ValueError(f"it belongs to run {state['run']}")
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.history, self.best = state["history"], state["best"]
+            if self.history and not (self.run.folder / "weights.safetensors").is_file():
+                raise ValueError("the weights.safetensors beside it is missing")
+        except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            # torch's own message would advise to load the file unsafely
+            reason = error if isinstance(error, ValueError) else "it is damaged or not the state of this training"
+            raise ValueError(f"{path} cannot be resumed from ({reason}): delete it to start the run again") from error
+        if len(self.history) < self.run.epochs:
+            self.log(f"{self.run.name}: going on after epoch {len(self.history)}")
+
+    def _diverged(self, epoch: int) -> int:
+        path = self.run.folder / "weights.safetensors"
+        advice = f"lower learning_rate ({self.run.learning_rate}) or use precision float32"
+        if not path.is_file():
+            raise ValueError(
+                f"{self.run.name}: the loss became NaN in epoch {epoch + 1}, with no good weights yet; {advice}"
+            )
+        warnings.warn(
+            f"{self.run.name}: the loss became NaN in epoch {epoch + 1}; the best weights so far are kept; {advice}",
+            stacklevel=2,
+        )
+        return epoch + 1
+
+    def _report(self) -> None:
+        last, run = self.history[-1], self.run
+        left = np.mean([row["seconds"] for row in self.history[-10:]]) * (run.epochs - last["epoch"])
+        best = max(self.history, key=lambda row: row["validation"])
+        self.log(
+            f"{run.model} x{run.scale} seed {run.seed}  epoch {last['epoch']}/{run.epochs}  loss {last['loss']:.5f}  "
+            f"validation {last['validation']:.3f} dB (best {best['validation']:.3f} in {best['epoch']})  "
+            f"{last['seconds']:.1f} s an epoch, {left / 60:.1f} min left"
+        )
+
+
+def _near(cubes: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
+    """The areas on the GPU, where cutting costs next to nothing, if they take less than half of what is free."""
+    if device.type != "cuda":
+        return cubes
+    needed = sum(cube.numel() * cube.element_size() for cube in cubes)
+    free, _ = torch.cuda.mem_get_info(device)
+    return tuple(cube.to(device) for cube in cubes) if needed < free / 2 else cubes
