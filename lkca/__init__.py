@@ -1,6 +1,7 @@
 """lkca: a reproducible study of LKCA-Net (arXiv 2501.18664), hyperspectral super-resolution, its upsampling layer."""
 
 from lkca.data.loaders import dataset_names, load_dataset
+from lkca.measures.back_projection import back_project
 from lkca.measures.cost import Cost, cost
 from lkca.measures.metrics import quality
 from lkca.measures.resize import resize
@@ -21,6 +22,7 @@ __all__ = [
     "Result",
     "Run",
     "Upscaled",
+    "back_project",
     "build_model",
     "cost",
     "dataset_names",

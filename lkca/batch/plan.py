@@ -63,8 +63,8 @@ class Plan:
         """
         if name not in self.runs:
             raise ValueError(
-                f"no study has a run {name!r} at profile {self.profile!r} (any more): if lkca/studies/profiles.py changed "
-                "while a batch was at it, start the batch again"
+                f"no study has a run {name!r} at profile {self.profile!r} (any more): if lkca/studies changed while a "
+                "batch was at it, start the batch again"
             )
         return self.runs[name]
 

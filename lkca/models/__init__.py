@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.essaformer import ESSAformer
 from lkca.models.fcnn3d import FCNN3D
@@ -22,6 +23,7 @@ from lkca.models.vdsr import VDSR
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "bicubic": Bicubic,
+    "back-projection": BackProjection,
     "vdsr": VDSR,
     "3dfcnn": FCNN3D,
     "sspsr": SSPSR,
@@ -32,14 +34,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lkca-kd": lkca_lr,  # the same network; what makes it KD is how it is trained
     "lkca-best": lkca_best,
 }
-NOT_OF_THE_PAPER = ("lkca-best",)
+NOT_OF_THE_PAPER = ("back-projection", "lkca-best")
 
 SCALES = (2, 4, 8)
 OWN = (
     "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.upsamplers`
 )
 HEAD = {"upsampler": OWN, "groups": 8, "rank": 0}  # options of every network that has no such options itself
-WITHOUT_HEAD = ("bicubic",)
+WITHOUT_HEAD = ("bicubic", "back-projection")
 MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
 
 
