@@ -107,13 +107,13 @@ def forward_times(turns: int, size: int) -> pd.DataFrame:
     return table.assign(size=size)
 
 
-def scene_row(height: int, width: int, memory: float, pooling: str) -> dict[str, object]:
+def scene_row(height: int, width: int, memory: float) -> dict[str, object]:
     """One scene through `lkca.upscale`, in a process of its own: seconds, and the peak of its resident memory."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_scene, (height, width, memory, pooling, torch.get_num_threads()))
+        return pool.apply(_scene, (height, width, memory, torch.get_num_threads()))
 
 
-def _scene(height: int, width: int, memory: float, pooling: str, threads: int) -> dict[str, object]:
+def _scene(height: int, width: int, memory: float, threads: int) -> dict[str, object]:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -127,7 +127,6 @@ def _scene(height: int, width: int, memory: float, pooling: str, threads: int) -
             folder / "scene.img",
             folder / "sharp.img",
             folder / "weights.safetensors",
-            pooling=pooling,
             memory=memory,
             log=lambda line: None,
         )
@@ -136,7 +135,6 @@ def _scene(height: int, width: int, memory: float, pooling: str, threads: int) -
     return {
         "scene": f"{height}x{width}x{BANDS}",
         "result": "x".join(map(str, (*result.shape[1:], result.shape[0]))),
-        "pooling": pooling,
         "seconds": seconds,
         "memory_GB": memory / 1e9,
         "peak_GB": peak / 1e9,
@@ -163,14 +161,13 @@ def main() -> None:
     parser.add_argument("--scene", type=int, nargs=2, default=(576, 512), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--no-scene", action="store_true")
     parser.add_argument("--memory", type=float, nargs="+", default=[2e9], help="bytes for the scene, one run for each")
-    parser.add_argument("--pooling", nargs="+", default=["global", "local"])
     parser.add_argument("--csv", type=Path, help="also write NAME.csv, and NAME_scene.csv for the scene")
     given = parser.parse_args()
     trace = provenance(torch.device("cpu"))
     trace = {name: trace[name] for name in TRACE if name in trace}
     scene = []
     if not given.no_scene:
-        scene = [scene_row(*given.scene, memory, pooling) for pooling in given.pooling for memory in given.memory]
+        scene = [scene_row(*given.scene, memory) for memory in given.memory]
         print(pd.DataFrame(scene).round(2).to_string(index=False), end="\n\n")
     table = forward_times(given.turns, given.size)
     print(table.round(2).to_string(index=False))

@@ -19,7 +19,7 @@ from lkca.studies.profiles import HEADS
 from lkca.studies.results import study_results
 from lkca.studies.upsamplers import measured as head_study
 from lkca.studies.upsamplers import verdict as v
-from lkca.training.train import load_result, train
+from lkca.training.train import train
 
 matplotlib.use("Agg")
 BANDS = {"quick": 48, "cpu": 205, "small": 205, "paper": bands_of("chikusei")}
@@ -65,7 +65,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_study_from_runs_to_figures(tiny: None) -> None:
     frame = study_results("upsampling_heads", "quick", "cpu", str)
     frame = head_study.with_setting(frame, "quick")
-    truncation, pooling, times = (head_study.beside("quick", name) for name in ("truncation", "pooling", "time"))
+    truncation, times = (head_study.beside("quick", name) for name in ("truncation", "time"))
     table = v.heads_table(frame, times)
     assert table.set_index("setting").loc["grouped", ["head_params", "head_macs", "head_time"]].tolist() == [1, 1, 1]
     assert table["setting"].tolist() == [
@@ -80,8 +80,6 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
     assert truncation["cut_MPSNR"].iloc[-1] == pytest.approx(full.MPSNR, abs=1e-4)  # nothing is cut from it
     assert truncation["share"].iloc[-1] == 1 and truncation["error"].iloc[-1] == 0
     assert (truncation["tuned_MPSNR"] != truncation["cut_MPSNR"]).all()
-    whole = pooling[pooling["window"].isna()].set_index("run")
-    assert np.allclose(whole["MPSNR"], frame.set_index("run").loc[whole.index, "MPSNR"], atol=1e-4)
 
     bicubic = frame.set_index("setting").loc["bicubic", "MPSNR"]
     for figure in (
@@ -92,9 +90,9 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
         figure.draw_without_rendering()
     for sentence in (v.suffices_in_words(v.differences(frame, "full")), *v.rank_in_words(truncation, bicubic)):
         assert "nan" not in sentence
-    head_study._path("quick", "pooling").unlink()
+    head_study._path("quick", "time").unlink()
     with pytest.raises(FileNotFoundError, match="collect upsampling_heads --profile quick"):
-        head_study.beside("quick", "pooling")
+        head_study.beside("quick", "time")
 
 
 def test_a_truncation_gives_the_same_numbers_again(tiny: None) -> None:
@@ -121,16 +119,6 @@ def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
     with torch.no_grad():
         assert torch.allclose(features.features[:2], model.body(model.head(lr))[:2], atol=1e-6)
         assert (tuned(lr) - hr).abs().mean() < (cut(lr) - hr).abs().mean()
-
-
-def test_windows_change_what_the_attention_sees(tiny: None) -> None:
-    run = profiles.find_profile("quick").run("lkca-lr", 0)
-    train(run, "cpu", str)
-    split = head_study.load_dataset(run.dataset, run.reading)
-    table = head_study.pooling_quality(run, split, (None, 2, 1000))
-    assert table["MPSNR"][0] == pytest.approx(load_result(run).metrics["MPSNR"], abs=1e-5)
-    assert table["MPSNR"][2] == pytest.approx(table["MPSNR"][0], abs=1e-6)  # larger than the image: the whole of it
-    assert table["MPSNR"][1] != table["MPSNR"][0]
 
 
 def test_times_are_ratios_to_grouped_without_weight_normalisation() -> None:
@@ -222,19 +210,6 @@ def test_the_spectral_head_stands_once_in_a_table_of_equal_cost() -> None:
     table = v.heads_table(frame, TIMES)
     assert v.at_equal(table, "params_M")["setting"].tolist() == ["full", "grouped", "svd", "spectral, equal params"]
     assert v.at_equal(table, "macs_G")["setting"].tolist() == ["full", "grouped", "svd", "spectral"]
-
-
-@pytest.mark.parametrize(("change", "expected"), [(0.02, "matters: the largest"), (-0.001, "does not matter")])
-def test_pooling(change: float, expected: str) -> None:
-    frame = study(VALUES, seeds=1)
-    rows = [{"run": run, "window": window, **dict.fromkeys(METRICS, value)}
-            for run in ("full0", "svd0") for window, value in ((np.nan, 40.0), (8.0, 40.0))]  # fmt: skip
-    pooling = pd.DataFrame(rows)
-    pooling.loc[3, "MPSNR"] += change
-    table = v.pooling_table(pooling, frame)
-    assert table["window"].tolist() == ["whole image", "8 LR pixels"] * 2
-    sentence = v.pooling_in_words(table)
-    assert expected in sentence and f"{change:+.5f} dB (svd, window 8 LR pixels)" in sentence
 
 
 def test_other_networks_are_held_against_their_own_head() -> None:

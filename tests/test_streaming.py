@@ -5,7 +5,6 @@ import torch
 
 import lkca
 from lkca.measures.resize import resize
-from lkca.models.lkca import set_pooling
 from lkca.sharpening import streaming
 from lkca.sharpening.feature_maps import WholeImage
 from lkca.sharpening.streaming import folded, upscaled_strips
@@ -42,19 +41,15 @@ def joined(model, lr, **settings):
 
 
 @torch.inference_mode()
-def whole(model, lr, window=None):
-    set_pooling(model, window)
-    result = model(lr[None])[0]
-    set_pooling(model, None)
-    return result
+def whole(model, lr):
+    return model(lr[None])[0]
 
 
 @pytest.mark.parametrize("rows", [1, 5, 16])
-@pytest.mark.parametrize("pooling, window", [("global", None), ("local", 8)])
-def test_strips_give_the_whole_image(monkeypatch, rows, pooling, window):
+def test_strips_give_the_whole_image(monkeypatch, rows):
     monkeypatch.setattr(streaming, "MOST_ROWS", rows)
     model, lr = network(), image(37, 23)
-    difference = joined(model, lr, pooling=pooling, window=window) - whole(model, lr, window)
+    difference = joined(model, lr) - whole(model, lr)
     assert difference.abs().max() < 1e-5
 
 
@@ -69,19 +64,6 @@ def test_every_scale_and_the_smallest_images(name, scale, size):
 def test_every_upsampling_head(kind):
     model, lr = network(upsampler=kind, groups=8), image(21, 10)
     assert (joined(model, lr) - whole(model, lr)).abs().max() < 1e-5
-
-
-def test_pooling_matters():
-    model, lr = network(), image(37, 23)
-    assert (whole(model, lr, 8) - whole(model, lr)).abs().max() > 0.01
-
-
-def test_local_window_is_moved_inside_at_the_border():
-    mean = lkca.models.lkca.LocalMean(3)
-    x = torch.arange(25.0).view(1, 1, 5, 5)
-    assert mean(x)[0, 0, 0, 0] == x[0, 0, :3, :3].mean() == mean(x)[0, 0, 1, 1]
-    assert mean(x)[0, 0, 4, 2] == x[0, 0, 2:, 1:4].mean()
-    assert torch.equal(lkca.models.lkca.LocalMean(9)(x), x.mean().expand(1, 1, 5, 5))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30, 17)])
@@ -118,15 +100,6 @@ def test_folding_changes_nothing_and_leaves_the_model():
     assert (whole(folded(model), lr) - before).abs().max() < 1e-6
     assert not any("original" in name for name in folded(model).state_dict())
     assert torch.equal(whole(model, lr), before)
-
-
-@pytest.mark.parametrize("settings, message", [
-    ({"pooling": "some"}, "pooling must be one of global, local"),
-    ({"pooling": "local"}, "needs the side of a training patch"),
-])  # fmt: skip
-def test_bad_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        joined(network(), image(8, 8), **settings)
 
 
 def test_other_networks_go_whole_and_say_so():

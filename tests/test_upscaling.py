@@ -13,7 +13,6 @@ from lkca.__main__ import main
 from lkca.commands.scenes import _bytes
 from lkca.measures.resize import resize
 from lkca.models import build_model
-from lkca.models.lkca import set_pooling
 from lkca.scenes import Scene, open_scene
 from lkca.sharpening import upscale as upscaling
 from lkca.sharpening.scene_rows import SceneRows, SourceFiles
@@ -96,15 +95,12 @@ def test_bicubic_of_whole_numbers(scene: Path, cube: np.ndarray, tmp_path: Path)
     assert np.allclose(after.wavelengths, WAVELENGTHS)
 
 
-@pytest.mark.parametrize("pooling", ["global", "local"])
 @pytest.mark.parametrize("given", ["file", "folder"])
 def test_a_network_is_what_it_is_in_one_piece(
-    scene: Path, weights: Path, cube: np.ndarray, tmp_path: Path, pooling: str, given: str
+    scene: Path, weights: Path, cube: np.ndarray, tmp_path: Path, given: str
 ) -> None:
-    upscale(scene, tmp_path / "out.hdr", weights if given == "file" else weights.parent, pooling=pooling, log=quiet)
+    upscale(scene, tmp_path / "out.hdr", weights if given == "file" else weights.parent, log=quiet)
     model = load_weights(weights)[0]
-    if pooling == "local":
-        set_pooling(model, 4)
     whole = expected(cube, model, PEAK)
     assert np.abs(whole - expected(cube)).max() > 20  # else bicubic alone would pass
     assert np.abs(open_scene(tmp_path / "out.hdr").cube - whole).max() <= 0.51
@@ -255,10 +251,8 @@ def test_memory_that_is_too_small(scene: Path, tmp_path: Path) -> None:
             r"scene.hdr: band 4 is at 750.0 nm, but .*safetensors was trained with it at 810.0 nm \(1 of 6 bands",
         ),
         ({}, {"scale": 4}, r"safetensors enlarges 2 times, but scale 4 is asked for"),
-        ({"patch": None}, {"pooling": "local"}, r"does not say how large its training patches were"),
-        ({}, {"pooling": "median"}, "pooling must be one of global, local, got 'median'"),
     ],
-    ids=["bands", "wavelengths", "scale", "patch", "pooling"],
+    ids=["bands", "wavelengths", "scale"],
 )
 def test_weights_of_something_else(scene: Path, tmp_path: Path, changes: dict, settings: dict, message: str) -> None:
     weights = write_weights(tmp_path / "w.safetensors", **changes)
@@ -284,7 +278,7 @@ def test_only_one_knows_its_wavelengths(silent: str, cube: np.ndarray, tmp_path:
 
 def test_old_weights_without_patch_and_scale_factor(scene: Path, tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "w.safetensors", patch=None, scale_factor=None)
-    upscale(scene, tmp_path / "out.hdr", weights, pooling="global", log=quiet)
+    upscale(scene, tmp_path / "out.hdr", weights, log=quiet)
     assert load_weights(weights)[1].patch is None
 
 

@@ -8,7 +8,6 @@ import shlex
 from lkca.commands.training import add_settings, train_and_compare
 from lkca.scenes import open_scene
 from lkca.scenes.scene import Scene
-from lkca.sharpening.streaming import POOLINGS
 from lkca.sharpening.upscale import upscale
 from lkca.training.train import Result
 
@@ -38,12 +37,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=argparse.SUPPRESS,
     )
     parser.add_argument("--scale", type=int, help="2, 4 or 8: for bicubic; weights have their own")
-    parser.add_argument(
-        "--pooling",
-        choices=POOLINGS,
-        default=POOLINGS[0],
-        help="what the channel attention averages over: the image, or windows",
-    )
     parser.add_argument("--memory", default="2G", help="the most that the process may hold: 2G, 500M or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--interleave", choices=("bsq", "bil", "bip"), help="of an ENVI file")
@@ -65,7 +58,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _upscale(given: argparse.Namespace) -> None:
     done = upscale(
-        given.source, given.target, given.weights, given.scale, given.pooling, _bytes(given.memory), given.overwrite,
+        given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
         given.interleave,
     )  # fmt: skip
     before, after = open_scene(given.source), done.open()

@@ -7,6 +7,7 @@ and MACs, which this file reproduces to the last digit (README, "What the paper 
 
 import math
 import warnings
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -77,35 +78,10 @@ class LKCANet(nn.Module):
         return self.residual(x) + resize(x, self.scale)
 
 
-def lkca_lr(
-    bands: int,
-    scale: int,
-    blocks: int = 16,
-    channels: int = 128,
-    groups: int = 8,
-    drop_path: float = 0.1,
-    upsampler: str = "grouped",
-    rank: int = 0,
-) -> LKCANet:
-    """LKCA-LR: LKCA-Net with a grouped ("low-rank") upsampling convolution."""
-    return LKCANet(bands, scale, blocks, channels, groups, drop_path, upsampler, rank)
-
-
-def lkca_best(
-    bands: int,
-    scale: int,
-    blocks: int = 16,
-    channels: int = 128,
-    groups: int = 8,
-    drop_path: float = 0.1,
-    upsampler: str = "spectral",
-    rank: int = 0,
-) -> LKCANet:
-    """LKCA-LR with the head that did best at its cost or less (notebook `upsampling_heads`); not the paper's.
-
-    The evidence is small: results/cpu/upsampling_heads_table.md, three seeds, short training on four real scenes.
-    """
-    return LKCANet(bands, scale, blocks, channels, groups, drop_path, upsampler, rank)
+# LKCA-LR: with a grouped ("low-rank") upsampling convolution.
+lkca_lr = partial(LKCANet, groups=8)
+# Not the paper's: LKCA-LR with the head that did best at its cost or less, see the notebook `upsampling_heads`.
+lkca_best = partial(LKCANet, groups=8, upsampler="spectral")
 
 
 def _upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, rank: int) -> nn.Sequential:
@@ -202,42 +178,6 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
-
-
-class LocalMean(nn.Module):
-    """Mean over the window x window pixels around each pixel, (n, C, h, w) -> (n, C, h, w).
-
-    At the border the window is moved inside, so that it always holds as many pixels; a window larger than the image is
-    the whole image.
-    """
-
-    def __init__(self, window: int) -> None:
-        super().__init__()
-        self.window = window
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = (min(self.window, length) for length in x.shape[-2:])
-        means = F.avg_pool2d(F.avg_pool2d(x, (height, 1), stride=1), (1, width), stride=1)  # one by one: less work
-        above, left = (height - 1) // 2, (width - 1) // 2
-        return F.pad(means, (left, width - 1 - left, above, height - 1 - above), mode="replicate")
-
-
-def set_pooling(model: nn.Module, window: int | None) -> None:
-    """Let every channel attention of a network average over `window` x `window` LR pixels around each pixel.
-
-    Trained on patches, tested on whole images: with the window of a training patch the attention sees as much as it did
-    in training, and pieces of an image of any size agree with each other. None: over the whole image, as in the paper.
-
-    Raises
-    ------
-    ValueError
-        If the window is not a whole number of at least 1.
-    """
-    if window is not None and (not isinstance(window, int) or window < 1):
-        raise ValueError(f"window must be a whole number of LR pixels of at least 1, or None, got {window!r}")
-    for module in model.modules():
-        if isinstance(module, ChannelAttention):
-            module.weights[0] = nn.AdaptiveAvgPool2d(1) if window is None else LocalMean(window)
 
 
 class DropPath(nn.Module):

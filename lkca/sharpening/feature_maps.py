@@ -76,19 +76,9 @@ def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + rows, height)
 
 
-def with_halo(start: int, stop: int, halo: int, height: int) -> tuple[int, int]:
-    """The strip and its neighbouring rows, as far as there are any."""
-    return max(0, start - halo), min(height, stop + halo)
-
-
 def around(source: "FeatureMap | ImageRows", start: int, stop: int, halo: int) -> Tensor:
     """The strip with `halo` rows above and below, zeros outside the image: (1, C, n + 2·halo, w)."""
-    first, last = with_halo(start, stop, halo, source.height)
+    first, last = max(0, start - halo), min(source.height, stop + halo)
     above, below = halo - (start - first), halo - (last - stop)
     strip = source.rows(first, last)
     return F.pad(strip, (0, 0, above, below)) if above or below else strip
-
-
-def inner(strip: Tensor, first: int, start: int, stop: int) -> Tensor:
-    """Rows start to stop of a strip (..., n, w) that begins at row `first`."""
-    return strip[..., start - first : stop - first, :]

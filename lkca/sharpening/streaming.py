@@ -23,10 +23,9 @@ from torch.nn.utils import parametrize
 
 from lkca.measures.resize import mirrored
 from lkca.models.bicubic import Bicubic
-from lkca.models.lkca import LargeKernelBlock, LKCANet, LocalMean
-from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, inner, strips, with_halo
+from lkca.models.lkca import LargeKernelBlock, LKCANet
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
 
-POOLINGS = ("global", "local")
 MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
 REACH = 2  # LR pixels on either side that bicubic enlarging looks at
 COLUMNS = 16  # LR pixels of a block that is enlarged across by one product of matrices
@@ -60,8 +59,6 @@ def folded(model: nn.Module) -> nn.Module:
 def upscaled_strips(
     model: nn.Module,
     lr: Rows,
-    pooling: str = "global",
-    window: int | None = None,
     memory: float = 2e9,
     folder: str | Path | None = None,
     log: Callable[[str], None] = lambda line: None,
@@ -73,9 +70,6 @@ def upscaled_strips(
     model : LKCA-Net with any upsampler, or bicubic. Any other network sees the whole image at once, with a warning:
         its memory is not bounded.
     lr : the LR image, float32, 1 for the scene's peak.
-    pooling : "global", the mean of the channel attention taken over the whole image, as the paper has it; or "local",
-        over `window` x `window` LR pixels around each pixel.
-    window : side of a training patch in LR pixels, needed for "local".
     memory : bytes that the process may hold at its peak. Feature maps that do not fit go to temporary files, at the
         price of time.
     folder : where those files are; by default where the system has its temporary files.
@@ -88,12 +82,8 @@ def upscaled_strips(
     Raises
     ------
     ValueError
-        For an unknown pooling, "local" without a window, or memory that is too small for a strip of a single row.
+        If the memory is too small for a strip of a single row.
     """
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-    if pooling == "local" and (not isinstance(window, int) or window < 1):
-        raise ValueError(f"local pooling needs the side of a training patch in LR pixels, got {window!r}")
     if isinstance(model, Bicubic):
         for start, strip in _enlarged(lr, model.scale, _strip_rows(lr, model.scale, 0, memory)):
             yield start * model.scale, strip.permute(1, 0, 2)
@@ -103,13 +93,12 @@ def upscaled_strips(
         warnings.warn(f"{type(model).__name__} sees the whole image at once: its memory is not bounded", stacklevel=2)
         yield 0, model(lr.rows(0, lr.shape[1])[None])[0]
         return
-    yield from _through(model, lr, window if pooling == "local" else None, memory, folder, log)
+    yield from _through(model, lr, memory, folder, log)
 
 
 def _through(
     model: LKCANet,
     lr: Rows,
-    window: int | None,
     memory: float,
     folder: str | Path | None,
     log: Callable[[str], None],
@@ -135,7 +124,7 @@ def _through(
             x.put(start, model.head(around(image, start, stop, 1)))
         said = time.perf_counter()
         for number, block in enumerate(model.body, 1):
-            _block(block, x, y, near, far, rows, window)
+            _block(block, x, y, near, far, rows)
             if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
                 said = time.perf_counter()
                 log(f"block {number} of {len(model.body)}")
@@ -165,7 +154,6 @@ def _block(
     near: FeatureMap,
     far: FeatureMap,
     rows: int,
-    window: int | None,
 ) -> None:
     """One block, x becomes its output. `y`, `near`, `far` are those of `LargeKernelChannelAttention`."""
     attention = block.attention
@@ -174,23 +162,12 @@ def _block(
         _convolved(attention.local, 2, y, near, rows),
         _convolved(attention.distant, 9, near, far, rows),
     ]
-    sources = (y, near, far)
-    weights = attention.channel_attention.weights[1:]  # what follows the pooling
-    if window is None:
-        means = torch.cat(sums)[None, :, None, None] / (x.height * x.width)
-        # The weights of the channels are the same everywhere: multiplied into the convolution instead of the features.
-        fuse = _Fuse(attention.fuse, weights(means.float()))
-    else:
-        fuse = _Fuse(attention.fuse)
+    # The weights of the channels are the same everywhere: multiplied into the convolution instead of the features.
+    means = torch.cat(sums)[None, :, None, None] / (x.height * x.width)
+    after_pooling = attention.channel_attention.weights[1:]
+    fuse = _Fuse(attention.fuse, after_pooling(means.float()))
     for start, stop in strips(x.height, rows):
-        if window is None:
-            features = [source.rows(start, stop) for source in sources]
-        else:
-            first, last = with_halo(start, stop, window, x.height)
-            wider = [source.rows(first, last) for source in sources]
-            means = torch.cat([inner(LocalMean(window)(strip), first, start, stop) for strip in wider], dim=1)
-            parts = weights(means).chunk(3, dim=1)
-            features = [inner(strip, first, start, stop) * part for strip, part in zip(wider, parts, strict=True)]
+        features = [source.rows(start, stop) for source in (y, near, far)]
         attended = fuse(features).mul_(y.rows(start, stop))
         x.put(start, _pointwise(block.project_out, attended).add_(x.rows(start, stop)))
 
@@ -215,16 +192,14 @@ def _pointwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
 class _Fuse:
     """x -> fuse(cat(x) · factors), the grouped 1x1 convolution of the attention, without joining its three inputs.
 
-    factors : (1, 3C, 1, 1), or None for 1.
+    factors : (1, 3C, 1, 1).
     """
 
-    def __init__(self, convolution: nn.Conv2d, factors: Tensor | None = None) -> None:
+    def __init__(self, convolution: nn.Conv2d, factors: Tensor) -> None:
         outputs, inputs = convolution.weight.shape[:2]  # C, 3C / groups
         self.channels, self.bias = outputs, convolution.bias
         size = outputs // convolution.groups
-        weight = convolution.weight.view(convolution.groups, size, inputs)
-        if factors is not None:
-            weight = weight * factors.view(convolution.groups, 1, inputs)
+        weight = convolution.weight.view(convolution.groups, size, inputs) * factors.view(convolution.groups, 1, inputs)
         self.pieces = []  # (which input, its channels, output channels, matrix)
         for group, matrix in enumerate(weight):
             place, end = group * inputs, (group + 1) * inputs  # among the 3C

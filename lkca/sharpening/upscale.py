@@ -19,10 +19,9 @@ from torch import nn
 
 from lkca.data.synthetic import synthetic_scene
 from lkca.models import MODELS, SCALES, build_model
-from lkca.models.lkca import LKCANet
 from lkca.scenes import Scene, open_scene
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles
-from lkca.sharpening.streaming import POOLINGS, SECONDS_BETWEEN_LINES, upscaled_strips
+from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.training.train import peak_memory
 from lkca.training.weights import Passport, load_weights
 
@@ -56,7 +55,6 @@ def upscale(
     target: str | Path,
     weights: str | Path,
     scale: int | None = None,
-    pooling: str = POOLINGS[0],
     memory: float = 2e9,
     overwrite: bool = False,
     interleave: str | None = None,
@@ -70,8 +68,6 @@ def upscale(
     target : the file to be written, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
     weights : a run's folder, its weights.safetensors, or "bicubic".
     scale : 2, 4 or 8; needed for "bicubic", else the weights' own.
-    pooling : "global" lets the channel attention see the whole image, as in the paper; "local" lets it see windows of
-        the training patch's size. See `lkca.sharpening.streaming`.
     memory : bytes that the process may have resident at its peak.
     overwrite : replace `target` if it exists.
     interleave : "bsq", "bil" or "bip", of an ENVI file.
@@ -105,12 +101,10 @@ def upscale(
     from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
 
     start = time.perf_counter()
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
     scene, target = open_scene(source), Path(target).expanduser()
     files = SourceFiles(scene)
     files.check_target(target)
-    model, passport = network(weights, scene, scale, pooling)
+    model, passport = network(weights, scene, scale)
     scale = passport.scale
     peak = _peak(scene, passport)
     if peak != passport.peak:
@@ -132,7 +126,7 @@ def upscale(
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        for row, strip in upscaled_strips(model, lr, pooling, passport.patch, memory, target.parent, log):
+        for row, strip in upscaled_strips(model, lr, memory, target.parent, log):
             converted = numbers.of(row, strip)
             rows = row + strip.shape[1]
             del strip  # its memory serves the next one while this one is written
@@ -163,9 +157,7 @@ def upscale(
     )
 
 
-def network(
-    weights: str | Path, scene: Scene, scale: int | None = None, pooling: str = POOLINGS[0]
-) -> tuple[nn.Module, Passport]:
+def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tuple[nn.Module, Passport]:
     """The network that is to sharpen a scene, and what its weights are for; see `upscale`.
 
     Raises
@@ -196,11 +188,6 @@ def network(
             "give a scene of the same sensor, or train on this one"
         )
     _check_wavelengths(scene, passport, path)
-    if pooling == "local" and isinstance(model, LKCANet) and passport.patch is None:
-        raise ValueError(
-            f"{path} does not say how large its training patches were, which pooling 'local' needs: use 'global', or "
-            "train again"
-        )
     return model, passport
 
 

@@ -1,9 +1,8 @@
-"""What `upsampling_heads` measures beside its runs: truncation, pooling windows, ranks and time of the heads.
+"""What `upsampling_heads` measures beside its runs: truncation, ranks and time of the heads.
 
 Everything is made from finished runs when the study's CSV is, in seconds, and stands beside it:
     upsampling_heads_costs.csv       a row a run: rank, parameters and MACs of its head
     upsampling_heads_truncation.csv  the trained full head cut to rank k: as it stands, and after a short fine-tuning
-    upsampling_heads_pooling.csv     quality with channel attention over windows instead of the whole image
     upsampling_heads_time.csv        measured time of each head; of this machine, so never the same twice
 """
 
@@ -27,7 +26,6 @@ from lkca.measures.cost import cost
 from lkca.measures.rank import SHARE
 from lkca.measures.resize import resize
 from lkca.models import build_model, model_options
-from lkca.models.lkca import set_pooling
 from lkca.models.low_rank import truncate
 from lkca.models.upsamplers import RANKED, chosen_rank, fitting_rank
 from lkca.paths import results_folder, write_text
@@ -49,15 +47,13 @@ TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every 
 
 
 def collect_heads(profile: str) -> None:
-    """Write the four files from the study's runs, all of which must be finished."""
+    """Write the three files from the study's runs, all of which must be finished."""
     runs = study_runs(STUDY, profile)
-    compared = [run for run in runs if setting_of(run, profile) not in ("bicubic", CURVE)]
     full = next(run for run in runs if setting_of(run, profile) == FULL)
     split = load_dataset(full.dataset, full.reading)
     tables = {
         "costs": pd.DataFrame([head_row(run, split.bands) for run in runs if run.model != "bicubic"]),
         "truncation": truncation(full, split),
-        "pooling": pd.concat([pooling_quality(run, split) for run in compared], ignore_index=True),
         "time": measured_times(
             split.bands, full.scale, full.options["channels"], HEADS[profile].kinds, HEADS[profile].spectral_rank
         ),
@@ -67,7 +63,7 @@ def collect_heads(profile: str) -> None:
 
 
 def beside(profile: str, name: str) -> pd.DataFrame:
-    """One of the four tables: costs, truncation, pooling or time.
+    """One of the three tables: costs, truncation or time.
 
     Raises
     ------
@@ -170,20 +166,6 @@ class Features:
     def _pair(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         hr = self.patches.cut(indices)
         return resize(hr, 1 / self.run.scale), hr
-
-
-def pooling_quality(run: Run, split: Split, windows: Sequence[int | None] | None = None) -> pd.DataFrame:
-    """Quality on the test images with channel attention over windows (LR pixels), a row each; NaN: the whole image.
-
-    windows : by default the whole image, the side of a training patch, and half and twice that.
-    """
-    side = run.patch // run.scale
-    model, rows = load_result(run).model(), []
-    for window in windows or (None, side // 2, side, 2 * side):
-        set_pooling(model, window)
-        quality = mean_quality(evaluate(model, split, run.scale))
-        rows.append({"run": run.name, "patch": side, "window": window, **quality})
-    return pd.DataFrame(rows)
 
 
 @torch.inference_mode()

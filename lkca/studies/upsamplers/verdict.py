@@ -122,26 +122,6 @@ def distillation_in_words(frame: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def pooling_table(pooling: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds for each head and window, and the change of MPSNR against pooling over the whole image."""
-    table = pooling.merge(frame[["run", "setting"]], on="run")
-    whole = table[table["window"].isna()].set_index("run")["MPSNR"]
-    table["change_dB"] = table["MPSNR"] - table["run"].map(whole)
-    table["window"] = table["window"].map(lambda side: "whole image" if np.isnan(side) else f"{side:.0f} LR pixels")
-    columns = [*METRICS, "change_dB"]
-    return table.groupby(["setting", "window"], sort=False)[columns].mean().reset_index()
-
-
-def pooling_in_words(table: pd.DataFrame) -> str:
-    """Does it matter that the attention was trained on patches and sees whole images? table : `pooling_table`."""
-    row = table.loc[table["change_dB"].abs().idxmax()]
-    verdict = "matters" if abs(row.change_dB) >= 0.01 else "does not matter (less than 0.01 dB)"
-    return (
-        f"What the attention averages over {verdict}: the largest change is {row.change_dB:+.5f} dB "
-        f"({row.setting}, window {row.window})."
-    )
-
-
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each network and head: cost, what of it is saved, quality, and that above bicubic and the own head."""
     table = frame[frame["model"] != "bicubic"].reset_index(drop=True)
