@@ -15,7 +15,7 @@ from lkca.models.blocks import BandGroups
 from lkca.models.essaformer import squared_share
 from lkca.paper.tables import bands_of, paper_costs, paper_table
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent.parent / "golden"
 SMALL = {  # reduced width, so that everything takes moments
     "vdsr": {"blocks": 3, "channels": 16},
     "3dfcnn": {"channels": 16},
@@ -127,7 +127,7 @@ def test_groups_take_every_band_apart_and_back_together(bands):
 
 
 def test_groups_one_by_one_give_the_same():
-    path = Path(__file__).parent.parent / "benchmarks" / "bench_groups.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "bench_groups.py"
     spec = importlib.util.spec_from_file_location("bench_groups", path)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
