@@ -4,10 +4,11 @@ import argparse
 
 from lkca.data.datasets import DATASETS
 from lkca.data.fetch import URLS, fetch
+from lkca.data.loaders import missing_files
 from lkca.models import model_names, model_options
 from lkca.paper.check import check_data, write_check
 from lkca.paper.readings import PROTOCOLS
-from lkca.paths import data_folder, results_folder
+from lkca.paths import results_folder
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -24,9 +25,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _datasets(_: argparse.Namespace) -> None:
     for dataset in DATASETS.values():
-        missing = [file for file in dataset.files if not (data_folder() / file).is_file()]
-        state = f"not in {data_folder()}: {', '.join(missing)}" if missing else "ready"
-        print(f"{dataset.name:14} {dataset.title}; readings {', '.join(dataset.readings)}; {state}")
+        missing = missing_files(dataset)
+        print(f"{dataset.name:14} {dataset.title}; readings {', '.join(dataset.readings)}; {missing or 'ready'}")
         if missing:
             print(f"{'':14} from {dataset.source}")
             what = "downloads it" if all(file in URLS for file in dataset.files) else "says how to get it"

@@ -1,15 +1,20 @@
 """The datasets of the study: one declaration each. How each kind is read stands in `lkca.data.loaders`.
 
 A dataset has named readings where its published protocol leaves something open; the first is the default. All files are
-looked for in `LKCA_DATA` (default: `data/` in the project).
+looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of many sensors stand in
+`lkca.data.small_scenes`.
 """
 
+from lkca.data.small_scenes import SMALL_SCENES
 from lkca.data.split import Dataset, Reading
 
 _DECLARATIONS = (
     Dataset(
         name="chikusei",
         title="Chikusei",
+        sensor="Hyperspec-VNIR-C",
+        place="Chikusei",
+        pixel_size=2.5,
         files=("HyperspecVNIR_Chikusei_20140729.mat",),
         key="chikusei",
         shape=(128, 2517, 2335),
@@ -26,6 +31,9 @@ _DECLARATIONS = (
     Dataset(
         name="houston2018",
         title="Houston 2018",
+        sensor="CASI",
+        place="Houston",
+        pixel_size=1,
         files=("20170218_UH_CASI_S4_NAD83.hdr", "20170218_UH_CASI_S4_NAD83.pix"),
         shape=(50, 1202, 4172),
         bands=(0, 48),
@@ -41,6 +49,9 @@ _DECLARATIONS = (
     Dataset(
         name="pavia_centre",
         title="Pavia Centre",
+        sensor="ROSIS",
+        place="Pavia",
+        pixel_size=1.3,
         files=("Pavia.mat",),
         key="pavia",
         shape=(102, 1096, 715),
@@ -60,6 +71,9 @@ _DECLARATIONS = (
     Dataset(
         name="la_aviris",
         title="Los Angeles AVIRIS (four small ABU scenes)",
+        sensor="AVIRIS",
+        place="Los Angeles",
+        pixel_size=7.1,
         files=tuple(f"abu-{n}.mat" for n in ("airport-1", "airport-2", "airport-3", "urban-4", "urban-5")),
         key="data",
         shape=(205, 100, 100),
@@ -88,6 +102,7 @@ _DECLARATIONS = (
         source="made by lkca.synthetic from a seed",
         citation="",
     ),
+    *SMALL_SCENES,
 )  # fmt: skip
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DECLARATIONS}

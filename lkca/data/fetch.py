@@ -19,7 +19,7 @@ from filelock import Timeout as LockTimeout
 from tqdm import tqdm
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import check_shape
+from lkca.data.loaders import check_shape, missing_files
 from lkca.data.split import Dataset
 from lkca.paths import data_folder, written_whole
 from lkca.scenes import open_scene
@@ -219,6 +219,10 @@ def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
     if not dataset.files:
         log(f"{name} is made from a seed: there is nothing to fetch")
         return True
+    if dataset.package:
+        missing = missing_files(dataset)
+        log(missing or f"{name} is in the Python package {dataset.package}: there is nothing to fetch")
+        return not missing
     folder = data_folder()
     fresh = [file for file in dataset.files if file in URLS and not (folder / file).is_file()]
     for file in fresh:

@@ -1,10 +1,11 @@
 """From a scene file to areas to train on and areas to test on, in [0, 1].
 
-The kinds of dataset that exist: a big scene with tests along its top, several small scenes of which one tests, made
-scenes, a user's own scene. The datasets themselves are declared in `lkca.data.datasets`.
+The kinds of dataset that exist: a big scene with tests along its top, several small scenes of which one tests, a small
+scene by itself, made scenes, a user's own scene. The datasets themselves are declared in `lkca.data.datasets`.
 """
 
 import hashlib
+import importlib.util
 import math
 import warnings
 from collections.abc import Sequence
@@ -26,17 +27,32 @@ from lkca.scenes.wavelengths import rgb_bands
 HOT_PIXELS = 99.99  # percentile that stands for the maximum where single hot pixels would squeeze everything else
 
 
+def _folder(dataset: Dataset) -> Path | None:
+    """Where the dataset's files are: `LKCA_DATA`, or what an installed package ships; None if it is not installed."""
+    if not dataset.package:
+        return data_folder()
+    package = importlib.util.find_spec(dataset.package)
+    return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
+
+
+def missing_files(dataset: Dataset) -> str:
+    """Which of the dataset's files are not there, in a few words; empty where all are."""
+    folder = _folder(dataset)
+    if folder is None:
+        return f"the Python package {dataset.package} is not installed"
+    missing = [file for file in dataset.files if not (folder / file).is_file()]
+    return f"not in {folder}: {', '.join(missing)}" if missing else ""
+
+
 def _located(dataset: Dataset) -> list[Path]:
     """The dataset's files, all there."""
-    paths = [data_folder() / file for file in dataset.files]
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing:
+    if missing := missing_files(dataset):
         raise FileNotFoundError(
-            f"dataset {dataset.name!r} needs {', '.join(missing)} in {data_folder()}.\n"
+            f"dataset {dataset.name!r} cannot be read: {missing}.\n"
             f"Get it: {dataset.source}\n"
             f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no file."
         )
-    return paths
+    return [_folder(dataset) / file for file in dataset.files]
 
 
 def _opened(dataset: Dataset, path: Path) -> Scene:
@@ -111,6 +127,52 @@ def regions(dataset: Dataset, reading: str) -> Split:
     return Split(
         dataset.name, reading, tuple(areas.values()), (tested,), None, dataset.rgb or rgb_bands(bands, None), peak,
         _checksum(paths),
+    )  # fmt: skip
+
+
+def whole_scene(name: str) -> tuple[Area, NDArray[np.float64] | None, str]:
+    """A small scene whole, in the numbers of its file: area, wavelengths (B,) in nm or None, SHA-256 of its files.
+
+    Its parts are joined, its useless bands left out. Raises as `load_dataset` does.
+    """
+    dataset = find_dataset(name)
+    paths = _located(dataset)
+    scenes = [_opened(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
+    parts = [
+        read_cube(scene, columns=slice(*columns))
+        for scene, columns in zip(scenes, dataset.side_by_side or [(None, None)] * len(scenes), strict=True)
+    ]
+    cube, no_data = (np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
+    kept = np.ones(len(cube), bool)
+    for first, last in dataset.left_out:
+        kept[first:last] = False
+    check_cube(cube[kept], no_data, paths[0].name)
+    wavelengths = scenes[0].wavelengths
+    if dataset.wavelengths:
+        wavelengths = np.array(dataset.wavelengths())
+    elif wavelengths is None and dataset.wavelength_range:
+        wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
+    return Area(dataset.name, cube[kept], no_data), None if wavelengths is None else wavelengths[kept], _checksum(paths)
+
+
+def single_scene(dataset: Dataset, reading: str) -> Split:
+    """A small scene: the far quarter of its longer side tests, the rest trains.
+
+    The test area's sides are multiples of 8, so that every scale is measured on the same pixels.
+    """
+    whole, wavelengths, checksum = whole_scene(dataset.name)
+    sides = whole.no_data.shape
+    axis = int(np.argmax(sides))
+    depth = max(8, 8 * round(sides[axis] / 4 / 8))
+    far = from_line(whole, axis, sides[axis] - depth)
+    rest = up_to_line(whole, axis, sides[axis] - depth)
+    peak = hot_pixel_limit([rest])
+    normalise(whole.cube, peak)
+    test = without_no_data(Area(f"{dataset.name}, far quarter", far.cube, far.no_data))
+    height, width = (side // 8 * 8 for side in test.cube.shape[1:])
+    return Split(
+        dataset.name, reading, (rest,), (Area(test.name, test.cube[:, :height, :width]),), wavelengths,
+        dataset.rgb or rgb_bands(len(whole.cube), wavelengths), peak, checksum,
     )  # fmt: skip
 
 
@@ -251,4 +313,27 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(DATASETS)
 
 
-LOADERS = {"big_scene": big_scene, "regions": regions, "made_scenes": made_scenes, "own_scene": own_scene}
+def sensor_scenes(without_sensor: str | None = None) -> tuple[Dataset, ...]:
+    """The small scenes of unlike sensors, in a fixed order; each declaration has its `sensor` and its `place`.
+
+    without_sensor : leave this sensor's scenes out.
+
+    Raises
+    ------
+    ValueError
+        If no scene is of the sensor that is to be left out.
+    """
+    scenes = tuple(dataset for dataset in DATASETS.values() if dataset.kind == "single_scene")
+    sensors = list(dict.fromkeys(dataset.sensor for dataset in scenes))
+    if without_sensor is not None and without_sensor not in sensors:
+        raise ValueError(f"no scene is of the sensor {without_sensor!r}: choose one of {', '.join(sensors)}")
+    return tuple(dataset for dataset in scenes if dataset.sensor != without_sensor)
+
+
+LOADERS = {
+    "big_scene": big_scene,
+    "regions": regions,
+    "made_scenes": made_scenes,
+    "own_scene": own_scene,
+    "single_scene": single_scene,
+}

@@ -1,6 +1,6 @@
 """What a dataset is: its declaration, the readings of its protocol, and the split that a run sees."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,6 +56,11 @@ class Dataset:
     rows, columns, bands : (first, last + 1) of the part that the protocol uses; None for all.
     readings : named readings of the protocol, the first is the default.
     patch, stride : HR pixels by scale. The paper gives them for Chikusei; elsewhere they are this study's.
+    wavelength_range : first and last in nm, where the file does not say. wavelengths : a function that returns all.
+    left_out : ranges (first, last + 1) of bands that hold nothing to learn: blank, dead or in water vapour.
+    side_by_side : of a scene in several files, the columns (first, last + 1) of each, joined from left to right.
+    package : installed Python package that ships the files, instead of `LKCA_DATA`.
+    sensor, place, pixel_size : what took it, where, and how many metres a pixel is wide; None where unknown.
     source, citation : where to get it, whom to cite.
     """
 
@@ -75,4 +80,11 @@ class Dataset:
     bands: tuple[int, int] | None = None
     rgb: tuple[int, int, int] | None = None
     wavelength_range: tuple[float, float] | None = None
+    wavelengths: Callable[[], Sequence[float]] | None = None
+    left_out: tuple[tuple[int, int], ...] = ()
+    side_by_side: tuple[tuple[int, int], ...] = ()
+    package: str = ""
+    sensor: str = ""
+    place: str = ""
+    pixel_size: float | None = None
     notes: str = field(default="", repr=False)

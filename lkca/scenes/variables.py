@@ -55,8 +55,6 @@ def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "arra
 
 
 def wavelengths_key(variables: Variables) -> str | None:
-    """The variable called wavelength(s), if there is one with real numbers."""
-    return next(
-        (n for n, (_, kind) in variables.items() if n.lower() in ("wavelength", "wavelengths") and kind in NUMBERS),
-        None,
-    )
+    """The variable called wavelength(s), with or without its unit nm, if there is one with real numbers."""
+    names = {f"{name}{unit}" for name in ("wavelength", "wavelengths") for unit in ("", "_nm")}
+    return next((n for n, (_, kind) in variables.items() if n.lower() in names and kind in NUMBERS), None)
