@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import dataset_names, hot_pixel_limit, load_dataset, normalise, without_no_data
+from lkca.data.loaders import hot_pixel_limit, load_dataset, normalise, without_no_data
 from lkca.data.patches import Area
 from lkca.scenes import open_scene
 from lkca.scenes.cube import largest_valid_rectangle, read_cube
 from tests.data.scene_files import coded, write_chikusei, write_pavia
 
 
-@pytest.mark.parametrize("name", [name for name in dataset_names() if DATASETS[name].files])
+@pytest.mark.parametrize("name", [name for name, found in DATASETS.items() if found.files and not found.package])
 def test_missing_file_says_what_where_from_and_where_to(name: str, folder: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         load_dataset(name)
