@@ -1,6 +1,7 @@
 """`upscale`: sharpen a scene file; `train-on`: weights for it, from itself."""
 
 import argparse
+import dataclasses
 import math
 import re
 import shlex
@@ -8,7 +9,8 @@ import shlex
 from lkca.commands.training import add_settings, train_and_compare
 from lkca.scenes import open_scene
 from lkca.scenes.scene import Scene
-from lkca.sharpening.upscale import upscale
+from lkca.scenes.view import SceneView
+from lkca.sharpening.upscale import Upscaled, upscale
 from lkca.training.train import Result
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -40,6 +42,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--memory", default="2G", help="the most that the process may hold: 2G, 500M or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--interleave", choices=("bsq", "bil", "bip"), help="of an ENVI file")
+    parser.add_argument(
+        "--force-units", action="store_true", help="go on where the numbers look like those of another unit"
+    )
+    add_view(parser)
     parser.set_defaults(do=_upscale)
 
     parser = commands.add_parser(
@@ -56,12 +62,33 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(do=_train_on)
 
 
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """How the scene file is to be read."""
+    group = parser.add_argument_group("how IN is read, where the file does not say it or only a part is wanted")
+    group.add_argument("--key", help="the variable of a .mat or .npz file that holds several cubes")
+    group.add_argument(
+        "--layout", choices=("HWB", "BHW"), help="axes of a .mat, .npy or .npz file (default: HWB, bands last)"
+    )
+    group.add_argument("--bands", help="such as 1-129,136-224 (default: all but dead ones and those marked in bbl)")
+    group.add_argument("--rows", help="such as 101-356 (default: all)")
+    group.add_argument("--columns", help="such as 1-256 (default: all)")
+    group.add_argument("--wavelengths", help="a text file with a wavelength for each band (default: the scene's own)")
+
+
+def view_of(given: argparse.Namespace) -> SceneView:
+    """What the options of `add_view` say."""
+    return SceneView(**{setting.name: getattr(given, setting.name) for setting in dataclasses.fields(SceneView)})
+
+
 def _upscale(given: argparse.Namespace) -> None:
+    view = view_of(given)
+    before = view.open(given.source)
+    print(view.describe(before))
     done = upscale(
         given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-        given.interleave,
+        given.interleave, view, given.force_units,
     )  # fmt: skip
-    before, after = open_scene(given.source), done.open()
+    after = done.open()
     sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]
     print(f"{done.path}: {done.shape[0]} bands of {sizes[1]} pixels (from {sizes[0]}), {done.dtype}")
     if before.transform:
@@ -69,7 +96,18 @@ def _upscale(given: argparse.Namespace) -> None:
     if done.no_data:
         print(f"{done.no_data} pixels without data, as in the input")
     print(f"{done.clipped} values clipped to the range of {done.dtype}")
+    print(_beyond_in_words(done))
     print(f"{done.seconds:.1f} s, at most {done.peak_memory / 1e9:.2f} GB of memory")
+
+
+def _beyond_in_words(done: Upscaled) -> str:
+    share = done.beyond / (len(done.bands) * math.prod(done.shape[1:]))
+    line = f"{done.beyond} values ({share:.2g} of all) lie outside of the range that their band has in the input"
+    if done.beyond:
+        line += f", by at most {done.farthest:.2g} of that range"
+    if done.held:
+        line += f"; {done.held} went farther than their neighbours in the input allow, and were held back"
+    return line
 
 
 def _train_on(given: argparse.Namespace) -> None:

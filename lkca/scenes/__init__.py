@@ -15,7 +15,7 @@ from lkca.scenes.scene import Scene, check_cube
 
 __all__ = ["Scene", "check_cube", "open_scene"]
 
-FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, numpy .npy or .npz"
+FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, GDAL's .vrt, numpy .npy or .npz"
 
 
 def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") -> Scene:
@@ -24,7 +24,7 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
     Parameters
     ----------
     path : str or Path
-        MATLAB (v5 or v7.3), ENVI (the header or the data file; the data may be raw or a TIFF), GeoTIFF, .npy
+        MATLAB (v5 or v7.3), ENVI (the header or the data file; the data may be raw or a TIFF), GeoTIFF, VRT, .npy
         or .npz. What is in the file decides, not only its suffix.
     key : str, optional
         The variable to take from a .mat or .npz file. Needed only where it holds several 3-D arrays.
@@ -68,6 +68,8 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
         raise ValueError(f"{path}: layout {layout!r} was given, but this format knows its own axes; leave it out")
     from lkca.scenes import envi, geotiff
 
+    if suffix == ".vrt":
+        return geotiff.open_vrt(path)
     if geotiff.is_tiff(path):
         header = envi.find_header(path)
         return envi.open_tiff_pair(path, header) if header else geotiff.open_geotiff(path)

@@ -33,6 +33,10 @@ def read_cube(
             raw = scene.read(slice(part.start, part.stop, part.step), columns, bands)
             no_data[i : i + step] = _invalid(raw, scene.no_data)
             cube[:, i : i + step] = raw
+    if scene.gains is not None:
+        for image, gain, offset in zip(cube, scene.gains[bands], scene.offsets[bands], strict=True):
+            image *= np.float32(gain)
+            image += np.float32(offset)
     if no_data.any():
         cube[:, no_data] = 0
     return cube, no_data

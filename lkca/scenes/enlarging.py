@@ -18,8 +18,8 @@ STALE = (
 def enlarged(scene: Scene, scale: int) -> dict[str, object]:
     """What `SceneWriter` is told beside path, shape and dtype when `scene` is enlarged `scale` times.
 
-    Wavelengths, FWHM, band names, scale factor, CRS and the header's other fields (`bbl`, `default bands`,
-    `default stretch`, `sensor type`, ...) stay as they are. The outer corner of the upper left pixel stays where it is;
+    Wavelengths, FWHM, band names, scale factor, gains and offsets, CRS and the header's other fields (`bbl`,
+    `default bands`, `sensor type`, ...) stay as they are. The outer corner of the upper left pixel stays where it is;
     `transform`, `pixel size` and `map info` get pixels `scale` times smaller. `map info` keeps its projection, zone,
     datum, units and rotation; its reference pixel moves with the pixels, its easting and northing stay.
 
@@ -57,6 +57,8 @@ def enlarged(scene: Scene, scale: int) -> dict[str, object]:
         "band_names": scene.band_names,
         "no_data": no_data,
         "scale_factor": scene.scale_factor,
+        "gains": scene.gains,
+        "offsets": scene.offsets,
         "crs": scene.crs,
         "transform": None if scene.transform is None else _smaller_pixels(scene.transform, scale),
         "metadata": metadata,

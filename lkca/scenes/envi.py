@@ -16,6 +16,7 @@ from spectral.utilities.errors import SpyException
 
 from lkca.scenes.geotiff import is_tiff, open_geotiff, open_raster
 from lkca.scenes.scene import Scene, mapped_reader
+from lkca.scenes.units import units
 from lkca.scenes.variables import check_array
 from lkca.scenes.wavelengths import in_nanometres
 
@@ -147,7 +148,7 @@ def _with_fields(scene: Scene, header_path: Path, fields: Header) -> Scene:
     )
     names = _listed(fields, "band names")
     no_data = _number(header_path, fields, "data ignore value")
-    scale_factor = _number(header_path, fields, "reflectance scale factor")
+    scale = _units(header_path, fields, bands)
     crs, transform = scene.crs, scene.transform
     if transform is None and "map info" in fields:
         crs, transform = georeference(header_path, fields)
@@ -157,11 +158,33 @@ def _with_fields(scene: Scene, header_path: Path, fields: Header) -> Scene:
         fwhm=scene.fwhm if fwhm is None else fwhm,
         band_names=tuple(names) if names and len(names) == bands else scene.band_names,
         no_data=scene.no_data if no_data is None else no_data,
-        scale_factor=scale_factor or scene.scale_factor,
+        **scale,
         crs=crs,
         transform=transform,
         metadata={name: text_of(fields, name) for name in fields},
     )
+
+
+def _units(header_path: Path, fields: Header, bands: int) -> dict[str, object]:
+    """What the header says of the numbers' unit; nothing where it says nothing.
+
+    "data gain values" and "data offset values" (so GDAL, too, calls them) multiply, "reflectance scale factor" divides.
+    """
+    factor = _number(header_path, fields, "reflectance scale factor")
+    gains = _numbers(header_path, fields, "data gain values", bands)
+    offsets = _numbers(header_path, fields, "data offset values", bands)
+    found = {"scale_factor": factor} if factor else {}
+    if gains is None and offsets is None:
+        return found
+    said = units(header_path, [1.0] * bands if gains is None else gains, [0.0] * bands if offsets is None else offsets)
+    if said.get("scale_factor") == 1 and "gains" not in said:
+        return found
+    if factor and factor != 1 and not np.isclose(said.get("scale_factor", 1.0), factor):
+        warnings.warn(
+            f"{header_path}: data gain values and reflectance scale factor {factor:g} disagree; the gains are taken",
+            stacklevel=2,
+        )
+    return said or found
 
 
 def georeference(header_path: Path, fields: Header) -> "tuple[CRS | None, Affine | None]":
@@ -277,6 +300,21 @@ def _number(path: Path, fields: Header, name: str) -> float | None:
     except ValueError:
         warnings.warn(f"{path}: {name} is {text!r}, no number; it is left out", stacklevel=2)
         return None
+
+
+def _numbers(path: Path, fields: Header, name: str, bands: int) -> list[float] | None:
+    """A list of one number a band."""
+    items = _listed(fields, name)
+    if items is None:
+        return None
+    try:
+        numbers = [float(str(item).strip("{} ")) for item in items]
+    except ValueError:
+        numbers = []
+    if len(numbers) != bands:
+        warnings.warn(f"{path}: {name} is not a number for each of {bands} bands; it is left out", stacklevel=2)
+        return None
+    return numbers
 
 
 def _words(error: Exception) -> str:

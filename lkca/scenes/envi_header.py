@@ -31,7 +31,7 @@ GEOREFERENCE = ("map info", "projection info", "coordinate system string")
 GENERATED = (
     "samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order",
     "file compression", "major frame offsets", "minor frame offsets",
-    "band names", "data ignore value", "reflectance scale factor",
+    "band names", "data ignore value", "reflectance scale factor", "data gain values", "data offset values",
 )  # fmt: skip
 """Fields that follow from the numbers as they are written."""
 
@@ -47,6 +47,8 @@ def envi_header(
     band_names: Iterable[str] | None,
     no_data: float | None,
     scale_factor: float,
+    gains: np.ndarray | None,
+    offsets: np.ndarray | None,
     crs: "CRS | None",
     transform: "Affine | None",
     metadata: Mapping[str, str],
@@ -75,6 +77,11 @@ def envi_header(
         fields["data ignore value"] = int(no_data) if dtype.kind in "iu" else float(no_data)
     if scale_factor != 1:
         fields["reflectance scale factor"] = scale_factor
+        if gains is None and any(name.lower() == "data gain values" for name in metadata):  # as the input said it
+            gains = np.full(shape[0], 1 / scale_factor)
+    for name, values in (("data gain values", gains), ("data offset values", offsets)):
+        if values is not None:
+            fields[name] = _list(f"{value:.12g}" for value in values)
     if wavelengths is not None:
         unit = metadata.get("wavelength units", "").strip()
         factor = NANOMETRES.get(unit.lower().removesuffix("s"))

@@ -1,8 +1,9 @@
-"""GeoTIFF, through rasterio (GDAL)."""
+"""GeoTIFF and VRT, through rasterio (GDAL)."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from lkca.scenes.scene import Reader, Scene
+from lkca.scenes.units import units
 from lkca.scenes.variables import check_array
 from lkca.scenes.wavelengths import in_nanometres
 
@@ -44,11 +46,25 @@ def open_geotiff(path: Path) -> Scene:
             fwhm=fwhm,
             band_names=tuple(name or "" for name in names) if any(names) else None,
             no_data=raster.nodata,
-            scale_factor=_scale_factor(path, raster),
+            **units(path, raster.scales, raster.offsets),
             crs=raster.crs or None,
             transform=None if raster.transform.is_identity else raster.transform,
             metadata=dict(raster.tags()),
         )
+
+
+def open_vrt(path: Path) -> Scene:
+    """Open a GDAL virtual raster, which joins tiles or bands of local files; see `lkca.open_scene`."""
+    for source in vrt_files(path):
+        if not source.is_file():
+            raise FileNotFoundError(f"{path}: names {source} as a source, which is no file here; make the .vrt again")
+    return replace(open_geotiff(path), format="vrt")
+
+
+def vrt_files(path: Path) -> list[Path]:
+    """The .vrt and every file that it reads."""
+    with open_raster(path) as raster:
+        return [path, *(Path(file) for file in raster.files if Path(file).name != path.name)]
 
 
 @contextmanager
@@ -100,16 +116,3 @@ def _wavelengths(path: Path, raster: rasterio.DatasetReader) -> tuple[np.ndarray
     return in_nanometres(
         path, raster.count, [tags["wavelength"] for tags in own], None if None in widths else widths, unit
     )
-
-
-def _scale_factor(path: Path, raster: rasterio.DatasetReader) -> float:
-    """GDAL multiplies (number * scale + offset), a scene's factor divides."""
-    scales, offsets = set(raster.scales), set(raster.offsets)
-    if len(scales) > 1 or offsets != {0.0}:
-        warnings.warn(
-            f"{path}: offsets, or scales that differ between bands, are not applied; numbers are as stored",
-            stacklevel=2,
-        )
-        return 1.0
-    scale = scales.pop()
-    return 1 / scale if scale else 1.0

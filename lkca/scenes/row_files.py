@@ -89,11 +89,17 @@ class TiffFile:
         self.raster.update_tags(**other_metadata(said["metadata"], said["wavelengths"] is not None))
         if said["scale_factor"] != 1:
             self.raster.scales = (1 / said["scale_factor"],) * bands
+        if said["gains"] is not None:
+            self.raster.scales, self.raster.offsets = tuple(said["gains"]), tuple(said["offsets"])
         if said["band_names"] is not None:
             self.raster.descriptions = tuple(said["band_names"])
         for tag, values in (("CENTRAL_WAVELENGTH_UM", said["wavelengths"]), ("FWHM_UM", said["fwhm"])):
             for band, value in enumerate(() if values is None else values, 1):
                 self.raster.update_tags(band, ns="IMAGERY", **{tag: f"{value / 1e3:.12g}"})
+        # The same once more where plain gdalinfo and rasterio show it, named as GDAL names an ENVI header's.
+        for tag, values in (("wavelength", said["wavelengths"]), ("fwhm", said["fwhm"])):
+            for band, value in enumerate(() if values is None else values, 1):
+                self.raster.update_tags(band, **{tag: f"{value:.12g}", "wavelength_units": "Nanometers"})
 
     def write(self, row: int, strip: np.ndarray) -> None:
         self.raster.write(_bands_first(strip), window=Window(0, row, strip.shape[2], strip.shape[1]))

@@ -29,7 +29,7 @@ class Scene:
     """
 
     path: Path
-    format: str  # "matlab", "matlab v7.3", "envi", "envi+geotiff", "geotiff" or "numpy"
+    format: str  # "matlab", "matlab v7.3", "envi", "envi+geotiff", "geotiff", "vrt" or "numpy"
     shape: tuple[int, int, int]  # (B, H, W)
     dtype: np.dtype  # as in the file, in this machine's byte order
     reader: Reader = field(repr=False)
@@ -39,6 +39,9 @@ class Scene:
     band_names: tuple[str, ...] | None = field(default=None, repr=False)
     no_data: float | None = None
     scale_factor: float = 1.0  # reflectance (or radiance) = number in the file / scale_factor
+    # Where the bands differ, or have an offset: = gain * number + offset, each (B,), and scale_factor is 1.
+    gains: np.ndarray | None = field(default=None, repr=False)
+    offsets: np.ndarray | None = field(default=None, repr=False)
     crs: "CRS | None" = None
     transform: "Affine | None" = field(default=None, repr=False)
     metadata: dict[str, str] = field(default_factory=dict, repr=False)  # the file's own header fields

@@ -24,7 +24,9 @@ def choose_key(path: Path, variables: Variables, key: str | None) -> str:
     if key is None:
         fitting = [name for name, (shape, kind) in variables.items() if len(shape) == 3 and kind in NUMBERS]
         if len(fitting) > 1:
-            raise ValueError(f"{path}: holds several 3-D arrays, say which by key=...: one of {', '.join(fitting)}")
+            raise ValueError(
+                f"{path}: holds several 3-D arrays, say which by key=... (--key): one of {', '.join(fitting)}"
+            )
         if fitting:
             key = fitting[0]
         elif len(variables) == 1:

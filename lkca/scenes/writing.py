@@ -52,6 +52,8 @@ class SceneWriter:
         Must fit `dtype`.
     scale_factor : float
         Reflectance (or radiance) = number / scale_factor.
+    gains, offsets : ndarray (B,), optional
+        Of a scene whose bands differ: = gain * number + offset; then `scale_factor` is 1.
     crs, transform : optional
         As rasterio has them. ENVI leaves out a CRS without a transform.
     metadata : dict of str, optional
@@ -87,6 +89,8 @@ class SceneWriter:
         band_names: Sequence[str] | None = None,
         no_data: float | None = None,
         scale_factor: float = 1.0,
+        gains: np.ndarray | None = None,
+        offsets: np.ndarray | None = None,
         crs: "CRS | None" = None,
         transform: "Affine | None" = None,
         metadata: Mapping[str, str] | None = None,
@@ -104,6 +108,8 @@ class SceneWriter:
             "band_names": band_names,
             "no_data": no_data,
             "scale_factor": scale_factor,
+            "gains": gains,
+            "offsets": offsets,
             "crs": crs,
             "transform": transform,
             "metadata": dict(metadata or {}),
@@ -220,7 +226,7 @@ class SceneWriter:
                 raise ValueError(f"{self.path}: the no-data value {no_data} does not fit {name}; choose another")
         if not np.isfinite(factor) or factor == 0:
             raise ValueError(f"{self.path}: the scale factor is {factor}, expected a number other than 0")
-        for what in ("wavelengths", "fwhm", "band_names"):
+        for what in ("wavelengths", "fwhm", "band_names", "gains", "offsets"):
             if said[what] is not None and len(said[what]) != bands:
                 raise ValueError(f"{self.path}: {len(said[what])} {what} for {bands} bands")
 

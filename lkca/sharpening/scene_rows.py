@@ -1,6 +1,7 @@
 """A scene file as a network takes it, row by row, and a network's rows as the file's numbers."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,10 @@ class SourceFiles:
             header = scene.path if scene.path.suffix.lower() == ".hdr" else envi.find_header(scene.path)
             data = envi._find_data(header, envi.read_header(header)) if header == scene.path else scene.path
             self.paths = [data, header]
+        elif scene.format == "vrt":
+            from lkca.scenes import geotiff  # GDAL, as above
+
+            self.paths = geotiff.vrt_files(scene.path)
         self.stamps = [_stamp(path) for path in self.paths]
 
     def check_unchanged(self) -> None:
@@ -65,6 +70,7 @@ class SceneRows:
     ----------
     shape : (B, h, w).
     missing : bool (h, w), True where the scene has no data: no-data value, NaN or infinity in any band.
+    low, high : float32 (B,), the least and the greatest value of each band where there is data.
 
     Raises
     ------
@@ -77,6 +83,7 @@ class SceneRows:
     def __init__(self, scene: Scene, files: SourceFiles, peak: float, memory: float, folder: Path) -> None:
         self.shape = bands, height, width = scene.shape
         self.missing = np.zeros((height, width), bool)
+        self.low, self.high = np.full(bands, np.inf, np.float32), np.full(bands, -np.inf, np.float32)
         self._row = bands * width  # numbers
         large = 4 * self._row * height > SHARE_HELD * memory
         # Rows outermost: a strip of rows is one piece of the file.
@@ -133,8 +140,20 @@ class SceneRows:
         self.missing[start:stop] = missing
         block = np.empty((stop - start, self.shape[0], self.shape[2]), np.float32)
         np.copyto(block.transpose(1, 0, 2), raw, casting="unsafe")
+        if scene.gains is not None:
+            block *= scene.gains[:, None].astype(np.float32)
+            block += scene.offsets[:, None].astype(np.float32)
         block /= np.float32(peak)
+        self._note_range(block, ~missing)
         self._write(start, block)
+
+    def _note_range(self, block: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        if not valid.any():
+            return
+        values = block.transpose(1, 0, 2)  # (B, n, w)
+        values = values.reshape(len(values), -1) if valid.all() else values[:, valid]
+        np.minimum(self.low, values.min(axis=1), out=self.low)
+        np.maximum(self.high, values.max(axis=1), out=self.high)
 
     def _fill(self) -> None:
         """Give each missing pixel the spectrum of the nearest one with data."""
@@ -171,31 +190,60 @@ class SceneRows:
 class FileNumbers:
     """Turns rows of a network's output into a file's numbers and type.
 
-    scene : whose type and no-data value they get. peak : the file's number for 1.
-    missing : bool (h, w), True where the scene has no data. scale : r.
+    Parameters
+    ----------
+    scene : the whole file, whose bands, type and no-data value they get.
+    bands : those of its bands, from 0 on, that went through the network; the others become no-data.
+    lr : what the network was given. peak : the file's number for 1. scale : r.
+
+    Attributes
+    ----------
+    no_data : what stands for it in the new file; None for NaN.
     clipped : how many values so far did not fit the type and were set to its limit.
+    beyond : how many were outside of the range that their band has in the input, and `farthest`, how far at most, as a
+        share of that range.
     """
 
-    def __init__(self, scene: Scene, peak: float, missing: NDArray[np.bool_], scale: int) -> None:
-        self.dtype, self.peak, self.scale = scene.dtype, peak, scale
-        self.missing = missing if missing.any() else None
-        self.no_data = _as_dtype(scene.no_data, scene.dtype)
+    def __init__(self, scene: Scene, bands: Sequence[int], lr: SceneRows, peak: float, scale: int) -> None:
+        self.dtype, self.bands, self.peak, self.scale = scene.dtype, list(bands), peak, scale
+        self.total, self.gains, self.offsets = scene.shape[0], scene.gains, scene.offsets
+        self.missing = lr.missing if lr.missing.any() else None
+        self.low, self.high = lr.low.astype(float), lr.high.astype(float)
         self.whole = scene.dtype.kind in "iu"
+        self.no_data = no_data_for(scene, self.bands)
         self.limits = _limits(scene.dtype)
-        self.clipped = 0
+        self.clipped, self.beyond, self.farthest = 0, 0, 0.0
 
     @torch.inference_mode()
     def of(self, row: int, strip: Tensor) -> NDArray:
-        """float32 (B, n, W) in units of the peak, from HR row `row` on, as numbers of the file; `strip` is used up."""
-        out = np.empty(tuple(strip.shape), self.dtype)
+        """float32 (b, n, W) in units of the peak, from HR row `row` on, as numbers (B, n, W); `strip` is used up."""
+        out = np.empty((self.total, *strip.shape[1:]), self.dtype)
+        if len(self.bands) < self.total:
+            out[np.setdiff1d(np.arange(self.total), self.bands)] = self._hole()
         missing = self._missing(row, strip.shape[1])
-        for values, band in zip(strip, out, strict=True):  # one band of a strip stays in the processor's cache
+        for place, values in enumerate(strip):  # one band of a strip stays in the processor's cache
+            band = self.bands[place]
             if missing is not None:
-                values.masked_fill_(missing, 0)
-            self._convert(values.mul_(self.peak), band)
+                values.masked_fill_(missing, self.low[place])
+            self._count_beyond(place, values)
+            values.mul_(self.peak)
+            if self.gains is not None:
+                values.sub_(self.offsets[band]).div_(self.gains[band])
+            self._convert(values, out[band])
             if missing is not None:
-                band[missing.numpy()] = np.nan if self.no_data is None else self.no_data
+                out[band][missing.numpy()] = self._hole()
         return out
+
+    def _hole(self) -> np.generic | float:
+        return np.nan if self.no_data is None else self.no_data
+
+    def _count_beyond(self, place: int, values: Tensor) -> None:
+        low, high = self.low[place], self.high[place]
+        least, most = (float(value) for value in torch.aminmax(values))
+        rounding = 0.5 / abs(self.peak) if self.whole else 1e-6 * max(abs(low), abs(high))
+        if least < low - rounding or most > high + rounding:
+            self.beyond += int(((values < low - rounding) | (values > high + rounding)).sum())
+            self.farthest = max(self.farthest, float(max(low - least, most - high) / max(high - low, rounding)))
 
     def _convert(self, values: Tensor, band: NDArray) -> None:
         if self.whole:
@@ -218,6 +266,17 @@ class FileNumbers:
             return None
         source = self.missing[np.arange(row, row + rows) // self.scale]
         return torch.from_numpy(np.repeat(source, self.scale, axis=1)) if source.any() else None
+
+
+def no_data_for(scene: Scene, bands: Sequence[int]) -> np.generic | None:
+    """The no-data value of the enlarged file: the scene's own; for whole numbers without one, of which some bands are
+    left out, the end of the type; else None.
+    """
+    own = _as_dtype(scene.no_data, scene.dtype)
+    if own is not None or scene.dtype.kind == "f" or len(bands) == scene.shape[0]:
+        return own
+    limits = np.iinfo(scene.dtype)
+    return scene.dtype.type(limits.min if scene.dtype.kind == "i" else limits.max)
 
 
 def _limits(dtype: np.dtype) -> tuple[float, float] | None:

@@ -20,11 +20,15 @@ from torch import nn
 from lkca.data.synthetic import synthetic_scene
 from lkca.models import MODELS, SCALES, build_model
 from lkca.scenes import Scene, open_scene
-from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles
+from lkca.scenes.bands import marked_bad, usable_bands
+from lkca.scenes.view import SceneView, part
+from lkca.sharpening.bounds import Bounds, Limited
+from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.training.train import peak_memory
 from lkca.training.weights import Passport, load_weights
 
+WHOLE = SceneView()
 USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
 
 
@@ -34,6 +38,9 @@ class Upscaled:
 
     path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
     clipped : values that did not fit the type and were set to its limit. no_data : pixels without data.
+    beyond : values outside of the range that their band has in the input; farthest : how far at most, as a share of
+    that range. held : values that the network had set farther than the neighbouring input pixels allow, set back.
+    bands : those sharpened, counted from 0; the others are no data in the new file.
     seconds : reading and writing included. peak_memory : of this process so far, in bytes.
     """
 
@@ -44,6 +51,10 @@ class Upscaled:
     no_data: int
     seconds: float
     peak_memory: int
+    beyond: int = 0
+    farthest: float = 0.0
+    held: int = 0
+    bands: tuple[int, ...] = ()
 
     def open(self) -> Scene:
         """The new file as a scene."""
@@ -58,6 +69,8 @@ def upscale(
     memory: float = 2e9,
     overwrite: bool = False,
     interleave: str | None = None,
+    view: SceneView = WHOLE,
+    force_units: bool = False,
     log: Callable[[str], None] = print,
 ) -> Upscaled:
     """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
@@ -71,13 +84,19 @@ def upscale(
     memory : bytes that the process may have resident at its peak.
     overwrite : replace `target` if it exists.
     interleave : "bsq", "bil" or "bip", of an ENVI file.
+    view : which variable, axes, bands, rows and columns of the source; see `lkca.scenes.view.SceneView`.
+    force_units : go on where the numbers look as if they were of another kind than those trained on.
     log : takes lines of progress.
 
     Notes
     -----
+    Bands that are marked as bad (`bbl`), hold no data anywhere, or are not asked for stay out; they are no-data bands
+    of the new file. What a network is shown is limited to what training showed it, and what it answers to what the
+    neighbouring input pixels allow: see `lkca.sharpening.bounds`.
+
     Weights know the number that was 1 in training. If the scale factor of the training scene's file is known and
     this file has another, that number is converted, so that the same reflectance stays the same; 1 also stands for a
-    file that says none. Numbers above the peak are not clipped, as they were in training.
+    file that says none. What lies above the peak is enlarged by bicubic.
 
     A pixel without data (no-data value, NaN or infinity in any band) becomes scale x scale pixels without data in every
     band: the file's no-data value, NaN where it has none. Computation is in float32, whatever the type.
@@ -85,14 +104,14 @@ def upscale(
     Warns
     -----
     UserWarning
-        Only one of scene and weights knows its wavelengths; the numbers look as if they were of another kind than those
-        trained on; values had to be clipped to the type's range.
+        Only one of scene and weights knows its wavelengths; values had to be clipped to the type's range; with
+        `force_units`, the numbers look as if they were of another kind than those trained on.
 
     Raises
     ------
     ValueError
-        Bands, wavelengths or scale do not match the weights; the scene has no pixel with data; `target` is one of the
-        input's own files; a setting that cannot be.
+        Bands, wavelengths, scale or unit do not match the weights; the scene has no pixel with data; `target` is one of
+        the input's own files; a setting that cannot be.
     FileNotFoundError, FileExistsError
         No such scene or weights; `target` exists.
     OSError
@@ -101,7 +120,11 @@ def upscale(
     from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
 
     start = time.perf_counter()
-    scene, target = open_scene(source), Path(target).expanduser()
+    whole, target = view.open(source), Path(target).expanduser()
+    bands, left_out = usable_bands(whole, view.bands)
+    if left_out:
+        log(left_out)
+    scene = part(whole, bands=bands) if left_out else whole
     files = SourceFiles(scene)
     files.check_target(target)
     model, passport = network(weights, scene, scale)
@@ -112,21 +135,32 @@ def upscale(
             f"scale factor {scene.scale_factor:g}, in training it was {passport.scale_factor:g}: {peak:g} stands for "
             f"the {passport.peak:g} of the training scene"
         )
-    shape = (scene.shape[0], scale * scene.shape[1], scale * scene.shape[2])
+    shape = (whole.shape[0], scale * scene.shape[1], scale * scene.shape[2])
+    description = enlarged(whole, scale)
+    description["metadata"] = marked_bad(description["metadata"], bands, shape[0])
+    hole = no_data_for(whole, bands)
+    if hole is not None:
+        description["no_data"] = hole.item()
     with (
-        SceneWriter(
-            target, shape, scene.dtype, **enlarged(scene, scale), interleave=interleave, overwrite=overwrite
-        ) as writer,
+        SceneWriter(target, shape, scene.dtype, **description, interleave=interleave, overwrite=overwrite) as writer,
         closing(SceneRows(scene, files, peak, memory, target.parent)) as lr,
         ThreadPoolExecutor(1) as thread,
     ):
+        shown = Limited(lr)
+        bounds = None
         if passport.model != "bicubic":
-            _check_range(lr, scene, weights, peak)
-        numbers = FileNumbers(scene, peak, lr.missing, scale)
+            _check_range(lr, scene, weights, peak, force_units)
+            bounds = Bounds(lr, scale)
+        excess = bounds is not None and (lr.low.min() < shown.low or lr.high.max() > shown.high)
+        numbers = FileNumbers(whole, bands, lr, peak, scale)
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        for row, strip in upscaled_strips(model, lr, memory, target.parent, log):
+        for row, strip in upscaled_strips(model, shown if bounds else lr, memory, target.parent, log):
+            if excess:
+                shown.add_excess(row, strip, scale)
+            if bounds:
+                bounds.apply(row, strip)
             converted = numbers.of(row, strip)
             rows = row + strip.shape[1]
             del strip  # its memory serves the next one while this one is written
@@ -154,6 +188,10 @@ def upscale(
         int(lr.missing.sum()) * scale**2,
         time.perf_counter() - start,
         peak_memory(torch.device("cpu")),
+        numbers.beyond,
+        numbers.farthest,
+        bounds.held if bounds else 0,
+        tuple(bands),
     )
 
 
@@ -220,16 +258,24 @@ def _peak(scene: Scene, passport: Passport) -> float:
     return passport.peak * (factor if abs(factor - 1) > 1e-6 else 1.0)
 
 
-def _check_range(lr: SceneRows, scene: Scene, weights: str | Path, peak: float) -> None:
-    """Warn where the numbers look as if they were of another kind (counts, reflectance, percent) than the weights'."""
+def _check_range(lr: SceneRows, scene: Scene, weights: str | Path, peak: float, forced: bool) -> None:
+    """ValueError, or a warning if forced, where the numbers look as if they were of another kind (counts, reflectance,
+    percent) than the weights'.
+    """
     median, bright = np.percentile(lr.sample(), (50, 99.9))
-    if median > USUAL_MEDIAN or bright < USUAL_BRIGHT:
-        warnings.warn(
-            f"{scene.path}: its median is {median * peak:.4g} and its 99.9 percentile {bright * peak:.4g}, but for "
-            f"{weights} the brightest is about {peak:.4g} (scale factor of this file: {scene.scale_factor:g}): "
-            "are they the same quantity in the same unit?",
-            stacklevel=3,
+    if bright >= USUAL_BRIGHT and median <= USUAL_MEDIAN:
+        return
+    message = (
+        f"{scene.path}: its median is {median * peak:.4g} and its 99.9 percentile {bright * peak:.4g}, but for "
+        f"{weights} the brightest is about {peak:.4g} (scale factor of this file: {scene.scale_factor:g}): "
+        "are they the same quantity in the same unit?"
+    )
+    if not forced:
+        raise ValueError(
+            f"{message} Give the file its scale factor (ENVI: reflectance scale factor, GeoTIFF: scale), or go on all "
+            "the same with --force-units."
         )
+    warnings.warn(message, stacklevel=3)
 
 
 def write_made_scene(path: str | Path) -> Path:

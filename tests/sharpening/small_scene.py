@@ -7,6 +7,7 @@ import torch
 
 from lkca.measures.resize import resize
 from lkca.models import build_model
+from lkca.sharpening.bounds import bounded
 from lkca.sharpening.upscale import Upscaled, upscale
 from lkca.training.weights import Passport, save_weights
 
@@ -54,4 +55,4 @@ def bicubic(source: Path, target: Path, **settings) -> Upscaled:
 def expected(cube: np.ndarray, model=None, peak: float = 1.0) -> np.ndarray:
     x = torch.from_numpy(cube.astype(np.float32)) / peak
     with torch.inference_mode():
-        return ((resize(x, R) if model is None else model(x[None])[0]) * peak).numpy()
+        return ((resize(x, R) if model is None else bounded(model(x[None])[0], x)[0]) * peak).numpy()

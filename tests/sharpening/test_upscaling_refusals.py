@@ -93,12 +93,14 @@ def test_another_scale_factor_is_converted(scene: Path, weights: Path, cube: np.
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e2])
-def test_numbers_of_another_kind_are_said(factor: float, weights: Path, cube: np.ndarray, tmp_path: Path) -> None:
+def test_numbers_of_another_kind_are_refused(factor: float, weights: Path, cube: np.ndarray, tmp_path: Path) -> None:
     source = write_scene(tmp_path / "scene.hdr", (cube * factor).astype(np.float32))
-    with pytest.warns(
-        UserWarning, match=r"scene.hdr: its median is .* but for .*safetensors the brightest is about 900"
-    ):
+    message = r"scene.hdr: its median is .* but for .*safetensors the brightest is about 900"
+    with pytest.raises(ValueError, match=message + ".*--force-units"):
         upscale(source, tmp_path / "out.hdr", weights, log=quiet)
+    assert not list(tmp_path.glob("*out*"))
+    with pytest.warns(UserWarning, match=message):
+        upscale(source, tmp_path / "out.hdr", weights, log=quiet, force_units=True)
 
 
 # --- files
