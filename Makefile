@@ -39,7 +39,7 @@ benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_groups.py
-	$(BIN)/python benchmarks/bench_heads.py
+	$(BIN)/python benchmarks/bench_upsamplers.py
 	$(BIN)/python benchmarks/bench_inference.py
 
 lint: $(SETUP)

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 import lkca
+from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet
 from lkca.paths import write_text
-from lkca.sharpening.streaming import folded
 from lkca.training.provenance import provenance
 from lkca.training.weights import Passport, save_weights
 

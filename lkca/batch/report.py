@@ -95,7 +95,8 @@ def _front(
 
 def _owner(path: Path, notebooks: Iterable[str]) -> str | None:
     """The notebook that the file's folder is named after, or whose name the file's begins with."""
-    return next((name for name in notebooks if path.parent.name == name or path.stem.startswith(name)), None)
+    owners = [name for name in notebooks if path.parent.name == name or path.stem.startswith(name)]
+    return max(owners, key=len, default=None)  # upsamplers_elsewhere_table is not of upsamplers
 
 
 def _heading(notebook: NotebookNode) -> str | None:

@@ -42,7 +42,7 @@ LABELS = {
     "lkca-kd": "LKCA-KD",
     "lkca-best": "LKCA-best",
 }
-HEAD_COLOURS = {  # of the upsampling heads; full and grouped are those of LKCA-Net and LKCA-LR
+UPSAMPLER_COLOURS = {  # of the upsamplers; full and grouped are those of LKCA-Net and LKCA-LR
     "full": COLOURS["lkca"],
     "grouped": COLOURS["lkca-lr"],
     "grouped-mixed": "#E69F00",

@@ -1,4 +1,4 @@
-"""Figures of `upsampling_heads`: heads at equal cost, quality against cost, truncation.
+"""Figures of `upsamplers`: upsamplers at equal cost, quality against cost, truncation.
 
 A function here takes tables and returns a `matplotlib` figure; nothing here trains or reads a run.
 """
@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, HEAD_COLOURS
+from lkca.figures.style import COLOURS, UPSAMPLER_COLOURS
 from lkca.measures.rank import SHARE
 from lkca.tables import CURVE, DISTILLED, FULL
 
-COSTS = {"head_params": ("parameters", "o"), "head_macs": ("MACs", "s"), "head_time": ("time", "^")}
+COSTS = {"upsampler_params": ("parameters", "o"), "upsampler_macs": ("MACs", "s"), "upsampler_time": ("time", "^")}
 
 
-def head_colour(setting: str) -> str:
-    """The colour of a head, distilled or not."""
-    return HEAD_COLOURS[setting.removesuffix(DISTILLED).removesuffix(", equal params")]
+def upsampler_colour(setting: str) -> str:
+    """The colour of an upsampler, distilled or not."""
+    return UPSAMPLER_COLOURS[setting.removesuffix(DISTILLED).removesuffix(", equal params")]
 
 
 def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame, bicubic: float, title: str) -> Figure:
-    """Quality of each head, its difference from `grouped` of the same seed, and the head's cost.
+    """Quality of each upsampler, its difference from `grouped` of the same seed, and the upsampler's cost.
 
     frame : rows from `with_setting`; circles are runs, filled where undistilled. table : from `at_equal`. means : from
     `differences(frame, "grouped")`; bars are 95 % intervals, none with a single seed.
@@ -30,7 +30,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
     place = {setting: y for y, setting in enumerate(reversed(settings))}
     figure, (quality, gain, cost) = plt.subplots(1, 3, figsize=(10, 1.4 + 0.26 * len(settings)), sharey=True)
     for setting, runs in frame[frame["setting"].isin(settings)].groupby("setting"):
-        colour = head_colour(setting)
+        colour = upsampler_colour(setting)
         face = "none" if setting.endswith(DISTILLED) else colour
         quality.plot(runs["MPSNR"], [place[setting]] * len(runs), "o", color=colour, mfc=face)
     quality.axvline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
@@ -40,7 +40,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
     for row in means[means["metric"] == "MPSNR"].itertuples():
         if row.setting in place:
             bar = None if np.isnan(row.half_width) else row.half_width
-            colour = head_colour(row.setting)
+            colour = upsampler_colour(row.setting)
             face = "none" if row.setting.endswith(DISTILLED) else colour
             gain.errorbar(row.mean, place[row.setting], xerr=bar, fmt="o", color=colour, mfc=face, capsize=3)
     gain.axvline(0, color="0.5", lw=1)
@@ -48,15 +48,15 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
     for column, (label, marker) in COSTS.items():
         y = [place[setting] for setting in settings]
         cost.plot(table[column], y, marker, color="0.25", mfc="none", label=label)
-    cost.axvline(1, color=HEAD_COLOURS["grouped"], lw=1)
-    cost.set(xlabel="the head's cost (grouped = 1)", xlim=(0, None))
+    cost.axvline(1, color=UPSAMPLER_COLOURS["grouped"], lw=1)
+    cost.set(xlabel="the upsampler's cost (grouped = 1)", xlim=(0, None))
     cost.legend(loc="center right")
     figure.suptitle(title)
     return figure
 
 
 def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
-    """MPSNR against parameters and MACs of the whole network, a curve for each kind of head; one seed.
+    """MPSNR against parameters and MACs of the whole network, a curve for each kind of upsampler; one seed.
 
     frame : rows from `with_setting`.
     """
@@ -67,10 +67,10 @@ def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
     for axis, column, label in zip(axes, ("params_M", "macs_G"), ("parameters (M)", "MACs (G)"), strict=True):
         for kind in curves:
             rows = plain[plain["upsampler"] == kind].sort_values(column)
-            axis.plot(rows[column], rows["MPSNR"], "o-", color=HEAD_COLOURS[kind], label=kind)
-        axis.plot(getattr(full, column), full.MPSNR, "*", ms=11, color=HEAD_COLOURS[FULL], label="full")
+            axis.plot(rows[column], rows["MPSNR"], "o-", color=UPSAMPLER_COLOURS[kind], label=kind)
+        axis.plot(getattr(full, column), full.MPSNR, "*", ms=11, color=UPSAMPLER_COLOURS[FULL], label="full")
         (budget,) = plain.loc[plain["setting"] == "grouped", column]
-        axis.axvline(budget, color=HEAD_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")
+        axis.axvline(budget, color=UPSAMPLER_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")
         axis.axhline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
         axis.set(xlabel=f"{label} of the network", xlim=(0, None))
     axes[0].set(ylabel="MPSNR (dB)")
@@ -79,28 +79,28 @@ def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
     return figure
 
 
-def truncated_heads(truncation: pd.DataFrame, frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
-    """The trained full head cut to rank k: MPSNR, and beside it what the singular values say of the same k.
+def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
+    """The trained full upsampler cut to rank k: MPSNR, and beside it what the singular values say of the same k.
 
-    truncation : from `upsamplers.measured.truncation`. frame : rows from `with_setting`, for svd heads trained as such.
+    truncation : from `upsamplers.measured.truncation`. frame : rows from `with_setting`: svd ones trained as such.
     """
     about = truncation.iloc[0]
     figure, (quality, share, error) = plt.subplots(1, 3, figsize=(10, 3))
-    quality.plot(truncation["k"], truncation["cut_MPSNR"], "o-", color=HEAD_COLOURS[FULL], label="as it stands")
-    quality.plot(truncation["k"], truncation["tuned_MPSNR"], "o--", color="#56B4E9", label="head fine-tuned")
+    quality.plot(truncation["k"], truncation["cut_MPSNR"], "o-", color=UPSAMPLER_COLOURS[FULL], label="as it stands")
+    quality.plot(truncation["k"], truncation["tuned_MPSNR"], "o--", color="#56B4E9", label="upsampler fine-tuned")
     trained = frame[
         (frame["upsampler"] == "svd") & (frame["model"] == "lkca-lr") & (frame["seed"] == frame["seed"].min())
     ]
-    quality.plot(trained["k"], trained["MPSNR"], "s", color=HEAD_COLOURS["svd"], label="trained as svd")
+    quality.plot(trained["k"], trained["MPSNR"], "s", color=UPSAMPLER_COLOURS["svd"], label="trained as svd")
     quality.axhline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
     quality.set(ylabel="MPSNR (dB)", title="quality")
-    share.plot(truncation["k"], 100 * truncation["share"], "o-", color=HEAD_COLOURS[FULL])
+    share.plot(truncation["k"], 100 * truncation["share"], "o-", color=UPSAMPLER_COLOURS[FULL])
     share.axhline(100 * SHARE, color="0.5", lw=1)
     share.set(ylabel="share of the sum (%)", ylim=(0, 102), title="singular values")
-    error.plot(truncation["k"], truncation["error"], "o-", color=HEAD_COLOURS[FULL])
+    error.plot(truncation["k"], truncation["error"], "o-", color=UPSAMPLER_COLOURS[FULL])
     error.set(ylabel="relative Frobenius error", ylim=(0, 1), title="error of the matrix")
     for axis in (quality, share, error):
-        axis.axvline(about.budget, color=HEAD_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")
+        axis.axvline(about.budget, color=UPSAMPLER_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")
         axis.axvline(about.k90, color="0.5", lw=1, ls=":", label="90 % of the sum")
         axis.set_xscale("log", base=2)
         ticks = [2**i for i in range(0, int(np.log2(about["values"])) + 1, 2)]

@@ -40,8 +40,8 @@ SCALES = (2, 4, 8)
 OWN = (
     "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.upsamplers`
 )
-HEAD = {"upsampler": OWN, "groups": 8, "rank": 0}  # options of every network that has no such options itself
-WITHOUT_HEAD = ("bicubic", "back-projection")
+UPSAMPLER_OPTIONS = {"upsampler": OWN, "groups": 8, "rank": 0}  # of every network that has no such options itself
+WITHOUT_UPSAMPLER = ("bicubic", "back-projection")
 MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
 
 
@@ -54,7 +54,7 @@ def model_options(name: str) -> dict[str, object]:
     """Options of a model and their defaults.
 
     Where a network does not have them itself, `upsampler`, `groups` and `rank` are those of `lkca.low_rank`, which puts
-    another upsampling head into it; "own" leaves it as it is, whatever the other two.
+    another upsampler into it; "own" leaves it as it is, whatever the other two.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def model_options(name: str) -> dict[str, object]:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
     signature = inspect.signature(MODELS[name])
     own = {option: p.default for option, p in list(signature.parameters.items())[2:]}
-    return own if "upsampler" in own or name in WITHOUT_HEAD else {**own, **HEAD}
+    return own if "upsampler" in own or name in WITHOUT_UPSAMPLER else {**own, **UPSAMPLER_OPTIONS}
 
 
 def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Module:
@@ -92,7 +92,7 @@ def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Modu
     check_scale(scale)
     own = inspect.signature(MODELS[name]).parameters
     model = MODELS[name](bands, scale, **{option: value for option, value in options.items() if option in own})
-    if "upsampler" in own or name in WITHOUT_HEAD or options["upsampler"] == OWN:
+    if "upsampler" in own or name in WITHOUT_UPSAMPLER or options["upsampler"] == OWN:
         return model
     return low_rank(model, options["groups"], kind=options["upsampler"], rank=options["rank"])
 

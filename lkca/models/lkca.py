@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from lkca.measures.resize import resize
-from lkca.models.upsamplers import chosen_rank, start_near_zero, upsampling_head
+from lkca.models.upsamplers import build_upsampler, chosen_rank, start_near_zero
 
 REDUCTION = 16  # of the channel attention
 FUSION_GROUPS = 4  # of the 1x1 convolution that turns 3C attended channels into C weights
@@ -32,7 +32,7 @@ class LKCANet(nn.Module):
     groups : groups g of the upsampling convolution; 1 is LKCA-Net, 8 is LKCA-LR. It must divide C; where it does not
         divide B·scale² (an odd number of bands at x2), the greatest common divisor is taken, with a warning.
     drop_path : probability of skipping a block's residual branch in training (stochastic depth).
-    upsampler : kind of the upsampling head, see `lkca.models.upsamplers`.
+    upsampler : its kind, see `lkca.models.upsamplers`.
     rank : k of the kinds that have one; 0 is the largest k that costs no more than g groups would.
 
     Raises
@@ -80,12 +80,12 @@ class LKCANet(nn.Module):
 
 # LKCA-LR: with a grouped ("low-rank") upsampling convolution.
 lkca_lr = partial(LKCANet, groups=8)
-# Not the paper's: LKCA-LR with the head that did best at its cost or less, see the notebook `upsampling_heads`.
+# Not the paper's: LKCA-LR with the upsampler that did best at its cost or less, see the notebook `upsamplers`.
 lkca_best = partial(LKCANet, groups=8, upsampler="spectral")
 
 
 def _upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, rank: int) -> nn.Sequential:
-    """The upsampling head, features (n, C, h, w) -> (n, B, r·h, r·w): weight-normalised, starts near zero."""
+    """The upsampler, features (n, C, h, w) -> (n, B, r·h, r·w): weight-normalised, starts near zero."""
     outputs = bands * scale**2
     if outputs % groups:
         possible = math.gcd(groups, outputs)
@@ -96,9 +96,9 @@ def _upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, ra
         groups = possible
     rank = chosen_rank(kind, rank, channels, outputs, scale, groups)
     full = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, device="meta"))  # shapes only
-    head = upsampling_head(full, scale, kind, groups, rank)
-    start_near_zero(head)
-    return nn.Sequential(*head)
+    modules = build_upsampler(full, scale, kind, groups, rank)
+    start_near_zero(modules)
+    return nn.Sequential(*modules)
 
 
 class LargeKernelBlock(nn.Module):

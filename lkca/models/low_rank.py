@@ -2,7 +2,7 @@
 
 The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that the same fits most
 others without touching the rest (Section III); `low_rank` does it. What it saves: parameters and MACs of those
-convolutions fall to 1/groups. The other heads of `lkca.models.upsamplers` go the same way, at no more cost.
+convolutions fall to 1/groups. The other upsamplers of `lkca.models.upsamplers` go the same way, at no more cost.
 """
 
 import copy
@@ -19,11 +19,11 @@ from lkca.models.upsamplers import (
     CONVOLUTIONS,
     GROUPED,
     SPECTRAL,
+    build_upsampler,
     check_kind,
     chosen_rank,
     start_near_zero,
     truncated,
-    upsampling_head,
 )
 from lkca.models.vdsr import VDSR
 
@@ -34,7 +34,7 @@ PROBE_SIZE = 16  # pixels on a side of the image that finds the upsampling convo
 def low_rank(
     model: nn.Module, groups: int = 8, example: Tensor | None = None, kind: str = "grouped", rank: int = 0
 ) -> nn.Module:
-    """Copy a network with every convolution that feeds a PixelShuffle replaced by a cheaper head, freshly started.
+    """Copy a network with every convolution that feeds a PixelShuffle replaced by a cheaper upsampler, freshly started.
 
     Everything else keeps its weights. The new convolutions start as torch starts any; weight normalisation is kept
     where it was, and so is the start near zero of LKCA-Net and VDSR. The model given is left as it is.
@@ -53,7 +53,7 @@ def low_rank(
         `model.bands`, else from the model's first convolution.
     kind : one of `lkca.models.upsamplers.KINDS`. The spectral ones fit where the PixelShuffle gives the bands
         themselves, as in LKCA-Net and VDSR, and nothing stands between it and its 2-D convolution.
-    rank : rank k of each new head, of the kinds that have one; 0 is the largest that costs no more than the groups.
+    rank : rank k of each new upsampler, of the kinds that have one; 0: the largest that costs no more than the groups.
 
     Returns
     -------
@@ -76,12 +76,12 @@ def low_rank(
         taps, normalised, bias = math.prod(old.kernel_size), parametrize.is_parametrized(old), old.bias is not None
         size = {"taps": taps, "normalised": normalised, "bias": bias}
         k = chosen_rank(kind, rank, old.in_channels, old.out_channels, shuffle, groups, **size)
-        head = upsampling_head(old, shuffle, kind, groups, k, old.weight.device)
+        upsampler = build_upsampler(old, shuffle, kind, groups, k, old.weight.device)
         if isinstance(model, START_NEAR_ZERO):
-            start_near_zero(head)
-        _replace(result, name, head[0].train(old.training))
+            start_near_zero(upsampler)
+        _replace(result, name, upsampler[0].train(old.training))
         if kind in SPECTRAL:
-            result.get_submodule(name.rpartition(".")[0]).append(head[2].train(old.training))
+            result.get_submodule(name.rpartition(".")[0]).append(upsampler[2].train(old.training))
     return result
 
 
@@ -125,7 +125,7 @@ def _shuffle_behind(model: nn.Module, name: str, where: str) -> int:
     if follows and old.out_channels == bands * last[1].upscale_factor ** 2:
         return last[1].upscale_factor
     raise ValueError(
-        f"a spectral head does not fit {where}: it takes the place of a Conv2d and the PixelShuffle right behind, "
+        f"a spectral upsampler does not fit {where}: it takes the place of a Conv2d and the PixelShuffle right behind, "
         f"which must give the {bands} bands themselves; choose another kind"
     )
 

@@ -1,10 +1,10 @@
-"""Upsampling heads: what turns C features at LR size into B bands at HR size.
+"""Upsamplers: what turns C features at LR size into B bands at HR size.
 
-The paper's head is one 3x3 convolution C -> B·r² in front of PixelShuffle, in groups to make it cheaper. It calls that
-low rank; unfolded, a grouped convolution is a block-diagonal matrix of up to full rank. Here it stands beside heads
-that *are* low rank at the same cost:
+The paper's upsampler is one 3x3 convolution C -> B·r² in front of PixelShuffle, in groups to make it cheaper. The paper
+calls that low rank; unfolded, a grouped convolution is a block-diagonal matrix of up to full rank. Here it stands
+beside upsamplers that *are* low rank at the same cost:
 
-    grouped          3x3 C -> B·r² in g groups (arXiv 2501.18664); one group is the full head
+    grouped          3x3 C -> B·r² in g groups (arXiv 2501.18664); one group is the full upsampler
     grouped-mixed    the same, its input channels shuffled: every group reads a spread of the features
     grouped-1x1      the same behind a 1x1 C -> C, so that every group reads a mixture of all features
     svd              3x3 C -> k, 1x1 k -> B·r²: any matrix (B·r², 9C) of rank k
@@ -31,7 +31,7 @@ UPSAMPLER_GAIN = 0.01  # of the upsampler's initial gain, so that training start
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def upsampling_head(old: nn.Module, shuffle: int, kind: str, groups: int, rank: int, device: object = None) -> list:
+def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: int, device: object = None) -> list:
     """Modules that take the place of a convolution and of the PixelShuffle behind it, with fresh weights.
 
     Parameters
@@ -76,7 +76,7 @@ def upsampling_head(old: nn.Module, shuffle: int, kind: str, groups: int, rank: 
         return [nn.Sequential(convolution(inputs, rank), convolution(rank, outputs, False, bias=True)), pixel_shuffle]
     bands = outputs // shuffle**2
     if not isinstance(old, nn.Conv2d):
-        raise ValueError(f"a {kind} head takes the place of a Conv2d, not of a {type(old).__name__}")
+        raise ValueError(f"a {kind} upsampler takes the place of a Conv2d, not of a {type(old).__name__}")
     basis = SpectralBasis(rank, bands, old.bias is not None, kind == "spectral", device, old.weight.dtype)
     return [convolution(inputs, rank * shuffle**2), pixel_shuffle, basis]
 
@@ -95,7 +95,7 @@ class SpectralBasis(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        # As PixelShuffle leaves it behind the other heads: bicubic and losses mix two layouts slower than a copy takes.
+        # As PixelShuffle leaves it behind the others: bicubic and losses mix two layouts slower than a copy takes.
         return super().forward(x).contiguous()
 
     @torch.no_grad()
@@ -121,9 +121,9 @@ def data_started(model: nn.Module) -> list[SpectralBasis]:
     return [module for module in model.modules() if isinstance(module, SpectralBasis) and module.from_data]
 
 
-def start_near_zero(head: list) -> None:
-    """Scale the head down and clear its bias, so that training begins at bicubic plus something small."""
-    modules = [module for part in head for module in part.modules() if isinstance(module, CONVOLUTIONS)]
+def start_near_zero(upsampler: list) -> None:
+    """Scale the upsampler down and clear its bias, so that training begins at bicubic plus something small."""
+    modules = [module for part in upsampler for module in part.modules() if isinstance(module, CONVOLUTIONS)]
     scaled = modules[-2] if isinstance(modules[-1], SpectralBasis) else modules[-1]  # the basis stays orthonormal
     normalised = parametrize.is_parametrized(scaled)
     with torch.no_grad():
@@ -133,7 +133,7 @@ def start_near_zero(head: list) -> None:
             modules[-1].bias.zero_()
 
 
-def head_cost(
+def upsampler_cost(
     kind: str,
     inputs: int,
     outputs: int,
@@ -144,10 +144,10 @@ def head_cost(
     normalised: bool = True,
     bias: bool = True,
 ) -> Cost:
-    """Parameters of a head, and its MACs for one LR pixel, by formula: what `lkca.cost` counts.
+    """Parameters of an upsampler, and its MACs for one LR pixel, by formula: what `lkca.cost` counts.
 
     inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : a gain for each output of each
-    convolution but the 1x1 ones of grouped-1x1 and spectral. Other parameters as in `upsampling_head`.
+    convolution but the 1x1 ones of grouped-1x1 and spectral. Other parameters as in `build_upsampler`.
     """
     check_kind(kind)
     biases = outputs if bias else 0
@@ -168,15 +168,15 @@ def head_cost(
 def fitting_rank(
     kind: str, inputs: int, outputs: int, shuffle: int, groups: int = 8, by: tuple = ("params", "macs"), **more: object
 ) -> int:
-    """The largest rank k with which a head costs no more than the grouped one of `groups` groups.
+    """The largest rank k with which an upsampler costs no more than the grouped one of `groups` groups.
 
-    by : what may not cost more, parameters or MACs or both. Other parameters as in `head_cost`, by which it is counted,
+    by : what may not cost more, parameters or MACs or both. Other parameters as in `upsampler_cost`, which counts,
     gains and biases included. At B = C = 128, x4, g = 8: svd 92; spectral 14, by parameters alone 16. At least 1, even
     where that costs more (very few bands), and at most `full_rank`.
     """
 
     def costs(which: str, rank: int) -> list[int]:
-        counted = head_cost(which, inputs, outputs, shuffle, groups, rank, **more)
+        counted = upsampler_cost(which, inputs, outputs, shuffle, groups, rank, **more)
         return [getattr(counted, what) for what in by]
 
     limits, none, one = costs("grouped", 0), costs(kind, 0), costs(kind, 1)
@@ -185,7 +185,7 @@ def fitting_rank(
 
 
 def chosen_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, groups: int = 8, **more: object) -> int:
-    """The rank of a head: the one given, or where it is 0 `fitting_rank`; 0 for the kinds that have none.
+    """The rank of an upsampler: the one given, or where it is 0 `fitting_rank`; 0 for the kinds that have none.
 
     Raises
     ------
@@ -204,12 +204,12 @@ def chosen_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, g
 
 
 def full_rank(kind: str, inputs: int, outputs: int, shuffle: int, taps: int = 9) -> int:
-    """The rank at which a head can be any: min(B·r², 9C) for svd, B for spectral."""
+    """The rank at which an upsampler can be any: min(B·r², 9C) for svd, B for spectral."""
     return outputs // shuffle**2 if kind in SPECTRAL else min(taps * inputs, outputs)
 
 
 def truncated(convolution: nn.Module, rank: int) -> nn.Sequential:
-    """The `svd` head of rank k that comes closest to a full convolution: in the Frobenius norm none is closer.
+    """The `svd` upsampler of rank k that comes closest to a full convolution: in the Frobenius norm none is closer.
 
     The weight as a matrix (O, C·taps) is U S V; the first convolution gets the first k rows of V, the 1x1 behind it the
     first k columns of U S and the bias. The error is the root of the sum of the squared singular values left out
@@ -252,4 +252,4 @@ def like_convolution(
 def check_kind(kind: object) -> None:
     """ValueError unless it is one of `KINDS`."""
     if kind not in KINDS:
-        raise ValueError(f"unknown upsampling head {kind!r}: choose one of {', '.join(KINDS)}")
+        raise ValueError(f"unknown upsampler {kind!r}: choose one of {', '.join(KINDS)}")

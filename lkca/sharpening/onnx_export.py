@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet
 from lkca.paths import written_whole
-from lkca.sharpening.streaming import REACH, bicubic_weights, folded
+from lkca.sharpening.streaming import REACH, bicubic_weights
 from lkca.training.weights import FORMAT, Passport, load_weights
 
 INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
@@ -117,7 +118,7 @@ class _Exportable(nn.Module):
 
     def __init__(self, model: LKCANet) -> None:
         super().__init__()
-        self.network = folded(model)
+        self.network = folded(model).cpu()
         for module in self.network.modules():
             if isinstance(module, DilatedDepthwise):
                 module.__class__ = nn.Conv2d  # its other order of the sums is torch's alone

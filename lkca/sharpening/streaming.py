@@ -6,7 +6,6 @@ as many neighbouring rows as it looks at, and the averages are exact: the result
 convolutions a feature map (h, w, C) lies in memory or, where four of them are too large for that, in a temporary file.
 """
 
-import copy
 import tempfile
 import time
 import warnings
@@ -19,10 +18,10 @@ import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from lkca.measures.resize import mirrored
 from lkca.models.bicubic import Bicubic
+from lkca.models.folding import folded
 from lkca.models.lkca import LargeKernelBlock, LKCANet
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
 
@@ -34,25 +33,6 @@ STRIP_VALUES = (
     2**22
 )  # of an HR strip; larger ones leave the caches, and are taken from and given back to the system anew
 SECONDS_BETWEEN_LINES = 5.0  # of progress
-
-
-def folded(model: nn.Module) -> nn.Module:
-    """A copy for inference that computes the same with less: weight normalisation done once, the layer scale of
-    LKCA-Net's blocks multiplied into the convolution before it. In eval mode, on the CPU.
-    """
-    result = copy.deepcopy(model).cpu().eval()
-    for module in result.modules():
-        for name in tuple(getattr(module, "parametrizations", ())):
-            # Removing edits the module's class, which a copy shares with its original.
-            kind = type(module)
-            module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
-            parametrize.remove_parametrizations(module, name)
-    result.requires_grad_(False)
-    for block in (module for module in result.modules() if isinstance(module, LargeKernelBlock)):
-        block.project_out.weight.mul_(block.layer_scale[..., None])
-        block.project_out.bias.mul_(block.layer_scale.flatten())
-        block.layer_scale.fill_(1)
-    return result
 
 
 @torch.inference_mode()
@@ -88,7 +68,7 @@ def upscaled_strips(
         for start, strip in _enlarged(lr, model.scale, _strip_rows(lr, model.scale, 0, memory)):
             yield start * model.scale, strip.permute(1, 0, 2)
         return
-    model = folded(model)
+    model = folded(model).cpu()
     if not isinstance(model, LKCANet):
         warnings.warn(f"{type(model).__name__} sees the whole image at once: its memory is not bounded", stacklevel=2)
         yield 0, model(lr.rows(0, lr.shape[1])[None])[0]

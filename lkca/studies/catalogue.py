@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lkca.studies.profiles import Profile, find_profile
-from lkca.studies.upsamplers.runs import heads_elsewhere, upsampling_heads
+from lkca.studies.upsamplers.runs import upsamplers, upsamplers_elsewhere
 from lkca.training.run import Distillation, Run
 
 
@@ -98,8 +98,8 @@ def _regions(profile: Profile) -> list[Run]:
 _DECLARATIONS = (
     Study("block_count", "number of large-kernel blocks", "table1_blocks", _block_count),
     Study("upsampler_svd", "singular values of the trained upsampler", None, _upsampler_svd),
-    Study("upsampling_heads", "upsampling head at the cost of LKCA-LR's", None, upsampling_heads),
-    Study("heads_elsewhere", "upsampling head of other networks", None, heads_elsewhere),
+    Study("upsamplers", "upsampler at the cost of LKCA-LR's", None, upsamplers),
+    Study("upsamplers_elsewhere", "upsampler of other networks", None, upsamplers_elsewhere),
     Study("kd_decay", "decay of the distillation", "table2_decay", _kd_decay),
     Study("kd_weight", "weight of the distillation", "table3_kd_weight", _kd_weight),
     Study("kd_terms", "terms of the distillation loss", "table4_kd_terms", _kd_terms),

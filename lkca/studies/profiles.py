@@ -14,15 +14,15 @@ from lkca.training.run import Distillation, Run
 
 
 @dataclass(frozen=True)
-class HeadPlan:
-    """What the two studies run at a profile.
+class UpsamplerPlan:
+    """What the two studies of upsamplers run at a profile.
 
-    kinds : heads at LKCA-LR's cost, with every seed.
-    distilled : heads that are distilled as well, with every seed.
-    spectral_rank : k at which the spectral head has as many parameters as LKCA-LR's; fewer fit its MACs.
-    groups : costs that the curves go over, as numbers of groups; one group is the full head's cost.
+    kinds : upsamplers at LKCA-LR's cost, with every seed.
+    distilled : upsamplers that are distilled as well, with every seed.
+    spectral_rank : k at which the spectral upsampler has as many parameters as LKCA-LR's; fewer fit its MACs.
+    groups : costs that the curves go over, as numbers of groups; one group is the full upsampler's cost.
     ranks : further points of the curves, by kind.
-    networks : other networks, and the kind of head that is to beat `grouped` there.
+    networks : other networks, and the kind of upsampler that is to beat `grouped` there.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -31,24 +31,6 @@ class HeadPlan:
     groups: tuple[int, ...] = (2, 4, 16)
     ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
-
-
-OTHERS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
-HEADS = {
-    "quick": HeadPlan(spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHERS),
-    "cpu": HeadPlan(
-        kinds=("grouped", "grouped-mixed", "svd", "spectral", "separable"),
-        distilled=("grouped", "svd"),
-        spectral_rank=25,
-        groups=(2,),
-        ranks={"svd": (4,), "spectral": (2,)},
-        networks={"vdsr": "spectral"},
-    ),
-    "small": HeadPlan(spectral_rank=25, ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS),
-    "paper": HeadPlan(
-        spectral_rank=16, groups=(2, 4, 16, 32), ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHERS
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -67,6 +49,7 @@ class Profile:
     once : models that `benchmark` trains with the first seed alone.
     repeated : cases that it trains with every seed; None for all of them.
     regions : dataset and readings of `regions`; each reading tests on another scene.
+    upsamplers : what the two studies of upsamplers run; None for nothing.
     """
 
     name: str
@@ -84,6 +67,7 @@ class Profile:
     once: tuple[str, ...] = ()
     repeated: tuple[tuple[str, int], ...] | None = None
     regions: tuple[str, tuple[str, ...]] | None = None
+    upsamplers: UpsamplerPlan | None = None
 
     @property
     def title(self) -> str:
@@ -108,6 +92,7 @@ class Profile:
         return self.run(model, seed, **{**self.baselines.get(model, {}), **case})
 
 
+OTHER_NETWORKS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
 HEAVY = ("sspsr", "msdformer", "essaformer")
 LA_REGIONS = ("la_aviris", tuple(DATASETS["la_aviris"].readings))
 
@@ -133,6 +118,9 @@ PROFILES = {
             "essaformer": {"options": {"channels": 16, "blocks": 1}},
         },
         regions=("synthetic", ("default", "scene-0", "scene-1", "scene-2")),
+        upsamplers=UpsamplerPlan(
+            spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
+        ),
     ),
     "cpu": Profile(
         name="cpu",
@@ -150,6 +138,14 @@ PROFILES = {
         once=("vdsr",),
         repeated=(("la_aviris", 4),),
         regions=LA_REGIONS,
+        upsamplers=UpsamplerPlan(
+            kinds=("grouped", "grouped-mixed", "svd", "spectral", "separable"),
+            distilled=("grouped", "svd"),
+            spectral_rank=25,
+            groups=(2,),
+            ranks={"svd": (4,), "spectral": (2,)},
+            networks={"vdsr": "spectral"},
+        ),
     ),
     "small": Profile(
         name="small",
@@ -164,6 +160,7 @@ PROFILES = {
         cases=(("la_aviris", 4), ("la_aviris", 8)),
         once=HEAVY,
         regions=LA_REGIONS,
+        upsamplers=UpsamplerPlan(spectral_rank=25, ranks={"svd": (4, 16), "spectral": (1, 3)}, networks=OTHER_NETWORKS),
     ),
     "paper": Profile(
         name="paper",
@@ -176,6 +173,12 @@ PROFILES = {
         teacher_blocks=64,
         datasets=("chikusei", "houston2018", "pavia_centre"),
         cases=tuple((name, scale) for name in ("chikusei", "houston2018", "pavia_centre") for scale in (4, 8)),
+        upsamplers=UpsamplerPlan(
+            spectral_rank=16,
+            groups=(2, 4, 16, 32),
+            ranks={"svd": (4, 16), "spectral": (1, 3)},
+            networks=OTHER_NETWORKS,
+        ),
     ),
 }
 

@@ -13,13 +13,13 @@ from lkca.measures.metrics import METRICS
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.upsampler_svd import collect_singular_values
-from lkca.studies.upsamplers.measured import collect_heads
+from lkca.studies.upsamplers.measured import collect_upsamplers
 from lkca.training.run import Run
 from lkca.training.train import Log, load_result, train
 
 NESTED = ("options", "distillation")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
-BESIDE = {"upsampler_svd": collect_singular_values, "upsampling_heads": collect_heads}  # files beside a study's CSV
+BESIDE = {"upsampler_svd": collect_singular_values, "upsamplers": collect_upsamplers}  # files beside a study's CSV
 TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
 
 

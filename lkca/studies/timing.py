@@ -21,10 +21,10 @@ import pandas as pd
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from lkca.measures.cost import cost
 from lkca.models import build_model
+from lkca.models.folding import fold
 from lkca.training.provenance import provenance
 
 MODELS = ("vdsr", "3dfcnn", "sspsr", "msdformer", "essaformer", "lkca", "lkca-lr")  # LKCA-KD has LKCA-LR's network
@@ -71,7 +71,7 @@ def measure_speed(
     torch.manual_seed(0)
     plain = {name: build_model(name, bands, scale) for name in models}
     costs = {(name, size): cost(plain[name], bands, size) for name in models for size in sizes}
-    networks = {name: for_inference(model).to(device) for name, model in plain.items()}
+    networks = {name: fold(model).to(device) for name, model in plain.items()}
     record = {**provenance(device), "bands": bands, "scale": scale, "precision": precision}
     known = pd.DataFrame(0.0, index=list(models), columns=["seconds", "memory"])  # of a pass, by LR pixel
     rows = []
@@ -119,15 +119,6 @@ def _left_out(expected: pd.DataFrame, allowed: float, device: torch.device) -> d
     return notes
 
 
-def for_inference(model: nn.Module) -> nn.Module:
-    """The model in eval mode with its weight normalisation folded into plain weights, as one would deploy it."""
-    for module in model.modules():
-        if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
-                parametrize.remove_parametrizations(module, name)
-    return model.eval()
-
-
 @torch.inference_mode()
 def take_turns(networks: Sequence[nn.Module], x: Tensor, precision: str, allowed: float) -> list[list[float]]:
     """Seconds of each network's passes, one network after the other in every round, after a round to warm up.
@@ -165,7 +156,7 @@ def peak_memory(name: str, network: nn.Module, x: Tensor, scale: int, precision:
     """Bytes that the network, its input and one pass take together; NaN where that is more than there is."""
     if x.device.type != "cuda":
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["lkca.speed"])  # torch is imported once, and a fresh process costs little
+        context.set_forkserver_preload([__name__])  # torch is imported once, and a fresh process costs little
         with ProcessPoolExecutor(1, mp_context=context) as fresh:
             try:
                 return fresh.submit(_resident, name, tuple(x.shape), scale, precision, torch.get_num_threads()).result()
@@ -187,7 +178,7 @@ def _resident(name: str, shape: tuple[int, ...], scale: int, precision: str, thr
     """Bytes by which building a network and one pass raise this process's largest resident size."""
     torch.set_num_threads(threads)
     before = psutil.Process().memory_info().rss
-    network = for_inference(build_model(name, shape[1], scale))
+    network = fold(build_model(name, shape[1], scale))
     with torch.inference_mode(), _autocast(torch.device("cpu"), precision):
         network(torch.rand(shape))
     unit = 1 if sys.platform == "darwin" else 1024

@@ -13,7 +13,7 @@ from lkca.data.patches import VALIDATIONS
 from lkca.models import check_scale, complete_options, model_options
 from lkca.paths import runs_folder
 
-FULL_HEAD = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
+FULL_UPSAMPLER = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
 PRECISIONS = ("float32", "bfloat16")
 HASH_LENGTH = 10
 
@@ -145,7 +145,7 @@ class Run:
         return dataclasses.replace(
             self,
             model="lkca",
-            options={**shared, **FULL_HEAD, "blocks": self.distillation.teacher_blocks},
+            options={**shared, **FULL_UPSAMPLER, "blocks": self.distillation.teacher_blocks},
             seed=self.distillation.teacher_seed,
             distillation=None,
         )

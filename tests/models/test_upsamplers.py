@@ -1,4 +1,4 @@
-"""Upsampling heads: what they cost, where they start, what a truncation leaves, where they fit."""
+"""Upsamplers: what they cost, where they start, what a truncation leaves, where they fit."""
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ from lkca.models.upsamplers import (
     SPECTRAL,
     data_started,
     fitting_rank,
-    head_cost,
     principal_components,
     truncated,
+    upsampler_cost,
 )
 from lkca.training.run import Distillation, Run
 from lkca.training.train import train
@@ -74,7 +74,7 @@ def test_costs_are_those_of_the_formula(kind: str, bands: int, scale: int, chann
     rank = 0
     if kind in ("svd", *SPECTRAL):
         rank = fitting_rank(kind, channels, outputs, shuffle, groups)
-    one_pixel = head_cost(kind, channels, outputs, shuffle, groups, rank)
+    one_pixel = upsampler_cost(kind, channels, outputs, shuffle, groups, rank)
     assert cost(model.upsampler, channels) == Cost(one_pixel.params, one_pixel.macs * 16 * 16)
 
 
@@ -86,10 +86,10 @@ def test_the_rank_is_the_largest_that_costs_no_more_than_groups(kind: str, bands
         with torch.device("meta"):
             return cost(build_model("lkca-lr", bands, scale, blocks=1, **options), bands)
 
-    grouped, head = counted(), counted(upsampler=kind)
+    grouped, upsampler = counted(), counted(upsampler=kind)
     rank = fitting_rank(kind, 128, bands * scale**2, scale)
-    assert head == counted(upsampler=kind, rank=rank)
-    assert head.params <= grouped.params and head.macs <= grouped.macs
+    assert upsampler == counted(upsampler=kind, rank=rank)
+    assert upsampler.params <= grouped.params and upsampler.macs <= grouped.macs
     more = counted(upsampler=kind, rank=rank + 1)
     assert more.params > grouped.params or more.macs > grouped.macs
 
@@ -111,7 +111,7 @@ def test_ranks_at_the_papers_size() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_head_starts_near_bicubic_and_every_weight_learns(kind: str) -> None:
+def test_an_upsampler_starts_near_bicubic_and_every_weight_learns(kind: str) -> None:
     model = build_model("lkca-lr", 12, 4, drop_path=0.0, upsampler=kind, **TINY)
     x = torch.rand(2, 12, 9, 7)
     output = model(x)
@@ -123,19 +123,19 @@ def test_a_head_starts_near_bicubic_and_every_weight_learns(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_head_sees_one_pixel_around(kind: str) -> None:
-    head = build_model("lkca-lr", 12, 4, upsampler=kind, **TINY).upsampler
+def test_an_upsampler_sees_one_pixel_around(kind: str) -> None:
+    upsampler = build_model("lkca-lr", 12, 4, upsampler=kind, **TINY).upsampler
     features = torch.rand(1, 32, 12, 6)
     with torch.no_grad():
-        whole, strip = head(features), head(features[:, :, 3:9])
+        whole, strip = upsampler(features), upsampler(features[:, :, 3:9])
     assert torch.allclose(whole[:, :, 16:32], strip[:, :, 4:20], atol=1e-7)
     assert not torch.allclose(whole[:, :, 12:16], strip[:, :, :4], atol=1e-5)
 
 
 def test_grouped_mixed_reads_a_spread() -> None:
-    head = build_model("lkca-lr", 8, 4, upsampler="grouped-mixed", **TINY).upsampler
+    upsampler = build_model("lkca-lr", 8, 4, upsampler="grouped-mixed", **TINY).upsampler
     features = torch.rand(1, 32, 4, 4, requires_grad=True)
-    head(features)[:, 3].sum().backward()
+    upsampler(features)[:, 3].sum().backward()
     assert features.grad.abs().amax(dim=(0, 2, 3)).nonzero().flatten().tolist() == [3, 11, 19, 27]
 
 
@@ -206,7 +206,7 @@ def run(kind: str, **changes: object) -> Run:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_head_trains_and_loads_again(kind: str) -> None:
+def test_every_upsampler_trains_and_loads_again(kind: str) -> None:
     result = train(run(kind), "cpu", str, scenes())
     model, passport = load_weights(result.folder / "weights.safetensors")
     assert passport.options["upsampler"] == kind and np.isfinite(result.metrics["MPSNR"])
@@ -250,7 +250,7 @@ def test_a_resumed_run_does_not_start_again(monkeypatch: pytest.MonkeyPatch, tmp
     assert train(run("spectral"), "cpu", str, split).folder.joinpath("weights.safetensors").read_bytes() == weights
 
 
-def test_a_teacher_has_the_full_head() -> None:
+def test_a_teacher_has_the_full_upsampler() -> None:
     student = run("svd", model="lkca-kd", distillation=Distillation(teacher_blocks=2))
     assert student.options["upsampler"] == "svd"
     teacher = student.teacher().options
@@ -263,12 +263,12 @@ def test_a_teacher_has_the_full_head() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_heads_in_other_networks(name: str, kind: str) -> None:
+def test_upsamplers_in_other_networks(name: str, kind: str) -> None:
     options = {**OTHERS[name], "groups": 4}
     plain = build_model(name, 12, 4, **options)
     assert cost(plain, 12) == cost(build_model(name, 12, 4, **OTHERS[name]), 12)  # "own" is as published
     if kind in SPECTRAL and name != "vdsr":
-        with pytest.raises(ValueError, match=f"spectral head does not fit {type(plain).__name__}"):
+        with pytest.raises(ValueError, match=f"spectral upsampler does not fit {type(plain).__name__}"):
             build_model(name, 12, 4, upsampler=kind, **options)
         return
     model = build_model(name, 12, 4, upsampler=kind, **options)
@@ -285,7 +285,7 @@ def test_heads_in_other_networks(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_networks_train_with_a_head(name: str) -> None:
+def test_other_networks_train_with_an_upsampler(name: str) -> None:
     kind = "spectral" if name == "vdsr" else "svd"
     options = {**OTHERS[name], "upsampler": kind, "rank": 2}
     result = train(run(kind, model=name, epochs=1, options=options, stride=16), "cpu", str, scenes())
@@ -296,7 +296,7 @@ def test_other_networks_train_with_a_head(name: str) -> None:
 def test_other_convolutions() -> None:
     cubes = build_model("3dfcnn", 12, 4, channels=8)
     assert low_rank(cubes, 3, kind="svd")(torch.rand(1, 12, 4, 4)).shape == (1, 12, 16, 16)
-    with pytest.raises(ValueError, match="spectral head does not fit FCNN3D.layers.6"):
+    with pytest.raises(ValueError, match="spectral upsampler does not fit FCNN3D.layers.6"):
         low_rank(cubes, 3, kind="spectral")
     plain = nn.Sequential(nn.Conv2d(6, 96, 5, padding=2, padding_mode="reflect"), nn.PixelShuffle(4)).eval()
     model = low_rank(plain, 2, kind="spectral", rank=3)
@@ -305,7 +305,7 @@ def test_other_convolutions() -> None:
     assert model(torch.rand(1, 6, 7, 7)).shape == (1, 6, 28, 28)
 
 
-def test_low_rank_of_lkca_is_lkca_with_that_head() -> None:
+def test_low_rank_of_lkca_is_lkca_with_that_upsampler() -> None:
     for kind in KINDS:
         model = low_rank(build_model("lkca", 12, 4, **TINY), 8, kind=kind)
         same = build_model("lkca-lr", 12, 4, upsampler=kind, **TINY)

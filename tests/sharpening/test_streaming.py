@@ -5,9 +5,10 @@ import torch
 
 import lkca
 from lkca.measures.resize import resize
+from lkca.models.folding import folded
 from lkca.sharpening import streaming
 from lkca.sharpening.feature_maps import WholeImage
-from lkca.sharpening.streaming import folded, upscaled_strips
+from lkca.sharpening.streaming import upscaled_strips
 
 BANDS = 6
 
@@ -61,7 +62,7 @@ def test_every_scale_and_the_smallest_images(name, scale, size):
 
 
 @pytest.mark.parametrize("kind", ["grouped-mixed", "grouped-1x1", "svd", "spectral", "separable"])
-def test_every_upsampling_head(kind):
+def test_every_upsampler(kind):
     model, lr = network(upsampler=kind, groups=8), image(21, 10)
     assert (joined(model, lr) - whole(model, lr)).abs().max() < 1e-5
 

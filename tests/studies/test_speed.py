@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import lkca.studies.timing
-from lkca import build_model
 from lkca.figures import benchmark as benchmark_plots
 from lkca.studies import speed as speed_study
 from lkca.studies import timing as speed
@@ -39,15 +38,6 @@ def test_networks_take_turns_after_one_to_warm_up() -> None:
     turns.clear()
     speed.take_turns(networks, torch.zeros(1), "float32", allowed=0.25)
     assert 2 * (speed.LEAST_TURNS + 1) < len(turns) < 2 * (speed.MOST_TURNS + 1)
-
-
-def test_folding_weight_normalisation_changes_no_output() -> None:
-    torch.manual_seed(0)
-    model, x = build_model("lkca-lr", 8, 2, blocks=1, channels=16).eval(), torch.rand(1, 8, 6, 6)
-    wanted = model(x)
-    names = {name for name, _ in model.named_parameters() if "parametrizations" in name}
-    assert names and torch.allclose(speed.for_inference(model)(x), wanted, atol=1e-6)
-    assert not any("parametrizations" in name for name, _ in model.named_parameters())
 
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The study of upsampling heads: its runs, what is measured beside them, and sentences that follow the numbers."""
+"""The study of upsamplers: its runs, what is measured beside them, and sentences that follow the numbers."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from lkca import build_model
-from lkca.figures import upsamplers as head_plots
+from lkca.figures import upsamplers as plots
 from lkca.measures.metrics import METRICS
+from lkca.models.folding import folded
 from lkca.models.upsamplers import SpectralBasis, fitting_rank
 from lkca.paper.tables import bands_of
 from lkca.studies import catalogue, profiles
-from lkca.studies.profiles import HEADS
 from lkca.studies.results import study_results
-from lkca.studies.upsamplers import measured as head_study
+from lkca.studies.upsamplers import measured
 from lkca.studies.upsamplers import verdict as v
 from lkca.training.train import train
 
@@ -34,15 +34,15 @@ def closed_figures() -> Iterator[None]:
 @pytest.mark.parametrize("profile", BANDS)
 def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str) -> None:
     chosen = profiles.find_profile(profile)
-    runs = catalogue.study_runs("upsampling_heads", profile)
-    settings = {head_study.setting_of(run, profile) for run in runs}
-    plan = HEADS[profile]
+    runs = catalogue.study_runs("upsamplers", profile)
+    settings = {measured.setting_of(run, profile) for run in runs}
+    plan = chosen.upsamplers
     distilled = {f"{kind}, distilled" for kind in plan.distilled}
     assert settings == {"bicubic", "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
     channels, outputs = chosen.options["channels"], BANDS[profile] * 16
     assert plan.spectral_rank == fitting_rank("spectral", channels, outputs, 4, by=("params",))
-    for run in runs + catalogue.study_runs("heads_elsewhere", profile):
-        with torch.device("meta"):  # every head fits
+    for run in runs + catalogue.study_runs("upsamplers_elsewhere", profile):
+        with torch.device("meta"):  # every upsampler fits
             build_model(
                 run.model, BANDS[profile], run.scale, **run.options | ({"blocks": 1} if run.model != "bicubic" else {})
             )
@@ -55,19 +55,21 @@ def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 1, "batch": 4, "stride": 16}
     profile = vars(profiles.PROFILES["quick"]) | {"settings": settings, "options": {"blocks": 1, "channels": 16}}
-    monkeypatch.setitem(profiles.PROFILES, "quick", profiles.Profile(**profile | {"teacher_blocks": 2}))
-    plan = profiles.HeadPlan(("grouped", "svd", "spectral"), ("svd",), 3, groups=(2,), ranks={"svd": (2,)})
-    monkeypatch.setitem(profiles.HEADS, "quick", plan)
+    plan = profiles.UpsamplerPlan(("grouped", "svd", "spectral"), ("svd",), 3, groups=(2,), ranks={"svd": (2,)})
+    profile |= {"teacher_blocks": 2, "upsamplers": plan}
+    monkeypatch.setitem(profiles.PROFILES, "quick", profiles.Profile(**profile))
     for name, few in (("TUNE_EPOCHS", 1), ("TUNE_PATCHES", 8), ("TIMED_ROUNDS", 2)):
-        monkeypatch.setattr(head_study, name, few)
+        monkeypatch.setattr(measured, name, few)
 
 
 def test_the_study_from_runs_to_figures(tiny: None) -> None:
-    frame = study_results("upsampling_heads", "quick", "cpu", str)
-    frame = head_study.with_setting(frame, "quick")
-    truncation, times = (head_study.beside("quick", name) for name in ("truncation", "time"))
-    table = v.heads_table(frame, times)
-    assert table.set_index("setting").loc["grouped", ["head_params", "head_macs", "head_time"]].tolist() == [1, 1, 1]
+    frame = study_results("upsamplers", "quick", "cpu", str)
+    frame = measured.with_setting(frame, "quick")
+    truncation, times = (measured.beside("quick", name) for name in ("truncation", "time"))
+    table = v.upsamplers_table(frame, times)
+    assert table.set_index("setting").loc[
+        "grouped", ["upsampler_params", "upsampler_macs", "upsampler_time"]
+    ].tolist() == [1, 1, 1]
     assert table["setting"].tolist() == [
         "full",
         "grouped",
@@ -83,33 +85,33 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
 
     bicubic = frame.set_index("setting").loc["bicubic", "MPSNR"]
     for figure in (
-        head_plots.at_equal_cost(frame, v.at_equal(table, "params_M"), v.differences(frame, "grouped"), bicubic, "t"),
-        head_plots.against_cost(frame, bicubic, "t"),
-        head_plots.truncated_heads(truncation, frame, bicubic, "t"),
+        plots.at_equal_cost(frame, v.at_equal(table, "params_M"), v.differences(frame, "grouped"), bicubic, "t"),
+        plots.against_cost(frame, bicubic, "t"),
+        plots.truncated_upsamplers(truncation, frame, bicubic, "t"),
     ):
         figure.draw_without_rendering()
     for sentence in (v.suffices_in_words(v.differences(frame, "full")), *v.rank_in_words(truncation, bicubic)):
         assert "nan" not in sentence
-    head_study._path("quick", "time").unlink()
-    with pytest.raises(FileNotFoundError, match="collect upsampling_heads --profile quick"):
-        head_study.beside("quick", "time")
+    measured._path("quick", "time").unlink()
+    with pytest.raises(FileNotFoundError, match="collect upsamplers --profile quick"):
+        measured.beside("quick", "time")
 
 
 def test_a_truncation_gives_the_same_numbers_again(tiny: None) -> None:
     run = profiles.find_profile("quick").run("lkca", 0)
     train(run, "cpu", str)
-    split = head_study.load_dataset(run.dataset, run.reading)
-    first, second = (head_study.truncation(run, split) for _ in range(2))
+    split = measured.load_dataset(run.dataset, run.reading)
+    first, second = (measured.truncation(run, split) for _ in range(2))
     assert first.equals(second)
 
 
-def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
+def test_fine_tuning_trains_the_upsampler_alone_and_helps(tiny: None) -> None:
     profile = profiles.find_profile("quick")
     run = profile.run("lkca", 0, epochs=4)
     model = train(run, "cpu", str).model()
-    split = head_study.load_dataset(run.dataset, run.reading)
-    features = head_study.Features(model, run, split)
-    cut = head_study.truncate(model, 1)
+    split = measured.load_dataset(run.dataset, run.reading)
+    features = measured.Features(model, run, split)
+    cut = measured.truncate(model, 1)
     before = {name: value.clone() for name, value in cut.state_dict().items()}
     tuned = features.fine_tuned(cut)
     for name, value in tuned.state_dict().items():
@@ -122,21 +124,22 @@ def test_fine_tuning_trains_the_head_alone_and_helps(tiny: None) -> None:
 
 
 def test_times_are_ratios_to_grouped_without_weight_normalisation() -> None:
-    table = head_study.measured_times(8, 2, 16, ("grouped", "spectral")).set_index("setting")
+    table = measured.measured_times(8, 2, 16, ("grouped", "spectral")).set_index("setting")
     assert table.loc["grouped", "ratio"] == 1 and (table > 0).all(axis=None)
-    head = build_model("lkca-lr", 8, 2, blocks=1, channels=16, upsampler="spectral").upsampler
+    upsampler = build_model("lkca-lr", 8, 2, blocks=1, channels=16, upsampler="spectral").upsampler
     x = torch.rand(1, 16, 4, 4)
-    expected = head(x)
-    assert torch.allclose(head_study.folded(head)(x), expected, atol=1e-6)
-    assert [name for name, _ in head.named_parameters()] == ["0.weight", "2.weight", "2.bias"]
-    assert isinstance(head[2], SpectralBasis)
+    expected = upsampler(x)
+    plain = folded(upsampler)
+    assert torch.allclose(plain(x), expected, atol=1e-6)
+    assert {name for name, _ in plain.named_parameters()} == {"0.weight", "2.weight", "2.bias"}
+    assert isinstance(plain[2], SpectralBasis)
 
 
 # --- words
 
 
 def study(values: dict[str, float], seeds: int = 3, spread: float = 0.01) -> pd.DataFrame:
-    """Made-up rows: every head of a seed gets its value and what the seed does to all, and a little of its own."""
+    """Made-up rows: every upsampler of a seed gets its value and what the seed does to all, and a little of its own."""
     random = np.random.default_rng(0)
     rows = []
     for seed in range(seeds):
@@ -166,7 +169,7 @@ def test_low_rank_suffices_or_not() -> None:
         (
             38.0,
             39.0,
-            "No head is better than grouped at its cost beyond what seeds do, and svd are behind it: best spec",
+            "No upsampler is better than grouped at its cost beyond what seeds do, and svd are behind it: best spec",
         ),
     ],
 )
@@ -185,7 +188,7 @@ def cuts(quality: list[float], share: list[float], k90: int, budget: int = 4) ->
                          "tuned_MPSNR": tuned, "values": 16, "k90": k90, "budget": budget})  # fmt: skip
 
 
-def test_rank_of_the_trained_head() -> None:
+def test_rank_of_the_trained_upsampler() -> None:
     share = [0.1, 0.2, 0.4, 0.9, 1.0]
     low = cuts([30.5, 30.99, 31.0, 31.0, 31.0], share, k90=8)
     assert v.enough_rank(low, 30.0) == 2
@@ -200,19 +203,19 @@ def test_rank_of_the_trained_head() -> None:
     assert v.enough_rank(low, 31.5) is None and "moot" in v.rank_in_words(low, 31.5)[0]
 
 
-def test_distillation_is_measured_against_the_same_head() -> None:
+def test_distillation_is_measured_against_the_same_upsampler() -> None:
     frame = study({**VALUES, "svd, distilled": 39.2}, spread=0.0)
     assert v.distillation_in_words(frame) == ["Distilling adds to svd: +0.2000 ± 0.0000 dB."]
 
 
-def test_the_spectral_head_stands_once_in_a_table_of_equal_cost() -> None:
-    frame = study(VALUES).assign(k=np.nan, head_params_M=1.0, head_macs_G=2.0)
-    table = v.heads_table(frame, TIMES)
+def test_the_spectral_upsampler_stands_once_in_a_table_of_equal_cost() -> None:
+    frame = study(VALUES).assign(k=np.nan, upsampler_params_M=1.0, upsampler_macs_G=2.0)
+    table = v.upsamplers_table(frame, TIMES)
     assert v.at_equal(table, "params_M")["setting"].tolist() == ["full", "grouped", "svd", "spectral, equal params"]
     assert v.at_equal(table, "macs_G")["setting"].tolist() == ["full", "grouped", "svd", "spectral"]
 
 
-def test_other_networks_are_held_against_their_own_head() -> None:
+def test_other_networks_are_held_against_their_own_upsampler() -> None:
     rows = [("bicubic", None, 0.0, 0.0, 29.0), ("vdsr", "own", 4.0, 2.0, 30.0), ("vdsr", "grouped", 1.0, 1.0, 29.9),
             ("sspsr", "own", 1.0, 1.0, 28.5)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["model", "upsampler", "params_M", "macs_G", "MPSNR"])

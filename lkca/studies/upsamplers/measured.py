@@ -1,9 +1,9 @@
-"""What `upsampling_heads` measures beside its runs: truncation, ranks and time of the heads.
+"""What `upsamplers` measures beside its runs: truncation, ranks and time of the upsamplers.
 
 Everything is made from finished runs when the study's CSV is, in seconds, and stands beside it:
-    upsampling_heads_costs.csv       a row a run: rank, parameters and MACs of its head
-    upsampling_heads_truncation.csv  the trained full head cut to rank k: as it stands, and after a short fine-tuning
-    upsampling_heads_time.csv        measured time of each head; of this machine, so never the same twice
+    upsamplers_costs.csv       a row a run: rank, parameters and MACs of its upsampler
+    upsamplers_truncation.csv  the trained full upsampler cut to rank k: as it stands, and after a short fine-tuning
+    upsamplers_time.csv        measured time of each upsampler; of this machine, so never the same twice
 """
 
 import copy
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from lkca.data.loaders import load_dataset
 from lkca.data.patches import split_patches
@@ -26,11 +25,12 @@ from lkca.measures.cost import cost
 from lkca.measures.rank import SHARE
 from lkca.measures.resize import resize
 from lkca.models import build_model, model_options
+from lkca.models.folding import fold
 from lkca.models.low_rank import truncate
 from lkca.models.upsamplers import RANKED, chosen_rank, fitting_rank
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
-from lkca.studies.profiles import HEADS
+from lkca.studies.profiles import find_profile
 from lkca.studies.upsamplers.runs import STAND_IN
 from lkca.tables import CURVE, EQUAL_PARAMS, FULL
 from lkca.training.evaluation import evaluate, mean_quality
@@ -38,25 +38,23 @@ from lkca.training.losses import supervised_loss
 from lkca.training.run import Run
 from lkca.training.train import load_result
 
-STUDY = "upsampling_heads"
-GROUPS = model_options(STAND_IN)["groups"]  # whose cost the heads share
+STUDY = "upsamplers"
+GROUPS = model_options(STAND_IN)["groups"]  # whose cost the upsamplers share
 
 TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # of the fine-tuning: a few percent of a training
 TUNE_RATE = 0.5  # of the run's first learning rate, falling to zero
-TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every head is timed once
+TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every upsampler is timed once
 
 
-def collect_heads(profile: str) -> None:
+def collect_upsamplers(profile: str) -> None:
     """Write the three files from the study's runs, all of which must be finished."""
-    runs = study_runs(STUDY, profile)
+    runs, plan = study_runs(STUDY, profile), find_profile(profile).upsamplers
     full = next(run for run in runs if setting_of(run, profile) == FULL)
     split = load_dataset(full.dataset, full.reading)
     tables = {
-        "costs": pd.DataFrame([head_row(run, split.bands) for run in runs if run.model != "bicubic"]),
+        "costs": pd.DataFrame([upsampler_row(run, split.bands) for run in runs if run.model != "bicubic"]),
         "truncation": truncation(full, split),
-        "time": measured_times(
-            split.bands, full.scale, full.options["channels"], HEADS[profile].kinds, HEADS[profile].spectral_rank
-        ),
+        "time": measured_times(split.bands, full.scale, full.options["channels"], plan.kinds, plan.spectral_rank),
     }
     for name, table in tables.items():
         write_text(_path(profile, name), table.to_csv(index=False, float_format="%.6g"))
@@ -77,42 +75,42 @@ def beside(profile: str, name: str) -> pd.DataFrame:
 
 
 def setting_of(run: Run, profile: str) -> str:
-    """What a run of the study is in its tables: a kind of head, "…, distilled", "bicubic", or "curve"."""
+    """What a run of the study is in its tables: a kind of upsampler, "…, distilled", "bicubic", or "curve"."""
     options = run.options
     if run.model != STAND_IN:
         return {"bicubic": "bicubic", "lkca": FULL}.get(run.model) or f"{options['upsampler']}, distilled"
     if options["groups"] == GROUPS and options["rank"] == 0:
         return options["upsampler"]
-    if (options["upsampler"], options["rank"]) == ("spectral", HEADS[profile].spectral_rank):
+    if (options["upsampler"], options["rank"]) == ("spectral", find_profile(profile).upsamplers.spectral_rank):
         return EQUAL_PARAMS
     return CURVE
 
 
 def with_setting(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
-    """The study's rows with a column `setting`, and with `k`, `head_params_M` and `head_macs_G` of each head."""
+    """The study's rows with a column `setting`, and each upsampler's `k`, `upsampler_params_M`, `upsampler_macs_G`."""
     names = {run.name: setting_of(run, profile) for run in study_runs(STUDY, profile)}
     return frame.assign(setting=frame["run"].map(names)).merge(beside(profile, "costs"), on="run", how="left")
 
 
-def head_row(run: Run, bands: int) -> dict[str, object]:
-    """Rank and cost of a run's head, the latter as `lkca.cost` counts."""
+def upsampler_row(run: Run, bands: int) -> dict[str, object]:
+    """Rank and cost of a run's upsampler, the latter as `lkca.cost` counts."""
     options = run.options
     with torch.device("meta"):
         model = build_model(run.model, bands, run.scale, **options)
     kind, channels = options["upsampler"], options["channels"]
     counted = cost(model.upsampler, channels)
     k = chosen_rank(kind, options["rank"], channels, bands * run.scale**2, run.scale, options["groups"])
-    share = {"head_params_M": counted.params / 1e6, "head_macs_G": counted.macs / 1e9}
+    share = {"upsampler_params_M": counted.params / 1e6, "upsampler_macs_G": counted.macs / 1e9}
     return {"run": run.name, "k": k if kind in RANKED else None, **share}
 
 
 def truncation(run: Run, split: Split) -> pd.DataFrame:
-    """A trained network whose full head is cut to rank k: a row for each k.
+    """A trained network whose full upsampler is cut to rank k: a row for each k.
 
     Columns: run; k of `values` singular values; `share` of their sum that k hold; `error`, relative, of the matrix in
-    the Frobenius norm; MPSNR and SAM as it stands (`cut_`), and after the head was fine-tuned (`tuned_`). The last row
-    is the full head itself, as two factors: its fine-tuning says what that alone brings. `k90`: how many hold 90 %.
-    `budget`: the rank that costs as much as LKCA-LR's groups.
+    the Frobenius norm; MPSNR and SAM as it stands (`cut_`), and after the upsampler was fine-tuned (`tuned_`). The last
+    row is the full upsampler itself, as two factors: its fine-tuning says what that alone brings. `k90`: how many hold
+    90 %. `budget`: the rank that costs as much as LKCA-LR's groups.
     """
     model = load_result(run).model()
     values = ranks.singular_values(ranks.upsampler_matrix(model))
@@ -133,7 +131,7 @@ def truncation(run: Run, split: Split) -> pd.DataFrame:
 
 
 class Features:
-    """What the body of a trained LKCA network makes of some training patches: enough to train its head alone."""
+    """What the body of a trained LKCA network makes of some training patches: enough to train its upsampler alone."""
 
     @torch.no_grad()
     def __init__(self, model: nn.Module, run: Run, split: Split) -> None:
@@ -147,7 +145,7 @@ class Features:
         self.features = torch.cat([model.eval().body(model.head(self._pair(part)[0])) for part in batches])
 
     def fine_tuned(self, model: nn.Module) -> nn.Module:
-        """A copy of the network, its head trained for a few epochs by the supervised loss, the rest as it was."""
+        """A copy of the network, its upsampler trained for a few epochs by the supervised loss, the rest as it was."""
         model, run = copy.deepcopy(model).eval(), self.run
         optimizer = torch.optim.Adam(model.upsampler.parameters(), lr=TUNE_RATE * run.learning_rate)
         generator = np.random.default_rng(run.seed)
@@ -170,20 +168,20 @@ class Features:
 
 @torch.inference_mode()
 def measured_times(bands: int, scale: int, channels: int, kinds: Sequence[str], spectral_rank: int = 0) -> pd.DataFrame:
-    """Time of a head's forward pass on one image of 32x32 LR pixels, all in one process, by turns in random order.
+    """Time of an upsampler's forward pass on 32x32 LR pixels, all in one process, by turns in random order.
 
-    spectral_rank : also time the spectral head of this rank, as "spectral, equal params"; 0: do not.
+    spectral_rank : also time the spectral upsampler of this rank, as "spectral, equal params"; 0: do not.
     Columns: setting, milliseconds (median), ratio (median of the ratios to `grouped` in the same round).
     """
-    heads = {FULL: {"groups": 1}, **{kind: {"upsampler": kind} for kind in kinds}}
+    upsamplers = {FULL: {"groups": 1}, **{kind: {"upsampler": kind} for kind in kinds}}
     if spectral_rank:
-        heads[EQUAL_PARAMS] = {"upsampler": "spectral", "rank": spectral_rank}
+        upsamplers[EQUAL_PARAMS] = {"upsampler": "spectral", "rank": spectral_rank}
     modules = {
-        setting: folded(build_model(STAND_IN, bands, scale, blocks=1, channels=channels, **options).upsampler)
-        for setting, options in heads.items()
+        setting: fold(build_model(STAND_IN, bands, scale, blocks=1, channels=channels, **options).upsampler)
+        for setting, options in upsamplers.items()
     }
     features = torch.rand(1, channels, TIMED_SIZE, TIMED_SIZE, generator=torch.Generator().manual_seed(0))
-    rounds, order = [], np.random.default_rng(0)  # a head must not always have the same one before it
+    rounds, order = [], np.random.default_rng(0)  # an upsampler must not always have the same one before it
     for _ in range(TIMED_ROUNDS + 1):
         seconds = {}
         for setting in order.permutation(list(modules)):
@@ -195,14 +193,6 @@ def measured_times(bands: int, scale: int, channels: int, kinds: Sequence[str], 
     ratios = times.div(times["grouped"], axis=0).median()
     table = {"setting": times.columns, "milliseconds": 1e3 * times.median().to_numpy(), "ratio": ratios.to_numpy()}
     return pd.DataFrame(table)
-
-
-def folded(module: nn.Module) -> nn.Module:
-    """The module with weight normalisation folded into the weights, as one uses it; in eval mode."""
-    for part in module.modules():
-        if parametrize.is_parametrized(part):
-            parametrize.remove_parametrizations(part, "weight")
-    return module.eval()
 
 
 def _path(profile: str, name: str) -> Path:

@@ -1,22 +1,15 @@
-"""The runs of the studies that compare upsampling heads: `upsampling_heads` in LKCA-Net, `heads_elsewhere` outside."""
+"""The runs of the studies that compare upsamplers: `upsamplers` in LKCA-Net, `upsamplers_elsewhere` outside."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from lkca.studies.profiles import HEADS
+from lkca.studies.profiles import Profile
 from lkca.training.run import Distillation, Run
 
-if TYPE_CHECKING:
-    from lkca.studies.profiles import Profile
-
-STAND_IN = "lkca-lr"  # the model whose head is replaced: what is compared costs no more than its head does
+STAND_IN = "lkca-lr"  # the model whose upsampler is replaced: what is compared costs no more than its upsampler does
 
 
-def upsampling_heads(profile: Profile) -> list[Run]:
-    """Bicubic; the full head; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
-    plan, first = HEADS.get(profile.name), profile.seeds[0]
-    if plan is None:  # a profile of one's own, of which nothing is asked until it stands in HEADS
+def upsamplers(profile: Profile) -> list[Run]:
+    """Bicubic; the full upsampler; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
+    plan, first = profile.upsamplers, profile.seeds[0]
+    if plan is None:
         return []
     options = [{"upsampler": kind} for kind in plan.kinds] + [{"upsampler": "spectral", "rank": plan.spectral_rank}]
     runs = [profile.run("bicubic", first)]
@@ -33,12 +26,12 @@ def upsampling_heads(profile: Profile) -> list[Run]:
     return runs + [profile.run(STAND_IN, first, options=each) for each in curves]
 
 
-def heads_elsewhere(profile: Profile) -> list[Run]:
-    """Other networks as published, with the grouped head, and with one that is low rank; one seed."""
-    if profile.name not in HEADS:
+def upsamplers_elsewhere(profile: Profile) -> list[Run]:
+    """Other networks as published, with the grouped upsampler, and with one that is low rank; one seed."""
+    if profile.upsamplers is None:
         return []
     runs = [profile.run("bicubic", profile.seeds[0])]
-    for network, best in HEADS[profile.name].networks.items():
+    for network, best in profile.upsamplers.networks.items():
         settings = dict(profile.baselines.get(network, {}))
         sizes = settings.pop("options", {})
         for kind in ("own", "grouped", best):

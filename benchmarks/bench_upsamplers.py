@@ -1,7 +1,7 @@
-"""Upsampling heads against the paper's grouped one, the same cost or less: time of a forward pass, by turns.
+"""Upsamplers against the paper's grouped one, the same cost or less: time of a forward pass, by turns.
 
-    python benchmarks/bench_heads.py                        # the paper's sizes: 128 bands, 128 channels, x4
-    python benchmarks/bench_heads.py --bands 205 --csv results/bench_heads.csv
+    python benchmarks/bench_upsamplers.py                        # the paper's sizes: 128 bands, 128 channels, x4
+    python benchmarks/bench_upsamplers.py --bands 205 --csv results/bench_upsamplers.csv
 
 Needs the package installed, no data.
 """
