@@ -6,7 +6,7 @@ looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of
 """
 
 from lkca.data.small_scenes import SMALL_SCENES
-from lkca.data.split import Dataset, Reading
+from lkca.data.split import Dataset, Reading, SensorReading
 
 _DECLARATIONS = (
     Dataset(
@@ -85,6 +85,23 @@ _DECLARATIONS = (
         source="the Airport-Beach-Urban (ABU) anomaly-detection set on the page of X. Kang (xudongkang.weebly.com, data sets)",
         citation="X. Kang et al., Hyperspectral anomaly detection with attribute and edge-preserving filters, IEEE TGRS 55(10), 2017",
         notes="Band 146 sits at a removed water-absorption gap.",
+    ),
+    Dataset(
+        name="sensors",
+        title="scenes of many sensors",
+        readings={
+            "made": SensorReading(real=False),
+            "all": SensorReading(real=True),
+            **{
+                f"without-{sensor}": SensorReading(True, sensor, "HYDICE" if sensor == "ROSIS" else "ROSIS")
+                for sensor in ("AVIRIS", "ROSIS", "HYDICE", "CASI", "SAMSON", "HySpex")
+            },
+        },
+        patch={2: 32, 4: 48, 8: 96},
+        stride={2: 1, 4: 1, 8: 1},
+        kind="sensors",
+        source="made by lkca.data.made_scenes from seeds; the small real scenes as declared",
+        citation="",
     ),
     Dataset(
         name="synthetic",

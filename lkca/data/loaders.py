@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.datasets import DATASETS
+from lkca.data.made_scenes import made_cube
 from lkca.data.patches import Area, from_line, up_to_line
 from lkca.data.split import Dataset, Split
 from lkca.data.suspicions import likely_file
@@ -330,10 +331,36 @@ def sensor_scenes(without_sensor: str | None = None) -> tuple[Dataset, ...]:
     return tuple(dataset for dataset in scenes if dataset.sensor != without_sensor)
 
 
+MADE_TESTS = range(2_000_000, 2_000_006)  # seeds of made scenes that neither train nor validate
+
+
+def sensors(dataset: Dataset, reading: str) -> Split:
+    """Whole scenes of unlike sensors; those of the sensor that is left out test, or made ones where none is."""
+    plan = dataset.readings[reading]
+    groups: dict[str, list[Area]] = {"train": [], "test": [], "validation": []}
+    checksums = []
+    for scene in sensor_scenes() if plan.real else ():
+        whole, _, checksum = whole_scene(scene.name)
+        normalise(whole.cube, hot_pixel_limit([whole]))
+        part = {plan.left_out: "test", plan.validates: "validation"}.get(scene.sensor, "train")
+        groups[part].append(without_no_data(whole) if part != "train" else whole)
+        checksums.append(checksum)
+    if plan.left_out is None:
+        for seed in MADE_TESTS:
+            cube = made_cube(seed, 160)
+            checksums.append(hashlib.sha256(cube.tobytes()).hexdigest())
+            area = Area(f"made scene {seed}", cube)
+            groups["test"].append(Area(area.name, normalise(cube, hot_pixel_limit([area]))))
+    digest = hashlib.sha256("".join(checksums).encode()).hexdigest()
+    train, test, validation = (tuple(groups[part]) for part in ("train", "test", "validation"))
+    return Split(dataset.name, reading, train, test, None, rgb_bands(len(test[0].cube), None), 1.0, digest, validation)
+
+
 LOADERS = {
     "big_scene": big_scene,
     "regions": regions,
     "made_scenes": made_scenes,
     "own_scene": own_scene,
     "single_scene": single_scene,
+    "sensors": sensors,
 }

@@ -116,27 +116,28 @@ def split_patches(
     """
     if validation not in VALIDATIONS:
         raise ValueError(f"validation must be one of {', '.join(VALIDATIONS)}, got {validation!r}")
-    positions = np.concatenate([_positions(i, area, size, stride) for i, area in enumerate(areas)])
-    if not len(positions):
+    places = np.concatenate([positions(i, area, size, stride) for i, area in enumerate(areas)])
+    if not len(places):
         shapes = ", ".join(f"{a.name} {a.cube.shape[1]}x{a.cube.shape[2]}" for a in areas)
         raise ValueError(
             f"no {size}x{size} patch without no-data pixels fits into the training areas ({shapes}): "
             "choose a smaller patch"
         )
     if validation == "paper":
-        held_out, trained = _random_share(positions, share, seed)
+        held_out, trained = _random_share(places, share, seed)
     else:
-        held_out, trained = _strip(areas, positions, size, stride, share)
+        held_out, trained = _strip(areas, places, size, stride, share)
     if not len(trained) or not len(held_out):
         raise ValueError(
-            f"of {len(positions)} patches of {size}x{size}, validation {validation!r} leaves {len(trained)} to train "
+            f"of {len(places)} patches of {size}x{size}, validation {validation!r} leaves {len(trained)} to train "
             f"on and {len(held_out)} to validate on: choose a smaller patch or stride, or another validation"
         )
     cubes = tuple(torch.from_numpy(area.cube) for area in areas)
     return Patches(cubes, trained, size), Patches(cubes, held_out, size)
 
 
-def _positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int64]:
+def positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int64]:
+    """Where patches without a no-data pixel lie: (n, 3) of the area's `number`, top row, left column."""
     height, width = area.cube.shape[1:]
     rows = np.arange(0, height - size + 1, stride)
     columns = np.arange(0, width - size + 1, stride)
@@ -151,13 +152,13 @@ def _positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.in
     return np.column_stack([np.full(len(grid), number), grid]).astype(np.int64)
 
 
-def _random_share(positions: NDArray[np.int64], share: float, seed: int) -> Division:
-    order = np.random.default_rng(seed).permutation(len(positions))
-    held_out = max(1, round(share * len(positions)))
-    return positions[np.sort(order[:held_out])], positions[np.sort(order[held_out:])]
+def _random_share(places: NDArray[np.int64], share: float, seed: int) -> Division:
+    order = np.random.default_rng(seed).permutation(len(places))
+    held_out = max(1, round(share * len(places)))
+    return places[np.sort(order[:held_out])], places[np.sort(order[held_out:])]
 
 
-def _strip(areas: Sequence[Area], positions: NDArray[np.int64], size: int, stride: int, share: float) -> Division:
+def _strip(areas: Sequence[Area], places: NDArray[np.int64], size: int, stride: int, share: float) -> Division:
     """Held out: the patches inside a strip at the far end of the largest area's longer side."""
     sides = [area.cube.shape[1:] for area in areas]
     largest = int(np.argmax([h * w for h, w in sides]))
@@ -166,11 +167,11 @@ def _strip(areas: Sequence[Area], positions: NDArray[np.int64], size: int, strid
     wanted = round(share * sum(h * w for h, w in sides) / breadth)
     start = length - max(size, min(wanted, length))
     if start < 0:
-        return positions[:0], positions
-    touching = (positions[:, 0] == largest) & (positions[:, 1 + axis] + size > start)
-    held_out = _positions(largest, from_line(areas[largest], axis, start), size, stride)
+        return places[:0], places
+    touching = (places[:, 0] == largest) & (places[:, 1 + axis] + size > start)
+    held_out = positions(largest, from_line(areas[largest], axis, start), size, stride)
     held_out[:, 1 + axis] += start
-    return held_out, positions[~touching]
+    return held_out, places[~touching]
 
 
 def from_line(area: Area, axis: int, start: int) -> Area:

@@ -18,6 +18,7 @@ class Split:
     rgb : band numbers to show as red, green, blue.
     peak : the file's number that became 1.
     checksum : SHA-256 over the source files (over the cubes for a made scene).
+    validation : areas to choose the best weights by, where not a part of the training areas does.
     """
 
     dataset: str
@@ -28,10 +29,24 @@ class Split:
     rgb: tuple[int, int, int]
     peak: float
     checksum: str
+    validation: tuple[Area, ...] = ()
 
     @property
     def bands(self) -> int:
-        return self.train[0].cube.shape[0]
+        return (*self.train, *self.test)[0].cube.shape[0]
+
+
+@dataclass(frozen=True)
+class SensorReading:
+    """Which scenes of all sensors train a network for any of them.
+
+    real : real scenes beside made ones. left_out : the sensor that tests. validates : the sensor that chooses the
+    weights; None lets made scenes choose.
+    """
+
+    real: bool
+    left_out: str | None = None
+    validates: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from lkca.models.any_sensor import AnySensor
 from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.essaformer import ESSAformer
@@ -33,16 +34,17 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lkca-lr": lkca_lr,
     "lkca-kd": lkca_lr,  # the same network; what makes it KD is how it is trained
     "lkca-best": lkca_best,
+    "lkca-any": AnySensor,
 }
-NOT_OF_THE_PAPER = ("back-projection", "lkca-best")
+NOT_OF_THE_PAPER = ("back-projection", "lkca-best", "lkca-any")
 
 SCALES = (2, 4, 8)
 OWN = (
     "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.upsamplers`
 )
 UPSAMPLER_OPTIONS = {"upsampler": OWN, "groups": 8, "rank": 0}  # of every network that has no such options itself
-WITHOUT_UPSAMPLER = ("bicubic", "back-projection")
-MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
+WITHOUT_UPSAMPLER = ("bicubic", "back-projection", "lkca-any")
+MAY_BE_ZERO = ("group_overlap", "corrections", "steps")  # of the whole-number options; the others start at 1
 
 
 def model_names() -> tuple[str, ...]:

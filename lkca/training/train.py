@@ -28,14 +28,17 @@ from lkca.data.loaders import load_dataset
 from lkca.data.split import Split
 from lkca.measures.cost import cost
 from lkca.models import build_model
+from lkca.models.any_sensor import AnySensor
 from lkca.paths import remove_unfinished, write_text
 from lkca.scenes import open_scene
+from lkca.training.direction_trainer import DirectionTrainer
 from lkca.training.evaluation import check_size, evaluate, mean_quality
 from lkca.training.provenance import provenance
 from lkca.training.run import Run
 from lkca.training.trainer import HISTORY, Trainer
 from lkca.training.weights import Passport, load_weights, save_weights
 
+MADE_SHARE = 0.5  # of the samples of LKCA-Any, where real scenes train it as well
 Log = Callable[[str], None]
 
 
@@ -191,8 +194,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     )  # fmt: skip
     diverged = None
     if any(True for _ in model.parameters()):
-        teacher = _teacher(run, device, log, split)
-        diverged = Trainer(run, model, passport, split.train, teacher, device, log).fit()
+        diverged = _trainer(run, model, passport, split, device, log).fit()
         model, _ = load_weights(folder / "weights.safetensors", device)
     else:
         save_weights(folder / "weights.safetensors", model, passport)
@@ -213,6 +215,15 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     write_text(folder / "provenance.json", json.dumps(record, indent=2))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2))
     return load_result(run)
+
+
+def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, device: torch.device, log: Log) -> Trainer:
+    if isinstance(model, AnySensor):
+        made = MADE_SHARE if run.dataset == "sensors" else 0.0
+        return DirectionTrainer(run, model, passport, split.train, split.validation, made, device, log)
+    if run.dataset == "sensors":
+        raise ValueError(f"the scenes of dataset 'sensors' share no bands: only lkca-any trains on it, not {run.model}")
+    return Trainer(run, model, passport, split.train, _teacher(run, device, log, split), device, log)
 
 
 def _scale_factor(run: Run) -> float | None:

@@ -86,6 +86,11 @@ class Trainer:
             self._report()
         return None
 
+    @property
+    def kept(self) -> nn.Module:
+        """The network that validates and whose weights are kept."""
+        return self.model
+
     def _start(self) -> None:
         """Show what bicubic leaves on training patches to the parts of the model that start from it."""
         parts = data_started(self.model)
@@ -166,7 +171,7 @@ class Trainer:
     def _validate(self) -> float:
         with self._precision():
             return self._within_memory(
-                lambda: patch_mpsnr(self.model, self.held_out, self.run.scale, self.part, self.device)
+                lambda: patch_mpsnr(self.kept, self.held_out, self.run.scale, self.part, self.device)
             )
 
     def _precision(self) -> AbstractContextManager:
@@ -185,20 +190,28 @@ class Trainer:
         # The best weights first: killed in between, the epoch is done again and writes the same ones.
         if validation > self.best:
             self.best = validation
-            save_weights(folder / "weights.safetensors", self.model, self.passport)
-        state = {
+            save_weights(folder / "weights.safetensors", self.kept, self.passport)
+        content = io.BytesIO()  # writing the file itself, torch would report a full disk as an internal RuntimeError
+        torch.save(self._state(), content)
+        with written_whole(folder / "resume.pt") as temporary:
+            temporary.write_bytes(content.getbuffer())
+        with written_whole(folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False)
+
+    def _state(self) -> dict[str, object]:
+        """All that is needed to go on after this epoch."""
+        return {
             "run": self.run.hash,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
             "best": self.best,
         }
-        content = io.BytesIO()  # writing the file itself, torch would report a full disk as an internal RuntimeError
-        torch.save(state, content)
-        with written_whole(folder / "resume.pt") as temporary:
-            temporary.write_bytes(content.getbuffer())
-        with written_whole(folder / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False)
+
+    def _restore(self, state: dict[str, object]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history, self.best = state["history"], state["best"]
 
     def _resume(self) -> None:
         path = self.run.folder / "resume.pt"
@@ -208,9 +221,7 @@ class Trainer:
             state = torch.load(path, map_location="cpu", weights_only=True)
             if state["run"] != self.run.hash:
                 raise ValueError(f"it belongs to run {state['run']}")
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.history, self.best = state["history"], state["best"]
+            self._restore(state)
             if self.history and not (self.run.folder / "weights.safetensors").is_file():
                 raise ValueError("the weights.safetensors beside it is missing")
         except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, pickle.UnpicklingError) as error:
