@@ -12,6 +12,14 @@ from lkca.paths import figures_folder, results_folder, write_text
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import find_profile
 
+# What notebooks write is named after the paper's tables and figures where it has them.
+NAMES = {
+    "block_count": ("table_1",),
+    "distillation": ("table_2", "table_3", "table_4"),
+    "benchmark": ("table_5", "table_6", "table_7", "quality_against_cost"),
+    "upsampler_svd": ("figure_4",),
+    "visual": ("figure_6", "figure_7", "figure_8"),
+}
 # nbconvert's page without the scripts that it would load from the internet; tables and figures need none.
 PAGE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -94,8 +102,8 @@ def _front(
 
 
 def _owner(path: Path, notebooks: Iterable[str]) -> str | None:
-    """The notebook that the file's folder is named after, or whose name the file's begins with."""
-    owners = [name for name in notebooks if path.parent.name == name or path.stem.startswith(name)]
+    """The notebook that the file's folder is named after, or whose files have names that begin like this one's."""
+    owners = [n for n in notebooks if path.parent.name == n or path.stem.startswith((n, *NAMES.get(n, ())))]
     return max(owners, key=len, default=None)  # upsamplers_elsewhere_table is not of upsamplers
 
 

@@ -17,7 +17,7 @@ from lkca.models import model_names
 from lkca.paper.tables import COST_TABLES, paper_costs, paper_table
 from lkca.paths import results_folder
 from lkca.studies.catalogue import benchmark_runs, study_runs
-from lkca.studies.distillation import CONFIDENCE, mean_differences
+from lkca.studies.distillation import mean_differences, with_verdict
 from lkca.studies.profiles import find_profile
 from lkca.studies.results import over_seeds, write_rows
 from lkca.tables import BEST, SECOND
@@ -48,6 +48,12 @@ class Case:
     @property
     def name(self) -> str:
         return f"{Path(self.dataset).stem}_x{self.scale}"
+
+    @property
+    def table_name(self) -> str:
+        """After the paper's table of this dataset, or of all three where it has none."""
+        number = next((name[5] for name in COST_TABLES if name.endswith(f"_{self.dataset}")), "5_to_7")
+        return f"table_{number}_{self.name}"
 
     def table(self) -> pd.DataFrame:
         """A row a model; where the paper has the dataset three: ours, the paper's and the difference."""
@@ -212,23 +218,10 @@ def region_gains(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_gains(gains: pd.DataFrame) -> pd.DataFrame:
-    """Mean over regions, standard deviation, half of the 95 % t-interval, and in how many regions it is a gain."""
-    table = mean_differences(gains).rename(columns={"seeds": "regions"})
+    """Mean over regions, standard deviation, half of the 95 % t-interval, in how many it is a gain, and the verdict."""
+    table = with_verdict(mean_differences(gains)).rename(columns={"seeds": "regions"})
     grouped = gains.groupby(["setting", "metric"], sort=False)["difference"]
     better = gains["difference"] * gains["metric"].map(HIGHER_IS_BETTER).map({True: 1, False: -1}) > 0
     counts = better.groupby([gains["setting"], gains["metric"]], sort=False).sum()
     keys = pd.MultiIndex.from_frame(table[["setting", "metric"]])
     return table.assign(sd=grouped.std().reindex(keys).to_numpy(), better_in=counts.reindex(keys).to_numpy())
-
-
-def regions_in_words(means: pd.DataFrame, metric: str = "MPSNR", unit: str = "dB") -> list[str]:
-    """A sentence for each network: its gain over regions, and whether that can be told from zero."""
-    sentences = []
-    for found in means[means["metric"] == metric].itertuples():
-        clear = abs(found.mean) > found.half_width
-        sentences.append(
-            f"{found.setting}: {metric} {found.mean:+.3f} {unit} ± {found.half_width:.3f} ({CONFIDENCE:.0%} over "
-            f"{found.regions} regions, standard deviation {found.sd:.3f}), better in {found.better_in} of "
-            f"{found.regions}: {'more than regions explain' if clear else 'cannot be told from zero'}"
-        )
-    return sentences

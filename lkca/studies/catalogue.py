@@ -18,13 +18,11 @@ from lkca.training.run import Distillation, Run
 class Study:
     """A question to the network, and the runs that answer it.
 
-    title : what is varied. table : the paper's table that asks the same, in `lkca/paper/printed`, or None.
-    runs : profile -> runs, those of one comparison in the order in which they are shown.
+    title : what is varied. runs : profile -> runs, those of one comparison in the order in which they are shown.
     """
 
     name: str
     title: str
-    table: str | None
     runs: Callable[[Profile], list[Run]] = field(repr=False)
 
 
@@ -45,27 +43,31 @@ def _without_distillation(profile: Profile) -> list[Run]:
     return [teacher] + [profile.run("lkca-lr", seed) for seed in profile.seeds]
 
 
-def _kd_decay(profile: Profile) -> list[Run]:
-    decays = (1.0, 0.75, 0.66, 0.5)
-    runs = [profile.distilled(seed, decay=decay) for decay in decays for seed in profile.seeds]
-    return _without_distillation(profile) + runs
+def _decays(profile: Profile) -> list[Run]:
+    return [profile.distilled(seed, decay=decay) for decay in (1.0, 0.75, 0.66, 0.5) for seed in profile.seeds]
 
 
-def _kd_weight(profile: Profile) -> list[Run]:
+def _weights(profile: Profile) -> list[Run]:
     weights = (1.0, 0.1, 0.05, 0.01, 0.005)
-    runs = [profile.distilled(seed, weight=weight) for weight in weights for seed in profile.seeds]
-    return _without_distillation(profile) + runs
+    return [profile.distilled(seed, weight=weight) for weight in weights for seed in profile.seeds]
 
 
-def _kd_terms(profile: Profile) -> list[Run]:
+def _terms(profile: Profile) -> list[Run]:
     """Every subset of the three terms but the empty one, which is LKCA-LR without distillation."""
-    defaults = Distillation()
-    runs = _without_distillation(profile)
+    defaults, runs = Distillation(), []
     for kept in itertools.product((True, False), repeat=3):
         weights = dict(zip(("l1", "gradient", "cosine"), kept, strict=True))
         terms = {name: getattr(defaults, name) if on else 0.0 for name, on in weights.items()}
         runs += [profile.distilled(seed, **terms) for seed in profile.seeds if any(kept)]
     return runs
+
+
+DISTILLED = {"decay": _decays, "weight": _weights, "terms": _terms}  # what is varied -> its runs
+
+
+def distillation_runs(profile: Profile, varied: Sequence[str] = tuple(DISTILLED)) -> list[Run]:
+    """The distilled runs that vary decay, weight or terms, after those that they are held against."""
+    return _without_distillation(profile) + [run for name in varied for run in DISTILLED[name](profile)]
 
 
 def benchmark_runs(profile: Profile) -> list[Run]:
@@ -96,15 +98,13 @@ def _regions(profile: Profile) -> list[Run]:
 
 
 _DECLARATIONS = (
-    Study("block_count", "number of large-kernel blocks", "table1_blocks", _block_count),
-    Study("upsampler_svd", "singular values of the trained upsampler", None, _upsampler_svd),
-    Study("upsamplers", "upsampler at the cost of LKCA-LR's", None, upsamplers),
-    Study("upsamplers_elsewhere", "upsampler of other networks", None, upsamplers_elsewhere),
-    Study("kd_decay", "decay of the distillation", "table2_decay", _kd_decay),
-    Study("kd_weight", "weight of the distillation", "table3_kd_weight", _kd_weight),
-    Study("kd_terms", "terms of the distillation loss", "table4_kd_terms", _kd_terms),
-    Study("benchmark", "all networks of the paper", None, benchmark_runs),
-    Study("regions", "which scene tests", None, _regions),
+    Study("block_count", "number of large-kernel blocks", _block_count),
+    Study("upsampler_svd", "singular values of the trained upsampler", _upsampler_svd),
+    Study("upsamplers", "upsampler at the cost of LKCA-LR's", upsamplers),
+    Study("upsamplers_elsewhere", "upsampler of other networks", upsamplers_elsewhere),
+    Study("distillation", "decay, weight and terms of the distillation", distillation_runs),
+    Study("benchmark", "all networks of the paper", benchmark_runs),
+    Study("regions", "which scene tests", _regions),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}

@@ -1,9 +1,10 @@
-"""What the study's tables say: the paper beside us, the gain of distillation seed by seed, and both in words.
+"""What distillation gains, and where quality stops growing: the paper beside us, differences seed by seed.
 
-Nothing here knows the outcome: a sentence is made from the numbers that it is about.
+Nothing here knows the outcome: what is said is computed from the numbers that it is about.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from scipy.stats import t as student_t
 
 from lkca.measures.metrics import METRICS
 from lkca.paper.tables import paper_table
-from lkca.studies.catalogue import STUDIES
+from lkca.studies.catalogue import distillation_runs
+from lkca.studies.profiles import find_profile
 from lkca.tables import PLAIN, TEACHER
 
 CONFIDENCE = 0.95
@@ -20,27 +22,45 @@ SATURATED = 0.9  # of the whole gain: what is left after it counts as little
 TERMS = {"kd_l1": "L1", "kd_gradient": "gradient", "kd_cosine": "cosine"}
 
 
-def paper_rows(study: str) -> pd.DataFrame:
-    """The paper's table that asks what the study asks, its rows named as `with_setting` names ours."""
-    table = paper_table(STUDIES[study].table)
-    if study == "block_count":
-        return table
+@dataclass(frozen=True)
+class Question:
+    """One question to the distillation.
+
+    varied : "decay", "weight" or "terms". title : in words. table : our table's name, after the paper's.
+    printed : the paper's table that asks the same, in `lkca/paper/printed`.
+    """
+
+    varied: str
+    title: str
+    table: str
+    printed: str
+
+
+QUESTIONS = (
+    Question("decay", "Decay of the distillation", "table_2_decay", "table2_decay"),
+    Question("weight", "Weight of the distillation", "table_3_weight", "table3_kd_weight"),
+    Question("terms", "Terms of the distillation loss", "table_4_terms", "table4_kd_terms"),
+)
+
+
+def paper_rows(question: Question) -> pd.DataFrame:
+    """The paper's table that asks the same, its rows named as `rows_of` names ours."""
     # Tables II-IV vary LKCA-KD alone; what it is held against stands in Table V.
-    family = paper_table("table5_chikusei").query("scale == 4")
-    if study == "kd_terms":
-        named = table[["l1", "gradient", "cosine"]].set_axis(list(TERMS), axis=1)
-    else:
-        named = table.rename(columns={"decay": "kd_decay"})[["kd_decay", "kd_weight"]]
-    table = table.assign(setting=_names(named, study))
-    plain = family.query("model == 'lkca-lr'").assign(setting=PLAIN)
+    table = paper_table(question.printed)
+    plain = paper_table("table5_chikusei").query("scale == 4 and model == 'lkca-lr'").assign(setting=PLAIN)
+    named = table.rename(columns={"decay": "kd_decay", **{name.removeprefix("kd_"): name for name in TERMS}})
+    table = table.assign(setting=_names(named, question))
     columns = ["setting", *(metric for metric in METRICS if metric in table)]
     return pd.concat([plain, table], ignore_index=True)[columns]
 
 
-def with_setting(frame: pd.DataFrame, study: str) -> pd.DataFrame:
-    """The rows of a distillation study with a column `setting` that says what each is."""
+def rows_of(frame: pd.DataFrame, question: Question, profile: str) -> pd.DataFrame:
+    """The rows of the study `distillation` that answer one question, with a column `setting` that says what each is."""
+    names = dict.fromkeys(run.name for run in distillation_runs(find_profile(profile), (question.varied,)))
+    rows = frame.set_index("run").loc[list(names)].reset_index()
     others = {"lkca": TEACHER, "lkca-lr": PLAIN}
-    return frame.assign(setting=frame["model"].map(others).fillna(pd.Series(_names(frame, study), index=frame.index)))
+    named = pd.Series(_names(rows, question), index=rows.index)
+    return rows.assign(setting=rows["model"].map(others).fillna(named))
 
 
 def beside(ours: pd.DataFrame, paper: pd.DataFrame, on: str) -> pd.DataFrame:
@@ -68,33 +88,22 @@ def mean_differences(differences: pd.DataFrame) -> pd.DataFrame:
     Columns: setting, metric, mean, half_width, seeds.
     """
     groups = differences.groupby(["setting", "metric"], sort=False)["difference"]
-    table = groups.agg(["mean", "std", "size"]).reset_index()
-    n = table["size"].where(table["size"] > 1)
-    half = student_t.ppf((1 + CONFIDENCE) / 2, n - 1) * table["std"] / np.sqrt(n)
+    table = groups.agg(["mean", "sem", "size"]).reset_index()
+    freedom = table["size"].where(table["size"] > 1) - 1
+    half = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * table["sem"]
     return table[["setting", "metric", "mean"]].assign(half_width=half, seeds=table["size"])
 
 
-def gain_in_words(means: pd.DataFrame, metric: str = "MPSNR", unit: str = "dB") -> list[str]:
-    """One sentence for each setting: is the difference from plain LKCA-LR larger than what the seeds do?"""
-    sentences = []
-    for row in means[means["metric"] == metric].itertuples():
-        what = f"{row.setting}: {metric} {row.mean:+.4f} {unit}"
-        if np.isnan(row.half_width):
-            sentences.append(f"{what} (one seed, so no uncertainty can be given)")
-            continue
-        clear = abs(row.mean) > row.half_width
-        verdict = "more than the seeds explain" if clear else "cannot be told from zero"
-        sentences.append(f"{what} ± {row.half_width:.4f} (95 %, {row.seeds} seeds): {verdict}")
-    return sentences
+def with_verdict(means: pd.DataFrame) -> pd.DataFrame:
+    """`mean_differences` with a column `verdict`: whether a difference can be told from zero by its interval."""
+    clear = np.where(means["mean"].abs() > means["half_width"], "more than chance", "cannot be told from zero")
+    return means.assign(verdict=np.where(means["half_width"].isna(), "one run: no interval", clear))
 
 
-def teacher_in_words(frame: pd.DataFrame) -> str:
-    """One sentence: is the teacher better than the student is without it?"""
-    plain = frame.loc[frame["setting"] == PLAIN, "MPSNR"]
-    ahead = frame.loc[frame["setting"] == TEACHER, "MPSNR"].mean() - plain.mean()
-    verdict = "better than" if ahead > 0 else "no better than"
-    spread = f", whose seeds differ by {plain.std():.4f} dB (standard deviation)" if len(plain) > 1 else ""
-    return f"The teacher is {verdict} LKCA-LR without it: {ahead:+.4f} dB{spread}."
+def teacher_ahead(frame: pd.DataFrame) -> float:
+    """MPSNR of the teacher minus that of LKCA-LR without it, in dB."""
+    quality = frame.groupby("setting")["MPSNR"].mean()
+    return float(quality[TEACHER] - quality[PLAIN])
 
 
 def saturates_at(numbers: Sequence[float], values: Sequence[float]) -> float | None:
@@ -105,27 +114,25 @@ def saturates_at(numbers: Sequence[float], values: Sequence[float]) -> float | N
     return numbers[int(np.argmax(gains >= SATURATED * gains.max()))]
 
 
-def growth_in_words(who: str, table: pd.DataFrame) -> str:
-    """One sentence: how far MPSNR grows with the number of blocks, and where it has (almost) stopped growing."""
+def growth(table: pd.DataFrame) -> dict[str, float | None]:
+    """How far MPSNR grows with the number of blocks: gain from the first N to the best, and where it flattens.
+
+    table : rows of rising `blocks` with MPSNR. "90 % at N" is None where nothing is gained.
+    """
     blocks, quality = table["blocks"].tolist(), table["MPSNR"].tolist()
     best = int(np.argmax(quality))
-    knee = saturates_at(blocks, quality)
-    if knee is None:
-        return f"{who}: MPSNR does not grow, {quality[0]:.3f} dB at N = {blocks[0]} is the best."
-    steps = np.diff(quality[: best + 1])
-    text = (
-        f"{who}: {quality[best] - quality[0]:+.3f} dB from N = {blocks[0]} to N = {blocks[best]}, where it is best; "
-        f"90 % of that is reached at N = {knee}"
-    )
-    text += f", the last step up brings {steps[-1]:+.3f} dB"
-    spread = table.get("MPSNR_sd", pd.Series(dtype=float)).max()
-    return text + (f"; seeds differ by {spread:.3f} dB (largest standard deviation)." if spread > 0 else ".")
+    last = quality[best] - quality[best - 1] if best else None
+    return {
+        "first N": blocks[0],
+        "best N": blocks[best],
+        "gain (dB)": quality[best] - quality[0],
+        "90 % at N": saturates_at(blocks, quality),
+        "last step up (dB)": last,
+    }
 
 
-def _names(frame: pd.DataFrame, study: str) -> list[str]:
-    if study == "kd_decay":
-        return [f"decay {value:g}" for value in frame["kd_decay"]]
-    if study == "kd_weight":
-        return [f"weight {value:g}" for value in frame["kd_weight"]]
+def _names(frame: pd.DataFrame, question: Question) -> list[str]:
+    if question.varied != "terms":
+        return [f"{question.varied} {value:g}" for value in frame[f"kd_{question.varied}"]]
     kept = [[name for column, name in TERMS.items() if row[column] > 0] for _, row in frame.iterrows()]
     return [" + ".join(names) for names in kept]

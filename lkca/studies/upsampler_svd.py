@@ -100,28 +100,19 @@ def rank_table(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def in_words(values: pd.DataFrame, dataset: str, groups: int) -> list[str]:
-    """What the singular values of one dataset say, as sentences."""
-    trained, untrained, random, grouped = (
-        of_kind(values, dataset, kind) for kind in ("trained", "untrained", "random", "grouped")
-    )
-    share = SHARES[0]
-    ranks = [rank_at(each, share) for each in (trained, untrained, random)]
-    n = len(trained)
-    drop = 1 - ranks[0] / ranks[1]
-    shape = values.query("dataset == @dataset and kind == 'trained'").iloc[0]
-    equal = rank_of_equal_size(shape["rows"], shape["columns"], groups)
-    rank = numerical_rank(grouped)
-    full = "full rank" if rank == len(grouped) else "less than full rank"
-    return [
-        f"{dataset}: {ranks[0]} of {n} singular values ({ranks[0] / n:.1%}) hold {share:.0%} of their sum in the "
-        f"trained layer, {ranks[1]} in the untrained one, {ranks[2]} in a random matrix: training "
-        + (f"took {drop:.0%} off." if drop > 0 else "took nothing off."),
-        f"{dataset}: the grouped convolution, unfolded, has rank {rank} of {len(grouped)}: {full}.",
-        f"{dataset}: with the weights of {groups} groups, rank {equal} leaves a relative error of "
-        f"{truncation_error(trained)[equal]:.3f}; the diagonal blocks alone leave "
-        f"{error_of_blocks(trained, of_kind(values, dataset, 'blocks')):.3f}.",
-    ]
+def equal_size_table(values: pd.DataFrame, groups: int) -> pd.DataFrame:
+    """What is left of the trained matrix at the number of weights that groups have: a row for each dataset.
+
+    Columns: the rank of two thin matrices of that size, their relative Frobenius error at best, and the error where
+    only the diagonal blocks are kept.
+    """
+    rows = []
+    for (dataset,), group in values[values["kind"] == "trained"].groupby(["dataset"], sort=False):
+        trained, blocks = group["value"].to_numpy(), of_kind(values, dataset, "blocks")
+        rank = rank_of_equal_size(group["rows"].iloc[0], group["columns"].iloc[0], groups)
+        errors = {"error_low_rank": truncation_error(trained)[rank], "error_blocks": error_of_blocks(trained, blocks)}
+        rows.append({"dataset": dataset, "weights of groups": groups, "rank": rank, **errors})
+    return pd.DataFrame(rows)
 
 
 def _path(profile: str) -> Path:

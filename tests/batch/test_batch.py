@@ -35,7 +35,7 @@ TINY = Profile(
 
 # A study of two runs, one of them without its data.
 HALF = """Study(
-    "half", "half", None, lambda p: [p.run("bicubic", 0), p.run("bicubic", 0, dataset="pavia_centre", reading=None)]
+    "half", "half", lambda p: [p.run("bicubic", 0), p.run("bicubic", 0, dataset="pavia_centre", reading=None)]
 )"""
 
 NOTEBOOK = """from lkca.studies.results import study_results
@@ -139,17 +139,17 @@ def test_what_fails_fails_alone_and_is_named(checkout):
 
 
 def test_plan_holds_every_teacher_once(folders):
-    plan = batch.make_plan("kd_terms", "quick")
-    students = [run for run in study_runs("kd_terms", "quick") if run.distillation]
+    plan = batch.make_plan("distillation", "quick")
+    students = [run for run in study_runs("distillation", "quick") if run.distillation]
     teacher = students[0].teacher()
     assert list(plan.runs)[0] == teacher.name
-    assert set(plan.runs) == {run.name for run in (teacher, *study_runs("kd_terms", "quick"))}
+    assert set(plan.runs) == {run.name for run in (teacher, *study_runs("distillation", "quick"))}
     assert batch.make_plan("all", "quick").studies == tuple(STUDIES)
 
 
-@pytest.mark.parametrize(("study", "profile"), [("kd_term", "quick"), ("kd_terms", "quik")])
+@pytest.mark.parametrize(("study", "profile"), [("distil", "quick"), ("distillation", "quik")])
 def test_unknown_names_are_told_with_what_there_is(study, profile):
-    with pytest.raises(ValueError, match=r"unknown (study 'kd_term'.*kd_terms|profile 'quik'.*quick)"):
+    with pytest.raises(ValueError, match=r"unknown (study 'distil'.*distillation|profile 'quik'.*quick)"):
         batch.make_plan(study, profile)
 
 
@@ -172,7 +172,7 @@ def test_damaged_metrics_are_set_aside_and_whole_ones_stay(folders, monkeypatch)
 
 
 def test_summary_says_why(folders):
-    plan = batch.make_plan("kd_decay", "quick")
+    plan = batch.make_plan("distillation", "quick")
     student = next(run for run in plan.runs.values() if run.distillation)
     teacher = student.teacher()
     teacher.folder.mkdir(parents=True)
@@ -181,7 +181,7 @@ def test_summary_says_why(folders):
     assert not done
     assert f"run {teacher.name}: error: scene.mat is missing" in text
     assert f"run {student.name}: needs its teacher {teacher.name}" in text
-    assert f"table kd_decay: needs {len(study_runs('kd_decay', 'quick'))} more runs" in text
+    assert f"table distillation: needs {len(study_runs('distillation', 'quick'))} more runs" in text
 
 
 def test_a_second_batch_is_told_who_is_at_work(tmp_path):
@@ -195,15 +195,15 @@ def test_a_second_batch_is_told_who_is_at_work(tmp_path):
 
 def test_only_current_tables_are_redrawn(folders, monkeypatch):
     monkeypatch.setattr(batch, "notebook_folder", lambda: folders / "notebooks")
-    for name in ("block_count", "kd_decay", "quickstart", "cost"):
+    for name in ("block_count", "distillation", "quickstart", "cost"):
         write_notebook(folders / f"notebooks/{name}.ipynb")
     plan = batch.make_plan("all", "quick")
-    for study, runs in (("block_count", study_runs("block_count", "quick")), ("kd_decay", plan.runs.values())):
+    for study, runs in (("block_count", study_runs("block_count", "quick")), ("distillation", plan.runs.values())):
         plan.table(study).parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"run": [run.name for run in runs]}).to_csv(plan.table(study), index=False)
     assert batch._drawable(plan) == [f"results/quick/notebooks/{name}.ipynb" for name in ("block_count", "cost")]
     with pytest.raises(ValueError, match="nothing to draw"):
-        batch._drawable(batch.make_plan("kd_decay", "quick"))
+        batch._drawable(batch.make_plan("distillation", "quick"))
 
 
 def test_report_is_whole_without_the_internet(folders, monkeypatch):
@@ -213,14 +213,14 @@ def test_report_is_whole_without_the_internet(folders, monkeypatch):
     heading = nbformat.v4.new_markdown_cell("# How many blocks?")
     for folder in ("notebooks", "results/quick/notebooks"):
         write_notebook(folders / folder / "block_count.ipynb", heading)
-    (folders / "results/quick/block_count_quality.md").write_text("| blocks |\n|---|\n| 4711 |\n")
+    (folders / "results/quick/table_1_blocks.md").write_text("| blocks |\n|---|\n| 4711 |\n")
     (folders / "figures/quick").mkdir(parents=True)
-    (folders / "figures/quick/block_count.png").write_bytes(b"png")
+    (folders / "figures/quick/table_1_blocks.png").write_bytes(b"png")
     page = make_report("quick").read_text()
     assert '<a href="block_count.html">How many blocks?</a>' in page
     assert "<td>4711</td>" in page
     assert "synthetic scenes" in page
-    assert 'src="figures/quick/block_count.png"' in page
-    assert (folders / "site/figures/quick/block_count.png").read_bytes() == b"png"
+    assert 'src="figures/quick/table_1_blocks.png"' in page and 'id="More"' not in page
+    assert (folders / "site/figures/quick/table_1_blocks.png").read_bytes() == b"png"
     for path in (folders / "site").glob("*.html"):
         assert not re.search(r"""(src|href)=["'](https?:)?//|@import|url\(["']?http""", path.read_text())

@@ -14,8 +14,9 @@ from lkca import build_model, cost
 from lkca.figures import diagrams
 from lkca.figures import studies as study_plots
 from lkca.measures.metrics import METRICS
+from lkca.paper.tables import paper_table
 from lkca.studies import upsampler_svd as svd
-from lkca.studies.distillation import PLAIN, TEACHER, mean_differences, paired_differences, paper_rows
+from lkca.studies.distillation import PLAIN, QUESTIONS, TEACHER, mean_differences, paired_differences, paper_rows
 
 matplotlib.use("Agg")
 
@@ -89,7 +90,7 @@ def kd_frame(seeds: int) -> pd.DataFrame:
 def test_distillation_gain_shows_the_differences(seeds: int) -> None:
     frame = kd_frame(seeds)
     means = mean_differences(paired_differences(frame))
-    figure = study_plots.distillation_gain(frame, means, paper_rows("kd_decay"), "title")
+    figure = study_plots.distillation_gain(frame, means, paper_rows(QUESTIONS[0]), "title")
     figure.draw_without_rendering()
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     points = figure.axes[1].containers[0].lines[0].get_xydata()
@@ -101,7 +102,7 @@ def test_distillation_gain_shows_the_differences(seeds: int) -> None:
 
 @pytest.mark.parametrize("papers_setting", [True, False])
 def test_the_papers_curve_shares_panels_only_in_its_setting(papers_setting: bool) -> None:
-    paper = paper_rows("block_count")
+    paper = paper_table("table1_blocks")
     ours = paper.assign(MPSNR=paper.MPSNR - 1)
     figure = study_plots.against_blocks(ours, paper.iloc[0], paper, papers_setting, "title")
     assert len(figure.axes) == (3 if papers_setting else 6)
@@ -121,7 +122,6 @@ def test_spectra_mark_the_rank_and_the_blocks() -> None:
     assert "as many\nweights as rank 1" in words(figure) and "paper, trained (about)" in words(figure)
     cross = next(line for line in figure.axes[2].lines if line.get_marker() == "X").get_xydata()[0]
     assert cross == pytest.approx([1, np.sqrt(1 - 15 / 30)])
-    first, second, third = svd.in_words(values, "chikusei", 2)
-    assert "3 of 4 singular values (75.0%)" in first and "4 in the untrained" in first and "took 25% off" in first
-    assert "rank 4 of 4: full rank" in second
-    assert "0.683" in third and "0.707" in third  # sqrt(14/30), sqrt(15/30)
+    (row,) = svd.equal_size_table(values, 2).itertuples(index=False)
+    assert (row.dataset, row.rank) == ("chikusei", 1)
+    assert (row.error_low_rank, row.error_blocks) == pytest.approx((np.sqrt(14 / 30), np.sqrt(15 / 30)))
