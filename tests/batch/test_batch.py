@@ -138,6 +138,19 @@ def test_what_fails_fails_alone_and_is_named(checkout):
     assert "table half: needs 1 more run" in output
 
 
+def test_figures_are_drawn_again_from_the_csv_alone(checkout, monkeypatch):
+    monkeypatch.setitem(PROFILES, "tiny", TINY)
+    runs = [run.name for run in study_runs("block_count", "tiny")]
+    (checkout / "results/tiny").mkdir(parents=True)
+    frame = pd.DataFrame({"run": runs, "blocks": range(len(runs)), "MPSNR": 47.11})
+    frame.to_csv(checkout / "results/tiny/block_count.csv", index=False)
+    status, output = told(checkout, "figures", "block_count", "--jobs", "1")
+    assert status == 0, output
+    assert "47.11" in (checkout / "results/tiny/block_count_quality.md").read_text()
+    assert (checkout / "results/tiny/notebooks/block_count.ipynb").is_file()
+    assert not (checkout / "runs").exists()
+
+
 def test_plan_holds_every_teacher_once(folders):
     plan = batch.make_plan("distillation", "quick")
     students = [run for run in study_runs("distillation", "quick") if run.distillation]

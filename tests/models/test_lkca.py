@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from lkca.measures.metrics import mpsnr
 from lkca.measures.resize import resize
 from lkca.models import MODELS, build_model, complete_options, model_names, model_options
-from lkca.models.lkca import DropPath, LKCANet
+from lkca.models.lkca import DropPath
 
 TINY = {"blocks": 2, "channels": 16}
 
@@ -56,13 +56,6 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     model(torch.rand(2, 5, 8, 8)).square().mean().backward()
     for parameter, value in model.named_parameters():
         assert value.grad is not None and value.grad.abs().max() > 0, parameter
-
-
-def test_output_is_residual_plus_bicubic() -> None:
-    model = build_model("lkca-lr", 8, 4, **TINY).eval()
-    x = torch.rand(1, 8, 6, 6)
-    with torch.no_grad():
-        assert torch.allclose(model(x), model.residual(x) + resize(x, 4), atol=1e-6)
 
 
 def test_groups_part_features_and_bands() -> None:
@@ -153,11 +146,3 @@ def test_complete_options_is_one_form() -> None:
 def test_refusals(name: str, bands: int, scale: int, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_model(name, bands, scale, **options)
-
-
-def test_same_seed_same_weights() -> None:
-    def weights() -> list[torch.Tensor]:
-        torch.manual_seed(7)
-        return list(LKCANet(4, 4, **TINY).parameters())
-
-    assert all(torch.equal(a, b) for a, b in zip(weights(), weights(), strict=True))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca import build_model, quality, resize
+from lkca import build_model, resize
 from lkca.data.patches import Area
 from lkca.data.split import Split
 from lkca.measures.metrics import METRICS
@@ -38,13 +38,29 @@ def test_predict_is_in_eval_mode_and_leaves_the_model_s(training: bool) -> None:
     assert model.training is training
 
 
-def test_every_image_is_measured_whole_and_the_mean_is_theirs() -> None:
-    images = (area(16, 16, 0), area(24, 16, 1))
-    split = Split("made", "one", images, images, None, (0, 1, 2), 1.0, "")
-    measured = evaluate(build_model("bicubic", 3, 4), split, 4)
-    assert list(measured) == ["image 0", "image 1"]
-    for image in images:
-        lr, hr = low_resolution(image, 4)
-        assert measured[image.name] == quality(resize(lr, 4), hr, 4)
-    for metric in METRICS:
-        assert mean_quality(measured)[metric] == pytest.approx(np.mean([m[metric] for m in measured.values()]))
+class Brighter(torch.nn.Module):
+    """Nearest neighbours, a tenth brighter; remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(tuple(x.shape))
+        return 1.1 * x.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+
+
+def test_every_image_is_measured_whole_and_counts_alike_in_the_mean() -> None:
+    """Images of one value: a tenth brighter is 20 dB below it, whatever the size of the image."""
+    dim, bright = (Area(name, np.full((3, *size), value, np.float32)) for name, size, value in
+                   (("dim", (16, 16), 0.1), ("bright", (48, 32), 1.0)))  # fmt: skip
+    split = Split("made", "one", (dim,), (dim, bright), None, (0, 1, 2), 1.0, "")
+    model = Brighter()
+    measured = evaluate(model, split, 4)
+    assert model.seen == [(1, 3, 4, 4), (1, 3, 12, 8)]
+    assert list(measured) == ["dim", "bright"]
+    assert [measured[name]["RMSE"] for name in measured] == pytest.approx([0.01, 0.1], rel=1e-4)
+    assert [measured[name]["MPSNR"] for name in measured] == pytest.approx([40, 20], abs=1e-3)
+    mean = mean_quality(measured)
+    assert mean["RMSE"] == pytest.approx(0.055, rel=1e-4) and mean["MPSNR"] == pytest.approx(30, abs=1e-3)
+    assert tuple(mean) == METRICS
