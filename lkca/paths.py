@@ -6,9 +6,15 @@ can keep its own: `LKCA_DATA` (scenes), `LKCA_RUNS` (trained runs), `LKCA_OUTPUT
 
 import contextlib
 import os
+import re
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+STEPS: list[Callable[[str, Path], None]] = []
+"""Told of every step of a writing and its file, for tests that stop a process there: "begun", "content" (written, but
+perhaps not on the disk), "synced", "renamed"."""
 
 
 def project_root() -> Path:
@@ -17,18 +23,34 @@ def project_root() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` and `~user` replaced by the home folder.
+
+    Raises
+    ------
+    ValueError
+        If there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path}: there is no such user's folder ({error}); write ./{path} for a name that has ~"
+        ) from error
+
+
 def data_folder() -> Path:
     """Folder of the scene files: `LKCA_DATA`, else `data/` in the project."""
-    return Path(os.environ.get("LKCA_DATA") or project_root() / "data").expanduser()
+    return expanded(os.environ.get("LKCA_DATA") or project_root() / "data")
 
 
 def runs_folder() -> Path:
     """Folder of the trained runs: `LKCA_RUNS`, else `runs/` in the project."""
-    return Path(os.environ.get("LKCA_RUNS") or project_root() / "runs").expanduser()
+    return expanded(os.environ.get("LKCA_RUNS") or project_root() / "runs")
 
 
 def _output_folder(name: str) -> Path:
-    folder = Path(os.environ.get("LKCA_OUTPUT") or project_root()).expanduser() / name
+    folder = expanded(os.environ.get("LKCA_OUTPUT") or project_root()) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -44,18 +66,67 @@ def figures_folder() -> Path:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A new empty file in the folder of `path`, hidden, with its suffix, because writers choose their format by it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    """A new empty file in the folder of `path`, hidden, with its suffix, because writers choose their format by it.
+
+    Its name says which process of which machine writes it. Those that dead processes of this machine left for the same
+    `path` are removed.
+    """
+    remove_dead(path)
+    prefix = f"{_prefix(path)}{_machine()}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
+    _tell("begun", path)
     return Path(name)
+
+
+def remove_dead(path: Path) -> list[Path]:
+    """Remove the temporary files of `path` whose process, on this machine, is no more; which they were."""
+    pattern = re.compile(
+        re.escape(f"{_prefix(path)}{_machine()}-") + r"(\d+)-\w+" + re.escape(path.suffix) + r"(\.\w+)*"
+    )
+    dead = []
+    if not path.parent.is_dir():
+        return dead
+    for entry in path.parent.iterdir():
+        match = pattern.fullmatch(entry.name)
+        if match and not _alive(int(match[1])):
+            entry.unlink(missing_ok=True)
+            dead.append(entry)
+    return dead
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.stem[:100]}-"
+
+
+def _machine() -> str:
+    return re.sub(r"\W", "_", socket.gethostname())[:60] or "unnamed"
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """Give a finished `temporary_beside(path)` its name, in place of what stood there."""
+    _tell("content", path)
     temporary.chmod(0o644)
     with temporary.open("rb") as written:  # on the disk before it gets its name: a power cut leaves no empty file
         os.fsync(written.fileno())
+    _tell("synced", path)
     temporary.replace(path)
+    _tell("renamed", path)
+
+
+def _tell(step: str, path: Path) -> None:
+    for told in STEPS:
+        told(step, path)
 
 
 @contextlib.contextmanager

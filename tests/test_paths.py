@@ -82,3 +82,21 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_text(tmp_path / "file" / "table.csv", "a")
+
+
+def test_what_a_killed_writing_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    code = "import os, sys; from lkca.paths import written_whole\nwith written_whole(sys.argv[1]) as t: os._exit(1)"
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".table-")
+    (tmp_path / ".table-another_machine-1-abc.csv").touch()
+    with written_whole(target) as mine:  # a living process's own stay
+        assert not left.exists() and paths.remove_dead(target) == [] and mine.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", ".table-another_machine-1-abc.csv"}
+
+
+def test_home_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LKCA_RUNS", "~no such user/runs")
+    with pytest.raises(ValueError, match="~no such user/runs: there is no such user"):
+        paths.runs_folder()

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,7 +119,10 @@ def set_aside_damaged(plan: Plan) -> list[str]:
         path = run.folder / "metrics.json"
         if path.is_file() and (trouble := _trouble(run)):
             path.replace(path.with_name("metrics.damaged.json"))
-            lines.append(f"{path} is damaged ({trouble}): set aside as metrics.damaged.json, the run is done again")
+            lines.append(
+                f"{run.name}: {trouble}. Its metrics.json is set aside as metrics.damaged.json; the run makes anew "
+                "what can be made anew"
+            )
     return lines
 
 
@@ -126,7 +130,7 @@ def _trouble(run: Run) -> str | None:
     try:
         row(run)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        return repr(error.__cause__ or error)
+        return str(error) if isinstance(error, ValueError | OSError) else f"{run.folder} is damaged ({error!r})"
     return None
 
 
@@ -174,6 +178,9 @@ def last_words(log: Path) -> str:
     except OSError:
         return "not started"
     said = [line.strip() for line in lines if line.strip()] or ["said nothing"]
+    if not said[-1].strip("^~"):  # the marks in a traceback: its last line, the error's name, could not be written
+        left = shutil.disk_usage(log.parent).free
+        return f"its log breaks off in the middle of an error; {left / 1e6:.0f} MB are free on that disk ({log})"
     errors = [number for number, line in enumerate(said) if line.startswith("error: ")]
     return f"{' '.join(said[errors[-1] if errors else -1 :])} ({log})"
 

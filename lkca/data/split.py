@@ -19,6 +19,7 @@ class Split:
     peak : the file's number that became 1.
     checksum : SHA-256 over the source files (over the cubes for a made scene).
     validation : areas to choose the best weights by, where not a part of the training areas does.
+    partial : checksums of single ones of several files, which runs of older versions recorded.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Split:
     peak: float
     checksum: str
     validation: tuple[Area, ...] = ()
+    partial: tuple[str, ...] = ()
 
     @property
     def bands(self) -> int:

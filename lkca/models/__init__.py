@@ -45,6 +45,7 @@ OWN = (
 UPSAMPLER_OPTIONS = {"upsampler": OWN, "groups": 8, "rank": 0}  # of every network that has no such options itself
 WITHOUT_UPSAMPLER = ("bicubic", "back-projection", "lkca-any")
 MAY_BE_ZERO = ("group_overlap", "corrections", "steps")  # of the whole-number options; the others start at 1
+MOST = 4096  # of any size: far above every network here, and far below what fills a memory by a slip of the hand
 
 
 def model_names() -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def build_model(name: str, bands: int, scale: int, **options: object) -> nn.Modu
         For an unknown name or option, a scale other than 2, 4, 8, or a value that the model cannot have.
     """
     options = complete_options(name, options)
-    _check_whole_number("bands", bands)
+    _check_whole_number("bands", bands, most=2**16)
     check_scale(scale)
     own = inspect.signature(MODELS[name]).parameters
     model = MODELS[name](bands, scale, **{option: value for option, value in options.items() if option in own})
@@ -119,7 +120,7 @@ def complete_options(name: str, options: Mapping[str, object]) -> dict[str, obje
             if value not in allowed:
                 raise ValueError(f"{what} must be one of {', '.join(allowed)}, got {value!r}")
         elif isinstance(defaults[option], int):
-            _check_whole_number(what, value, least=0 if option in MAY_BE_ZERO or defaults[option] == 0 else 1)
+            _check_whole_number(what, value, 0 if option in MAY_BE_ZERO or defaults[option] == 0 else 1, MOST)
         elif isinstance(defaults[option], float):
             if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
                 raise ValueError(f"{what} must be a number, got {value!r}")
@@ -133,6 +134,8 @@ def check_scale(scale: object) -> None:
         raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, got {scale!r}")
 
 
-def _check_whole_number(what: str, value: object, least: int = 1) -> None:
+def _check_whole_number(what: str, value: object, least: int = 1, most: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{what} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{what} must be at most {most}, got {value}")

@@ -1,5 +1,6 @@
 """A scene file as a network takes it, row by row, and a network's rows as the file's numbers."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -202,6 +203,11 @@ class FileNumbers:
     clipped : how many values so far did not fit the type and were set to its limit.
     beyond : how many were outside of the range that their band has in the input, and `farthest`, how far at most, as a
         share of that range.
+
+    Raises
+    ------
+    ValueError
+        If the network made values that are no numbers.
     """
 
     def __init__(self, scene: Scene, bands: Sequence[int], lr: SceneRows, peak: float, scale: int) -> None:
@@ -248,9 +254,14 @@ class FileNumbers:
     def _convert(self, values: Tensor, band: NDArray) -> None:
         if self.whole:
             values.round_()
+        least, most = (float(value) for value in torch.aminmax(values))
+        if not (math.isfinite(least) and math.isfinite(most)):
+            raise ValueError(
+                "the network made NaN or infinite values of this scene, nothing was written: its weights, or the "
+                "number that they take for 1, do not fit the scene"
+            )
         if self.limits:
             low, high = self.limits
-            least, most = torch.aminmax(values)
             if least < low or most > high:
                 self.clipped += int(((values < low) | (values > high)).sum())
                 values.clamp_(low, high)

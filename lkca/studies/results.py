@@ -6,6 +6,7 @@ device, data checksum).
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -29,11 +30,11 @@ def row(run: Run) -> dict[str, object]:
     Raises
     ------
     FileNotFoundError
-        If the run is not finished. ValueError: if its metrics.json is damaged.
+        If the run is not finished. ValueError: if one of its files is damaged; which.
     """
     result = load_result(run)
-    record = json.loads((run.folder / "metrics.json").read_text())
-    trace = json.loads((run.folder / "provenance.json").read_text())
+    record = _json(run.folder / "metrics.json")
+    trace = _json(run.folder / "provenance.json")
     settings = run.settings()
     distillation = settings["distillation"] or {}
     return {
@@ -48,6 +49,13 @@ def row(run: Run) -> dict[str, object]:
         "diverged_in_epoch": record.get("diverged_in_epoch"),
         **{name: trace.get(name) for name in TRACE},
     }
+
+
+def _json(path: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}): train the run again, it is made anew") from error
 
 
 def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:

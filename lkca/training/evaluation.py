@@ -48,6 +48,11 @@ def predict(model: nn.Module, lr: Tensor) -> Tensor:
     """One LR image (B, h, w) through the model, back on the CPU: (B, r·h, r·w).
 
     An image that the GPU's memory does not hold is done on the CPU, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the output is not all numbers.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     training = model.training
@@ -66,6 +71,11 @@ def predict(model: nn.Module, lr: Tensor) -> Tensor:
         weights = {name: tensor.cpu() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
         prediction = functional_call(model, weights, (lr[None],))[0].float()
     model.train(training)
+    if not prediction.isfinite().all():
+        raise ValueError(
+            f"{type(model).__name__} made NaN or infinite values of an image of {lr.shape[1]}x{lr.shape[2]} LR pixels: "
+            "its weights are of no use; train again"
+        )
     return prediction
 
 

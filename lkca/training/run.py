@@ -16,6 +16,7 @@ from lkca.paths import runs_folder
 FULL_UPSAMPLER = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
 PRECISIONS = ("float32", "bfloat16")
 HASH_LENGTH = 10
+MOST_SEED, MOST_RATE = 2**63 - 1, 1e30  # what torch's random numbers and float32 take
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Distillation:
             above_zero=("decay",),
             whole=("teacher_blocks",),
         )
+        if self.teacher_seed > MOST_SEED:
+            raise ValueError(f"teacher_seed must be at most {MOST_SEED}, got {self.teacher_seed}")
         if self.decay > 1:
             raise ValueError(f"decay must be above 0 and at most 1, got {self.decay}")
 
@@ -104,6 +107,10 @@ class Run:
             above_zero=("learning_rate", "final_learning_rate", "validation_share"),
             whole=("epochs", "batch", "patch", "stride"),
         )
+        if self.seed > MOST_SEED:
+            raise ValueError(f"seed must be at most {MOST_SEED}, got {self.seed}")
+        if self.learning_rate > MOST_RATE:
+            raise ValueError(f"learning_rate must be at most {MOST_RATE:g}, got {self.learning_rate}")
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate {self.final_learning_rate} is above learning_rate {self.learning_rate}"

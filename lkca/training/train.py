@@ -6,6 +6,7 @@ A run's folder holds
     history.csv          a row an epoch
     weights.safetensors  the weights that did best on the validation patches
     resume.pt            all that is needed to go on after the last finished epoch
+    checksums.json       of the files above and below, so that damage does not pass for a result
     metrics.json         written last: where it stands, the run is finished; nothing else means finished
 Every file is written whole or not at all, so a run can be killed at any moment. An epoch's random numbers depend
 on the seed and the epoch alone; a resumed run therefore ends with the same bits as an uninterrupted one (on a CPU).
@@ -31,6 +32,7 @@ from lkca.models import build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import remove_unfinished, write_text
 from lkca.scenes import open_scene
+from lkca.training import record
 from lkca.training.direction_trainer import DirectionTrainer
 from lkca.training.evaluation import check_size, evaluate, mean_quality
 from lkca.training.provenance import provenance
@@ -61,7 +63,7 @@ class Result:
 
     def model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The trained network, in eval mode."""
-        return load_weights(self.folder / "weights.safetensors", device)[0]
+        return load_weights(self.folder / "weights.safetensors", device, self.run.name)[0]
 
 
 def train(run: Run, device: str = "auto", log: Log = print, split: Split | None = None) -> Result:
@@ -99,7 +101,7 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
     try:
         if run.dataset not in DATASETS:  # the user's file may have changed since: look even where the run is finished
             split = split or load_dataset(run.dataset, run.reading)
-            _check_same_data(run, split)
+            _check_same_data(run, split, log)
         if result := _finished(run, log):
             return result
         return _train(run, target, log, split or load_dataset(run.dataset, run.reading))
@@ -108,32 +110,49 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
 
 
 def load_result(run: Run) -> Result:
-    """The result of a finished run.
+    """The result of a finished run, whose files are what was written.
 
     Raises
     ------
     FileNotFoundError
         If the run is not finished.
     ValueError
-        If its metrics.json is damaged.
+        If one of its files is damaged or missing; which one.
     """
     path = run.folder / "metrics.json"
     if not path.is_file():
         raise FileNotFoundError(f"run {run.name} is not finished: {path} does not exist")
+    record.check(run.folder, *record.RECORDED)
     try:
-        record = json.loads(path.read_text())
-        metrics, images = record["mean"], record["images"]
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        metrics, images = dict(content["mean"]), dict(content["images"])
+    except (ValueError, LookupError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error!r}): delete it, and the run evaluates its weights again"
         ) from error
-    history = folder_history(run.folder)
-    return Result(run, metrics, images, history)
+    return Result(run, metrics, images, folder_history(run.folder))
 
 
 def folder_history(folder: Path) -> pd.DataFrame:
+    """The epochs of a run; none where there is no history.csv.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
     path = folder / "history.csv"
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(HISTORY))
+    if not path.is_file():
+        return pd.DataFrame(columns=list(HISTORY))
+    try:
+        history = pd.read_csv(path)
+        if list(history.columns) != list(HISTORY):
+            raise ValueError(f"columns {', '.join(map(str, history.columns))}, expected {', '.join(HISTORY)}")
+        return history.astype(float).astype({"epoch": int})
+    except ValueError as error:  # pandas' own kinds are of this one, and so are letters that are none
+        raise ValueError(
+            f"{path} is damaged ({error}): delete it, and `train` writes it again from resume.pt"
+        ) from error
 
 
 def find_device(name: str) -> torch.device:
@@ -155,38 +174,60 @@ def find_device(name: str) -> torch.device:
 
 def _finished(run: Run, log: Log) -> Result | None:
     try:
-        return load_result(run)
+        result = load_result(run)
+        load_weights(run.folder / "weights.safetensors", run=run.name)
     except FileNotFoundError:
         return None
     except ValueError as error:
         log(f"{run.name}: {error}. Evaluating again.")
         return None
+    if record.recorded(run.folder) is None:
+        log(f"{run.name}: no checksum recorded, it was made by an older version; its files are taken as they are")
+    return result
 
 
-def _check_same_data(run: Run, split: Split) -> None:
-    """ValueError if the run's folder was begun with other data."""
+def _check_same_data(run: Run, split: Split, log: Log) -> None:
+    """ValueError if the run's folder was begun with other data. A damaged record of that is set aside."""
     path = run.folder / "provenance.json"
     if not path.is_file():
         return
-    begun_with = json.loads(path.read_text()).get("data_checksum")
-    if begun_with != split.checksum:
-        raise ValueError(
-            f"{run.folder} was begun with other data: its checksum is {begun_with}, that of {split.dataset} is now "
-            f"{split.checksum}. Put the file back, or delete the folder to start again."
+    try:
+        begun_with = json.loads(path.read_text(encoding="utf-8"))["data_checksum"]
+    except (ValueError, LookupError, TypeError) as error:
+        aside = path.replace(path.with_name("provenance.damaged.json"))
+        log(f"{path} is damaged ({error}): set aside as {aside.name}, and written anew")
+        return
+    if begun_with == split.checksum:
+        return
+    if begun_with in split.partial:
+        log(
+            f"{run.folder} was begun when only one of the scene's files was watched for changes: whether the others "
+            "are as they were then is not known"
         )
+        return
+    raise ValueError(
+        f"{run.folder} was begun with other data: its checksum is {begun_with}, that of {split.dataset} is now "
+        f"{split.checksum}. Put the file back, or delete the folder to start again."
+    )
 
 
 def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     folder = run.folder
-    _check_same_data(run, split)
+    _check_same_data(run, split, log)
     remove_unfinished(folder)
     torch.manual_seed(run.seed)
     model = build_model(run.model, split.bands, run.scale, **run.options)
     for area in split.test:
         check_size(area, run.scale)  # now, rather than after the training
+    # weights that need no more training, whatever became of the metrics
+    trained = record.as_written(folder, "weights.safetensors", "history.csv") and (
+        record.recorded(folder)["data"] == split.checksum
+    )
+    if not trained:
+        (folder / record.CHECKSUMS).unlink(missing_ok=True)
     write_text(folder / "settings.json", run.to_json())
-    record = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
-    write_text(folder / "provenance.json", json.dumps(record, indent=2))
+    origin = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
+    write_text(folder / "provenance.json", json.dumps(origin, indent=2))
     passport = Passport(
         run.model, split.bands, run.scale, run.options, split.peak,
         None if split.wavelengths is None else list(map(float, split.wavelengths)),
@@ -194,36 +235,47 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     )  # fmt: skip
     diverged = None
     if any(True for _ in model.parameters()):
-        diverged = _trainer(run, model, passport, split, device, log).fit()
-        model, _ = load_weights(folder / "weights.safetensors", device)
+        if trained:
+            epochs = len(folder_history(folder))
+            diverged = epochs + 1 if epochs < run.epochs else None
+        else:
+            diverged = _trainer(run, model, passport, split, device, log).fit()
+        model, _ = load_weights(folder / "weights.safetensors", device, run.name)
     else:
         save_weights(folder / "weights.safetensors", model, passport)
     images = evaluate(model, split, run.scale)
     counted = cost(model, split.bands)
-    record |= {
+    origin |= {
         "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
         "peak_memory_mb": round(peak_memory(device) / 1e6),
     }
-    metrics = {
-        "run": run.name,
-        "mean": mean_quality(images),
-        "images": images,
-        "params": counted.params,
-        "macs": counted.macs,
-        "diverged_in_epoch": diverged,
-    }
-    write_text(folder / "provenance.json", json.dumps(record, indent=2))
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2))
+    metrics = json.dumps(
+        {
+            "run": run.name,
+            "mean": mean_quality(images),
+            "images": images,
+            "params": counted.params,
+            "macs": counted.macs,
+            "diverged_in_epoch": diverged,
+        },
+        indent=2,
+    )
+    write_text(folder / "provenance.json", json.dumps(origin, indent=2))
+    record.write_checksums(folder, split.checksum, metrics=metrics)
+    write_text(folder / "metrics.json", metrics)
     return load_result(run)
 
 
 def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, device: torch.device, log: Log) -> Trainer:
     if isinstance(model, AnySensor):
         made = MADE_SHARE if run.dataset == "sensors" else 0.0
-        return DirectionTrainer(run, model, passport, split.train, split.validation, made, device, log)
-    if run.dataset == "sensors":
+        trainer = DirectionTrainer(run, model, passport, split.train, split.validation, made, device, log)
+    elif run.dataset == "sensors":
         raise ValueError(f"the scenes of dataset 'sensors' share no bands: only lkca-any trains on it, not {run.model}")
-    return Trainer(run, model, passport, split.train, _teacher(run, device, log, split), device, log)
+    else:
+        trainer = Trainer(run, model, passport, split.train, _teacher(run, device, log, split), device, log)
+    trainer.data = split.checksum
+    return trainer
 
 
 def _scale_factor(run: Run) -> float | None:

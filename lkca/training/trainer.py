@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from lkca.data.patches import Area, split_patches
 from lkca.measures.resize import resize
 from lkca.models.upsamplers import data_started
-from lkca.paths import written_whole
+from lkca.paths import write_text
 from lkca.training.evaluation import patch_mpsnr
 from lkca.training.losses import decayed_weight, distillation_loss, supervised_loss
+from lkca.training.record import read_state, write_state
 from lkca.training.run import Run
-from lkca.training.weights import Passport, save_weights
+from lkca.training.weights import Passport, load_weights, save_weights
 
 START_PATCHES = 64  # at most, spread over the training patches, that a data-dependent start sees
 T = TypeVar("T")
@@ -39,7 +40,13 @@ class Trainer:
     areas : what may be trained on; part of them validates.
     teacher : for a run that distils, in eval mode.
     device : to train on. log : takes a line of progress an epoch.
+
+    Attributes
+    ----------
+    data : checksum of what is trained on, kept in the state so that it is not gone on with on other data.
     """
+
+    data = ""
 
     def __init__(
         self,
@@ -193,10 +200,8 @@ class Trainer:
             save_weights(folder / "weights.safetensors", self.kept, self.passport)
         content = io.BytesIO()  # writing the file itself, torch would report a full disk as an internal RuntimeError
         torch.save(self._state(), content)
-        with written_whole(folder / "resume.pt") as temporary:
-            temporary.write_bytes(content.getbuffer())
-        with written_whole(folder / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False)
+        write_state(folder / "resume.pt", content.getvalue())
+        self._write_history()
 
     def _state(self) -> dict[str, object]:
         """All that is needed to go on after this epoch."""
@@ -206,6 +211,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
             "best": self.best,
+            "data": self.data,
         }
 
     def _restore(self, state: dict[str, object]) -> None:
@@ -213,23 +219,45 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
 
+    def _write_history(self) -> None:
+        write_text(self.run.folder / "history.csv", pd.DataFrame(self.history).to_csv(index=False))
+
     def _resume(self) -> None:
         path = self.run.folder / "resume.pt"
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if state["run"] != self.run.hash:
-                raise ValueError(f"it belongs to run {state['run']}")
+            content, checked = read_state(path)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            self._check_state(state)
             self._restore(state)
-            if self.history and not (self.run.folder / "weights.safetensors").is_file():
-                raise ValueError("the weights.safetensors beside it is missing")
         except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, pickle.UnpicklingError) as error:
             # torch's own message would advise to load the file unsafely
             reason = error if isinstance(error, ValueError) else "it is damaged or not the state of this training"
             raise ValueError(f"{path} cannot be resumed from ({reason}): delete it to start the run again") from error
+        if not checked:
+            self.log(f"{path}: no checksum recorded, whether it is as it was written is not known")
+        if self.history:
+            self._write_history()  # a kill may have come between the two files
         if len(self.history) < self.run.epochs:
             self.log(f"{self.run.name}: going on after epoch {len(self.history)}")
+
+    def _check_state(self, state: dict) -> None:
+        """ValueError if a state does not belong to this training and to the weights beside it."""
+        if state["run"] != self.run.hash:
+            raise ValueError(f"it belongs to run {state['run']}")
+        if state.get("data", self.data) != self.data:
+            raise ValueError(f"it was trained on data of checksum {state['data']}, which is now {self.data}")
+        rows, best = state["history"], state["best"]
+        good = isinstance(rows, list) and all(isinstance(row, dict) and set(row) == set(HISTORY) for row in rows)
+        good = good and all(isinstance(value, int | float) for row in rows for value in (*row.values(), best))
+        if not good or len(rows) > self.run.epochs:
+            raise ValueError("its history is not that of a training")
+        if rows:
+            weights = self.run.folder / "weights.safetensors"
+            if not weights.is_file():
+                raise ValueError("the weights.safetensors beside it is missing")
+            load_weights(weights, run=self.run.name)
 
     def _diverged(self, epoch: int) -> int:
         path = self.run.folder / "weights.safetensors"

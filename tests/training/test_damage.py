@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import json
 import math
 import resource
@@ -14,6 +15,7 @@ import torch
 
 import lkca.training.trainer
 from lkca.data.split import Split
+from lkca.training.record import read_state
 from lkca.training.run import Run
 from lkca.training.train import load_result, train
 from tests.training.tiny_run import KEPT, TINY, Stop, elsewhere, files, interrupted_after, outcome
@@ -37,7 +39,7 @@ def test_damaged_resume_state(damage: str, split: Split, tmp_path: Path) -> None
         train(TINY, "cpu", interrupted_after(2, "lkca-lr"), split)
     path = TINY.folder / "resume.pt"
     content = path.read_bytes()
-    state = torch.load(path, weights_only=True)
+    state = torch.load(io.BytesIO(read_state(path)[0]), weights_only=True)
     if damage in ("foreign", "other run", "dangerous", "list"):
         state |= {"other run": {"run": "0123456789"}}.get(damage, {})
         saved = {"foreign": {"a": torch.ones(2)}, "other run": state, "list": [1, 2], "dangerous": Path("code")}
@@ -128,7 +130,7 @@ def test_disk_full_later_leaves_the_last_epoch_to_resume_from(
         with pytest.raises(OSError, match="could not write .*resume.pt: No space left on device"):
             train(TINY, "cpu", str, split)
     assert len(pd.read_csv(TINY.folder / "history.csv")) == 2
-    assert files(TINY.folder) == KEPT - {"metrics.json"}
+    assert files(TINY.folder) == KEPT - {"checksums.json", "metrics.json"}
     train(TINY, "cpu", str, split)
     assert outcome(TINY) == wanted
 

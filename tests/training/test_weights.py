@@ -12,7 +12,14 @@ from lkca.models import build_model
 from lkca.training.weights import FORMAT, Passport, load_weights, save_weights
 
 PASSPORT = Passport(
-    "lkca-lr", 5, 4, {"blocks": 1, "channels": 16, "groups": 4, "drop_path": 0.0}, 7.5, [400.0, 500.0], "made", "run-1"
+    "lkca-lr",
+    5,
+    4,
+    {"blocks": 1, "channels": 16, "groups": 4, "drop_path": 0.0},
+    7.5,
+    [400.0, 500.0, 600.0, 700.0, 800.0],
+    "made",
+    "run-1",
 )
 
 

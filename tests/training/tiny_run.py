@@ -17,7 +17,15 @@ TINY = Run(
     stride=8,
 )
 STUDENT = dataclasses.replace(TINY, model="lkca-kd", distillation=Distillation(weight=1.0, teacher_blocks=2))
-KEPT = {"settings.json", "provenance.json", "history.csv", "weights.safetensors", "resume.pt", "metrics.json"}
+KEPT = {
+    "settings.json",
+    "provenance.json",
+    "history.csv",
+    "weights.safetensors",
+    "resume.pt",
+    "checksums.json",
+    "metrics.json",
+}
 
 
 def outcome(run: Run) -> tuple[bytes, bytes, bytes]:
