@@ -14,7 +14,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 # Two processes of two threads on two cores are several times slower than two of one: idle threads must not spin.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: study test lab figures report benchmark lint clean
+.PHONY: study test lab figures report weights benchmark lint clean
 
 study: $(SETUP)
 	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
@@ -34,6 +34,11 @@ figures: $(SETUP)
 
 report: $(SETUP)
 	$(BIN)/python -m lkca report --profile $(PROFILE)
+
+# The weights in the box, trained anew on made scenes: an hour or two on two cores; goes on where it was stopped.
+weights: export OMP_NUM_THREADS := 1
+weights: $(SETUP)
+	$(BIN)/python -m lkca weights --kind made
 
 benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)

@@ -8,6 +8,7 @@ from lkca.measures.resize import resize
 from lkca.models import build_model, model_names
 from lkca.models.low_rank import low_rank
 from lkca.scenes import open_scene
+from lkca.sharpening.any_sensor import any_sensor
 from lkca.sharpening.upscale import Upscaled, upscale
 from lkca.training.losses import supervised_loss
 from lkca.training.run import Distillation, Run
@@ -22,6 +23,7 @@ __all__ = [
     "Result",
     "Run",
     "Upscaled",
+    "any_sensor",
     "back_project",
     "build_model",
     "cost",

@@ -5,14 +5,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from lkca.commands import batching, data, exporting, scenes, training
+from lkca.commands import batching, data, exporting, scenes, training, weights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 done, 1 not (all) done, for reasons that were printed."""
     parser = argparse.ArgumentParser(prog="python -m lkca", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for group in (training, scenes, exporting, batching, data):
+    for group in (training, scenes, exporting, weights, batching, data):
         group.add(commands)
     given = parser.parse_args(arguments)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)

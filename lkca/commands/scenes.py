@@ -34,11 +34,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--weights",
-        required=True,
-        help="a run's folder, its weights.safetensors, or bicubic",
-        default=argparse.SUPPRESS,
+        default="made",
+        help="made or real: the network for any sensor with the weights in the box, trained on made scenes alone or on "
+        "real ones too; a run's folder or its weights.safetensors; bicubic or back-projection, without a network",
     )
-    parser.add_argument("--scale", type=int, help="2, 4 or 8: for bicubic; weights have their own")
+    parser.add_argument("--scale", type=int, help="2, 4 or 8 (default: 4; weights of a run have their own)")
     parser.add_argument("--memory", default="2G", help="the most that the process may hold: 2G, 500M or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--interleave", choices=("bsq", "bil", "bip"), help="of an ENVI file")

@@ -15,18 +15,24 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lkca.measures.back_projection import REACH, corrections, shrunk_enlarged
+from lkca.measures.back_projection import corrections
 from lkca.measures.resize import resize
 from lkca.models import SCALES
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
+from lkca.sharpening.corrected import CorrectedRows, DetailedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, Rows, around, strips
 from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _resident, _strip_rows, folded
+from lkca.training.box import KINDS
 from lkca.training.weights import load_weights
 
-SETS = ("made", "real")  # what the weights were trained on: made scenes alone, or real ones as well
 DEFAULT = "made"
 SHRINKING = 2  # LR rows above and below that shrinking looks at
 Log = Callable[[str], None]
+
+
+def box_file(scale: int, kind: str) -> Path:
+    """Where the package has the weights of a scale and kind."""
+    return Path(str(files("lkca.sharpening") / "box" / f"any-sensor-x{scale}-{kind}.safetensors"))
 
 
 def box_weights(scale: int, kind: str = DEFAULT) -> Path:
@@ -37,12 +43,15 @@ def box_weights(scale: int, kind: str = DEFAULT) -> Path:
     ValueError
         If there are none for that scale or of that kind.
     """
-    if scale not in SCALES or kind not in SETS:
+    if scale not in SCALES or kind not in KINDS:
         raise ValueError(
             f"no weights in the box for scale {scale!r}, trained on {kind!r}: there are scales "
-            f"{', '.join(map(str, SCALES))}, each trained on {' or '.join(SETS)}"
+            f"{', '.join(map(str, SCALES))}, each trained on {' or '.join(KINDS)}"
         )
-    return Path(str(files("lkca.sharpening") / "box" / f"any-sensor-x{scale}-{kind}.safetensors"))
+    path = box_file(scale, kind)
+    if not path.is_file():
+        raise ValueError(f"{path} is not there: `python -m lkca weights --scale {scale} --kind {kind}` trains it")
+    return path
 
 
 def any_sensor(scale: int, kind: str = DEFAULT, directions: int | None = None) -> AnySensor:
@@ -92,7 +101,7 @@ def any_sensor_strips(
         shrunk = torch.cat([_shrunk(detail, model.scale, height) for detail in residuals])
         low = corrections(-shrunk, model.scale, model.corrections) if model.corrections else 0 * shrunk
         spectra = basis.spectra()
-        source = _Corrected(lr, model, spectra, low)
+        source = DetailedRows(CorrectedRows(lr, model.scale, model.corrections), spectra, low)
         rows = _strip_rows(lr, model.scale, count, memory)
         for start, strip in _enlarged(source, model.scale, rows):  # (r·n, B, r·w)
             top, bottom = start * model.scale, start * model.scale + len(strip)
@@ -184,21 +193,3 @@ class _Pair:
 
     def rows(self, start: int, stop: int) -> Tensor:
         return self.both[:, :, start:stop]
-
-
-class _Corrected:
-    """`Rows` of the LR image whose enlargement is bicubic with back-projection plus the details' own corrections."""
-
-    def __init__(self, lr: Rows, model: AnySensor, spectra: Tensor, low: Tensor) -> None:
-        self.lr, self.shape, self.model, self.spectra, self.low = lr, lr.shape, model, spectra, low
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        detail = torch.matmul(self.spectra, self.low[:, start:stop].permute(1, 0, 2)).permute(1, 0, 2)
-        steps, scale = self.model.corrections, self.model.scale
-        if not steps:
-            return self.lr.rows(start, stop) + detail
-        halo, height = REACH * steps, self.shape[1]
-        first, last = max(0, start - halo), min(height, stop + halo)
-        lr = self.lr.rows(first, last)
-        corrected = lr + corrections(lr - shrunk_enlarged(lr, scale), scale, steps)
-        return corrected[:, start - first : stop - first] + detail

@@ -20,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lkca.measures.resize import mirrored
+from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.folding import folded
 from lkca.models.lkca import LargeKernelBlock, LKCANet
+from lkca.sharpening.corrected import CorrectedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
 
 MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
@@ -47,8 +49,8 @@ def upscaled_strips(
 
     Parameters
     ----------
-    model : LKCA-Net with any upsampler, or bicubic. Any other network sees the whole image at once, with a warning:
-        its memory is not bounded.
+    model : LKCA-Net with any upsampler, bicubic, or bicubic with back-projection. Any other network sees the whole
+        image at once, with a warning: its memory is not bounded.
     lr : the LR image, float32, 1 for the scene's peak.
     memory : bytes that the process may hold at its peak. Feature maps that do not fit go to temporary files, at the
         price of time.
@@ -64,6 +66,8 @@ def upscaled_strips(
     ValueError
         If the memory is too small for a strip of a single row.
     """
+    if isinstance(model, BackProjection):
+        lr, model = CorrectedRows(lr, model.scale, model.steps), Bicubic(lr.shape[0], model.scale)
     if isinstance(model, Bicubic):
         for start, strip in _enlarged(lr, model.scale, _strip_rows(lr, model.scale, 0, memory)):
             yield start * model.scale, strip.permute(1, 0, 2)

@@ -7,7 +7,7 @@ into the file's numbers and type while the one before it is being written (`lkca
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,20 +15,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from lkca.data.synthetic import synthetic_scene
-from lkca.models import MODELS, SCALES, build_model
+from lkca.models import MODELS, build_model
+from lkca.models.any_sensor import AnySensor
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
+from lkca.sharpening.any_sensor import DEFAULT, any_sensor_strips, box_weights
 from lkca.sharpening.bounds import Bounds, Limited
+from lkca.sharpening.feature_maps import Rows
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
+from lkca.training.box import KINDS
 from lkca.training.train import peak_memory
 from lkca.training.weights import Passport, load_weights
 
 WHOLE = SceneView()
+WITHOUT_WEIGHTS = ("bicubic", "back-projection")
+ANY_SCENE = (*WITHOUT_WEIGHTS, "lkca-any")  # models for any bands, in any unit
+USUAL_SCALE = 4
 USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
 
 
@@ -64,7 +72,7 @@ class Upscaled:
 def upscale(
     source: str | Path,
     target: str | Path,
-    weights: str | Path,
+    weights: str | Path | None = None,
     scale: int | None = None,
     memory: float = 2e9,
     overwrite: bool = False,
@@ -79,8 +87,9 @@ def upscale(
     ----------
     source : a scene that `lkca.open_scene` reads.
     target : the file to be written, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
-    weights : a run's folder, its weights.safetensors, or "bicubic".
-    scale : 2, 4 or 8; needed for "bicubic", else the weights' own.
+    weights : a run's folder, its weights.safetensors, "bicubic" or "back-projection"; None, "made" or "real" take the
+        network for any sensor with the weights in the box, see `lkca.any_sensor`.
+    scale : 2, 4 or 8; of weights from a run their own, else 4 unless said.
     memory : bytes that the process may have resident at its peak.
     overwrite : replace `target` if it exists.
     interleave : "bsq", "bil" or "bip", of an ENVI file.
@@ -148,15 +157,17 @@ def upscale(
     ):
         shown = Limited(lr)
         bounds = None
-        if passport.model != "bicubic":
-            _check_range(lr, scene, weights, peak, force_units)
+        if passport.model not in WITHOUT_WEIGHTS:
             bounds = Bounds(lr, scale)
-        excess = bounds is not None and (lr.low.min() < shown.low or lr.high.max() > shown.high)
+        own_range = passport.model in ANY_SCENE  # no peak of training: what it is shown follows from the scene itself
+        if not own_range:
+            _check_range(lr, scene, weights, peak, force_units)
+        excess = not own_range and (lr.low.min() < shown.low or lr.high.max() > shown.high)
         numbers = FileNumbers(whole, bands, lr, peak, scale)
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        for row, strip in upscaled_strips(model, shown if bounds else lr, memory, target.parent, log):
+        for row, strip in _strips(model, lr if own_range else shown, lr.missing, memory, target.parent, log):
             if excess:
                 shown.add_excess(row, strip, scale)
             if bounds:
@@ -206,10 +217,11 @@ def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tupl
         If there are no such weights.
     """
     bands = scene.shape[0]
-    if str(weights) == "bicubic":
-        if scale is None:
-            raise ValueError(f"bicubic fits any scale: say which, one of {', '.join(map(str, SCALES))}")
-        return build_model("bicubic", bands, scale), Passport("bicubic", bands, scale)
+    if str(weights) in WITHOUT_WEIGHTS:
+        scale = USUAL_SCALE if scale is None else scale
+        return build_model(str(weights), bands, scale), Passport(str(weights), bands, scale)
+    if weights is None or str(weights) in KINDS:
+        weights = box_weights(USUAL_SCALE if scale is None else scale, str(weights or DEFAULT))
     path = Path(weights).expanduser()
     path = path / "weights.safetensors" if path.is_dir() else path
     if not path.is_file() and str(weights) in MODELS:
@@ -220,6 +232,8 @@ def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tupl
             f"{path} enlarges {passport.scale} times, but scale {scale} is asked for: leave the scale out, or train "
             f"weights for {scale}"
         )
+    if passport.model in ANY_SCENE:
+        return model, passport
     if passport.bands != bands:
         raise ValueError(
             f"{scene.path} has {bands} bands, but {path} was trained on {passport.bands} ({passport.trained_on}): "
@@ -231,8 +245,6 @@ def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tupl
 
 def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
     """ValueError where a band lies farther from the weights' than half their spacing."""
-    if passport.model == "bicubic":
-        return
     if (scene.wavelengths is None) != (passport.wavelengths is None):
         knows, silent = (scene.path, path) if passport.wavelengths is None else (path, scene.path)
         warnings.warn(
@@ -250,6 +262,14 @@ def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
             f"{trained[band]:.1f} nm ({len(wrong)} of {len(trained)} bands differ by more than half the spacing of "
             f"{spacing:.1f} nm): choose the same bands in the same order, or train on this scene"
         )
+
+
+def _strips(
+    model: nn.Module, lr: Rows, missing: NDArray[np.bool_], memory: float, folder: Path, log: Callable[[str], None]
+) -> Iterator[tuple[int, Tensor]]:
+    if isinstance(model, AnySensor):
+        return any_sensor_strips(model, lr, memory, folder, log, torch.as_tensor(missing))
+    return upscaled_strips(model, lr, memory, folder, log)
 
 
 def _peak(scene: Scene, passport: Passport) -> float:

@@ -73,7 +73,6 @@ def test_no_such_weights(scene: Path, tmp_path: Path) -> None:
     for given, kind, message in (
         (tmp_path / "none", FileNotFoundError, "no weights at .*none"),
         ("lkca-lr", ValueError, "lkca-lr is a network's name: give a run's folder"),
-        ("bicubic", ValueError, "bicubic fits any scale: say which"),
     ):
         with pytest.raises(kind, match=message):
             upscale(scene, tmp_path / "out.hdr", given, log=quiet)
