@@ -5,7 +5,7 @@ import argparse
 from lkca.data.datasets import DATASETS
 from lkca.data.fetch import URLS, fetch
 from lkca.data.loaders import missing_files
-from lkca.models import model_names, model_options
+from lkca.models import MODELS, model_options
 from lkca.paper.check import check_data, write_check
 from lkca.paper.readings import PROTOCOLS
 from lkca.paths import results_folder
@@ -41,6 +41,6 @@ def _check_data(given: argparse.Namespace) -> bool:
 
 
 def _models(_: argparse.Namespace) -> None:
-    for name in model_names():
+    for name, model in MODELS.items():
         options = ", ".join(f"{option}={value}" for option, value in model_options(name).items())
-        print(f"{name:11} {options or 'no options'}")
+        print(f"{name:15} {options or 'no options'}{'' if model.of_paper else '; not of the paper'}")

@@ -13,11 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS, Cube, band_axis, pixel_error, rgb, rgb_limits
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, Cube, band_axis, pixel_error, rgb, rgb_limits
+from lkca.models import MODELS
 
-# As told apart in black and white: circles are others' networks, the rest the paper's own.
-MARKERS = {"vdsr": "o", "3dfcnn": "o", "sspsr": "o", "msdformer": "o", "essaformer": "o",
-           "lkca": "s", "lkca-lr": "^", "lkca-kd": "D"}  # fmt: skip
 COSTS = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
 BOX = "#ff2020"
 COLUMNS = 5  # of pictures side by side: as many as stay readable across a page
@@ -35,13 +33,14 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
     for pair, (name, table) in zip(axes, sources.items(), strict=True):
         table = table.set_index("model")
         bicubic = table["MPSNR"].get("bicubic")
-        networks = table.drop(index="bicubic", errors="ignore")
+        lines = [model for model in table.index if not MODELS[model].learned]  # they cost nothing
+        networks = table.drop(index=lines)
         for axis, (column, label) in zip(pair, COSTS.items(), strict=True):
             floor = _floor(networks["MPSNR"], bicubic)
             for model, point in networks.iterrows():
                 _point(axis, model, point[column], point["MPSNR"], point.get("MPSNR_sd"), floor)
-            if bicubic is not None:
-                axis.axhline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label=LABELS["bicubic"])
+            for model in lines:
+                axis.axhline(table["MPSNR"][model], color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])
             axis.set(xscale="log", xlabel=label, ylabel="MPSNR (dB)", title=name)
             axis.margins(x=0.12, y=0.14)
             _plain_ticks(axis.xaxis)

@@ -3,7 +3,7 @@
 A function here takes arrays and returns a `matplotlib` figure; nothing here trains or reads a scene.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
@@ -13,35 +13,30 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from lkca.models import MODELS
 from lkca.paths import figures_folder, written_whole
 
-# Safe for colour-blind readers (after P. Tol, and M. Okabe & K. Ito); the same model has the same colour everywhere.
-COLOURS = {
-    "truth": "#000000",
-    "bicubic": "#8c8c8c",
-    "vdsr": "#DDCC77",
-    "3dfcnn": "#999933",
-    "sspsr": "#44AA99",
-    "msdformer": "#88CCEE",
-    "essaformer": "#332288",
-    "lkca": "#0072B2",
-    "lkca-lr": "#D55E00",
-    "lkca-kd": "#AA4499",
-    "lkca-best": "#117733",
-}
-LABELS = {
-    "truth": "truth",
-    "bicubic": "bicubic",
-    "vdsr": "VDSR",
-    "3dfcnn": "3DFCNN",
-    "sspsr": "SSPSR",
-    "msdformer": "MSDformer",
-    "essaformer": "ESSAformer",
-    "lkca": "LKCA-Net",
-    "lkca-lr": "LKCA-LR",
-    "lkca-kd": "LKCA-KD",
-    "lkca-best": "LKCA-best",
-}
+
+class Looks(Mapping[str, str]):
+    """One look of every model by its name, as the model's declaration has it, and of what else stands beside models."""
+
+    def __init__(self, look: str, **others: str) -> None:
+        self._look, self._others = look, others
+
+    def __getitem__(self, name: str) -> str:
+        return self._others[name] if name in self._others else getattr(MODELS[name], self._look)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._others, *MODELS))
+
+    def __len__(self) -> int:
+        return len(self._others) + len(MODELS)
+
+
+# The same model looks the same everywhere.
+COLOURS = Looks("colour", truth="#000000")
+LABELS = Looks("label", truth="truth")
+MARKERS = Looks("marker")
 UPSAMPLER_COLOURS = {  # of the upsamplers; full and grouped are those of LKCA-Net and LKCA-LR
     "full": COLOURS["lkca"],
     "grouped": COLOURS["lkca-lr"],

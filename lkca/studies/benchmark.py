@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lkca.data.loaders import find_dataset
 from lkca.data.split import Split
 from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS
-from lkca.models import model_names
+from lkca.models import MODELS, model_names
 from lkca.paper.tables import COST_TABLES, paper_costs, paper_table
 from lkca.paths import results_folder
 from lkca.studies.catalogue import benchmark_runs, study_runs
@@ -59,7 +59,7 @@ class Case:
         """A row a model; where the paper has the dataset three: ours, the paper's and the difference."""
         if self.paper is None:
             return self.ours
-        order = {model: place for place, model in enumerate(model_names())}
+        order = {model: place for place, model in enumerate(MODELS)}
         tables = {"ours": self.ours, "paper": self.paper}
         if len(self.ours):
             numbers = ["params_M", "macs_G", *METRICS]

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from lkca.measures.cost import cost
-from lkca.models import build_model, model_names
+from lkca.models import MODELS, build_model, model_names
 from lkca.models.low_rank import low_rank, upsampling_cost
 from lkca.paper.tables import bands_of, paper_costs, paper_table
 
-LEARNED = tuple(name for name in model_names() if name != "bicubic")
+LEARNED = tuple(name for name in model_names() if MODELS[name].learned)
 
 
 def shapes_only(name: str, bands: int, scale: int, **options: object) -> nn.Module:

@@ -9,8 +9,8 @@ from lkca.data.loaders import find_dataset
 from lkca.figures.style import LABELS
 from lkca.models import model_options
 from lkca.paths import results_folder
+from lkca.studies.profiles import HEAVY
 
-HEAVY = ("sspsr", "msdformer", "essaformer")
 RATIOS = {"times_faster": "milliseconds", "times_fewer_macs": "macs_G", "times_less_memory": "memory_mb"}
 SIZES = ("blocks", "channels")  # options that make a network smaller than the paper's
 

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from lkca.measures.cost import cost
-from lkca.models import build_model
+from lkca.models import MODELS, build_model, model_names
 from lkca.models.folding import fold
 from lkca.training.provenance import provenance
+from lkca.training.run import PRECISIONS
 
-MODELS = ("vdsr", "3dfcnn", "sspsr", "msdformer", "essaformer", "lkca", "lkca-lr")  # LKCA-KD has LKCA-LR's network
-PRECISIONS = ("float32", "bfloat16")
+TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD has LR's network
 LEAST_TURNS, MOST_TURNS = 3, 30
 TIME_SHARE = 0.6  # of the seconds left, that the next setting may take; the rest is for those after it
 MEMORY_SHARE = 0.8  # of what is free: what would need more is not tried
@@ -42,7 +42,7 @@ def measure_speed(
     scale: int = 4,
     budget: float = 60.0,
     precision: str = "float32",
-    models: Sequence[str] = MODELS,
+    models: Sequence[str] = TIMED,
 ) -> pd.DataFrame:
     """A row for every network, size and batch.
 
