@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def add_settings(parser: argparse.ArgumentParser, **defaults: object) -> None:
     """One option for every setting of a run but its dataset; `defaults` are other ones than the run's own."""
     for setting in dataclasses.fields(Run):
-        if setting.name in ("dataset", "options", "distillation"):
+        if setting.name in ("dataset", "options", "distillation", "view"):
             continue
         default = defaults.get(setting.name, setting.default)
         name = f"--{setting.name.replace('_', '-')}"
@@ -40,6 +40,7 @@ def add_settings(parser: argparse.ArgumentParser, **defaults: object) -> None:
         "--distillation", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the distillation, for lkca-kd"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.set_defaults(view=None)
 
 
 def _train(given: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from lkca.data.synthetic import synthetic_scene
 from lkca.paths import data_folder
 from lkca.scenes import Scene, check_cube, open_scene
 from lkca.scenes.cube import largest_valid_rectangle, read_cube
+from lkca.scenes.view import SceneView
 from lkca.scenes.wavelengths import rgb_bands
 
 HOT_PIXELS = 99.99  # percentile that stands for the maximum where single hot pixels would squeeze everything else
@@ -193,19 +194,10 @@ def made_scenes(dataset: Dataset, reading: str) -> Split:
     )  # fmt: skip
 
 
-def own_scene(dataset: Dataset, reading: str) -> Split:
+def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> Split:
     """A user's file: the far quarter of the longer side tests, the rest trains."""
-    scene = open_scene(dataset.name)
-    cube, no_data = read_cube(scene)
-    check_cube(cube, no_data, scene.path.name)
-    whole = Area(scene.path.name, cube, no_data)
-    axis = int(np.argmax(no_data.shape))
-    line = 3 * no_data.shape[axis] // 4
+    scene, whole, axis, line, peak = own_area(dataset.name, view)
     rest, far = up_to_line(whole, axis, line), from_line(whole, axis, line)
-    if rest.no_data.all():
-        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
-    peak = hot_pixel_limit([rest])
-    normalise(cube, peak)
     test = without_no_data(Area(f"{scene.path.name}, far quarter", far.cube, far.no_data))
     return Split(
         dataset.name,
@@ -217,6 +209,26 @@ def own_scene(dataset: Dataset, reading: str) -> Split:
         peak,
         _checksum([scene.path]),
     )
+
+
+def own_area(path: str, view: SceneView | None = None) -> tuple[Scene, Area, int, int, float]:
+    """A user's file, usable bands alone, divided by what training divides by: the scene, all of it, the axis (0 rows,
+    1 columns) across which it is parted, the first row or column of the part that tests, and the divisor.
+    """
+    scene, _, left_out = (view or SceneView()).open_usable(path)
+    if left_out:
+        warnings.warn(left_out, stacklevel=4)
+    cube, no_data = read_cube(scene)
+    check_cube(cube, no_data, scene.path.name)
+    whole = Area(scene.path.name, cube, no_data)
+    axis = int(np.argmax(no_data.shape))
+    line = 3 * no_data.shape[axis] // 4
+    rest = up_to_line(whole, axis, line)
+    if rest.no_data.all():
+        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
+    peak = hot_pixel_limit([rest])
+    normalise(cube, peak)
+    return scene, whole, axis, line, peak
 
 
 def hot_pixel_limit(areas: Sequence[Area]) -> float:
@@ -267,7 +279,7 @@ def _checksum(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def load_dataset(name: str, reading: str | None = None) -> Split:
+def load_dataset(name: str, reading: str | None = None, view: SceneView | None = None) -> Split:
     """A dataset by name, or any scene file by its path, split and normalised.
 
     Parameters
@@ -275,6 +287,7 @@ def load_dataset(name: str, reading: str | None = None) -> Split:
     name : one of `dataset_names()`, or the path of a scene that `lkca.open_scene` reads. Of such a scene the far
         quarter of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
     reading : one of the dataset's named readings; None takes the default.
+    view : of a scene file: which variable, bands and part. Dead bands and those marked as bad stay out in any case.
 
     Raises
     ------
@@ -289,6 +302,10 @@ def load_dataset(name: str, reading: str | None = None) -> Split:
         raise ValueError(
             f"dataset {name!r} has no reading {reading!r}: choose one of {', '.join(declaration.readings)}"
         )
+    if declaration.kind == "own_scene":
+        return own_scene(declaration, reading, view)
+    if view is not None:
+        raise ValueError(f"{name!r} is a dataset of the study, read as its protocol says: leave bands and parts out")
     return LOADERS[declaration.kind](declaration, reading)
 
 

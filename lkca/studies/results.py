@@ -18,7 +18,7 @@ from lkca.studies.upsamplers.measured import collect_upsamplers
 from lkca.training.run import Run
 from lkca.training.train import Log, load_result, train
 
-NESTED = ("options", "distillation")  # settings that become several columns
+NESTED = ("options", "distillation", "view")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
 BESIDE = {"upsampler_svd": collect_singular_values, "upsamplers": collect_upsamplers}  # files beside a study's CSV
 TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")

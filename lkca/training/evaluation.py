@@ -10,11 +10,12 @@ from torch.func import functional_call
 
 from lkca.data.patches import Area, Patches
 from lkca.data.split import Split
+from lkca.measures.blur import shrink
 from lkca.measures.metrics import METRICS, quality
-from lkca.measures.resize import crop_to_multiple, resize
+from lkca.measures.resize import crop_to_multiple
 
 
-def low_resolution(area: Area, scale: int) -> tuple[Tensor, Tensor]:
+def low_resolution(area: Area, scale: int, blur: str = "bicubic") -> tuple[Tensor, Tensor]:
     """The pair (LR, HR) of a test image: HR cropped to a multiple of the scale at bottom and right, LR made from it.
 
     Shapes (B, H/r, W/r) and (B, H, W). A crop is said in a warning.
@@ -33,7 +34,7 @@ def low_resolution(area: Area, scale: int) -> tuple[Tensor, Tensor]:
             f"a multiple of the scale {scale}",
             stacklevel=2,
         )
-    return resize(truth, 1 / scale), truth
+    return shrink(truth, scale, blur), truth
 
 
 def check_size(area: Area, scale: int) -> None:
@@ -79,25 +80,30 @@ def predict(model: nn.Module, lr: Tensor) -> Tensor:
     return prediction
 
 
-def evaluate(model: nn.Module, split: Split, scale: int) -> dict[str, dict[str, float]]:
+def evaluate(model: nn.Module, split: Split, scale: int, blur: str = "bicubic") -> dict[str, dict[str, float]]:
     """The six metrics of every test image, by the image's name."""
     images = {}
     for area in split.test:
-        lr, truth = low_resolution(area, scale)
+        lr, truth = low_resolution(area, scale, blur)
         images[area.name] = quality(predict(model, lr), truth, scale)
     return images
 
 
 @torch.inference_mode()
 def patch_mpsnr(
-    model: nn.Module, patches: Patches, scale: int, batch: int, device: torch.device | str = "cpu"
+    model: nn.Module,
+    patches: Patches,
+    scale: int,
+    batch: int,
+    device: torch.device | str = "cpu",
+    blur: str = "bicubic",
 ) -> float:
     """Mean PSNR over bands and patches, in dB: what the best weights are chosen by."""
     model.eval()
     values = []
     for start in range(0, len(patches), batch):
         hr = patches.cut(range(start, min(start + batch, len(patches)))).to(device)
-        output = model(resize(hr, 1 / scale)).float()
+        output = model(shrink(hr, scale, blur)).float()
         mse = (output - hr).square().mean(dim=(2, 3)).clamp_min(1e-12)  # (n, B)
         values.append((-10 * mse.log10()).mean(dim=1))
     return torch.cat(values).mean().item()

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from lkca.data.loaders import find_dataset
 from lkca.data.patches import VALIDATIONS
+from lkca.measures.blur import gaussian_width
 from lkca.models import check_scale, complete_options, model_options
 from lkca.paths import runs_folder
+from lkca.scenes.view import SceneView
 
 FULL_UPSAMPLER = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
+LATER = {"blur": "bicubic", "view": None}  # settings that are left out of the record at these values
 PRECISIONS = ("float32", "bfloat16")
 HASH_LENGTH = 10
 MOST_SEED, MOST_RATE = 2**63 - 1, 1e30  # what torch's random numbers and float32 take
@@ -82,6 +85,9 @@ class Run:
     sam: float = 0.5  # weight of the spectral angle in the supervised loss
     gradient: float = 0.1  # weight of the gradient term
     distillation: Distillation | None = None  # filled in for lkca-kd
+    # Not in the hash at their defaults, which came later than the first runs:
+    blur: str = "bicubic"  # how LR images are made, see lkca.measures.blur
+    view: SceneView | None = None  # of a scene file: which variable, bands, part
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -120,6 +126,7 @@ class Run:
         for name, allowed in (("validation", VALIDATIONS), ("precision", PRECISIONS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        gaussian_width(self.blur)
         if self.validation_share >= 1:
             raise ValueError(f"validation_share must be below 1, got {self.validation_share}")
 
@@ -159,7 +166,8 @@ class Run:
 
     def settings(self) -> dict[str, object]:
         """All settings as plain JSON values."""
-        return dataclasses.asdict(self)
+        settings = dataclasses.asdict(self)
+        return {name: value for name, value in settings.items() if LATER.get(name, ...) != value}
 
     def to_json(self) -> str:
         return json.dumps(self.settings(), indent=2, sort_keys=True)
@@ -178,6 +186,8 @@ class Run:
         if isinstance(distillation, dict):
             _check_names(Distillation, distillation, "distillation")
             settings = {**settings, "distillation": Distillation(**distillation)}
+        if isinstance(settings.get("view"), dict):
+            settings = {**settings, "view": SceneView(**settings["view"])}
         return cls(**settings)
 
 

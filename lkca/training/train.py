@@ -31,7 +31,7 @@ from lkca.measures.cost import cost
 from lkca.models import build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import remove_unfinished, write_text
-from lkca.scenes import open_scene
+from lkca.scenes.view import SceneView
 from lkca.training import record
 from lkca.training.direction_trainer import DirectionTrainer
 from lkca.training.evaluation import check_size, evaluate, mean_quality
@@ -100,11 +100,11 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
         lock.acquire()
     try:
         if run.dataset not in DATASETS:  # the user's file may have changed since: look even where the run is finished
-            split = split or load_dataset(run.dataset, run.reading)
+            split = split or load_dataset(run.dataset, run.reading, run.view)
             _check_same_data(run, split, log)
         if result := _finished(run, log):
             return result
-        return _train(run, target, log, split or load_dataset(run.dataset, run.reading))
+        return _train(run, target, log, split or load_dataset(run.dataset, run.reading, run.view))
     finally:
         lock.release()
 
@@ -243,7 +243,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
         model, _ = load_weights(folder / "weights.safetensors", device, run.name)
     else:
         save_weights(folder / "weights.safetensors", model, passport)
-    images = evaluate(model, split, run.scale)
+    images = evaluate(model, split, run.scale, run.blur)
     counted = cost(model, split.bands)
     origin |= {
         "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
@@ -280,7 +280,7 @@ def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, devic
 
 def _scale_factor(run: Run) -> float | None:
     """Of the user's own scene; the study's datasets are used as their files hold them."""
-    return None if run.dataset in DATASETS else open_scene(run.dataset).scale_factor
+    return None if run.dataset in DATASETS else (run.view or SceneView()).open(run.dataset).scale_factor
 
 
 def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Module | None:

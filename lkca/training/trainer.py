@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lkca.data.patches import Area, split_patches
+from lkca.measures.blur import shrink
 from lkca.measures.resize import resize
 from lkca.models.upsamplers import data_started
 from lkca.paths import write_text
@@ -105,7 +106,7 @@ class Trainer:
             return
         chosen = np.linspace(0, len(self.trained) - 1, min(START_PATCHES, len(self.trained))).astype(int)
         hr = self.trained.cut(chosen)
-        residuals = hr - resize(resize(hr, 1 / self.run.scale), self.run.scale)
+        residuals = hr - resize(shrink(hr, self.run.scale, self.run.blur), self.run.scale)
         for part in parts:
             part.start_from(residuals)
 
@@ -160,7 +161,7 @@ class Trainer:
 
     def _loss(self, hr: Tensor, epoch: int) -> Tensor:
         run = self.run
-        lr = resize(hr, 1 / run.scale)
+        lr = shrink(hr, run.scale, run.blur)
         if self.teacher is None:
             with self._precision():
                 output = self.model(lr)
@@ -178,7 +179,7 @@ class Trainer:
     def _validate(self) -> float:
         with self._precision():
             return self._within_memory(
-                lambda: patch_mpsnr(self.kept, self.held_out, self.run.scale, self.part, self.device)
+                lambda: patch_mpsnr(self.kept, self.held_out, self.run.scale, self.part, self.device, self.run.blur)
             )
 
     def _precision(self) -> AbstractContextManager:

@@ -44,7 +44,7 @@ def test_own_scene_leaves_no_data_out(tmp_path: Path, bad: float) -> None:
 
 def test_own_scene_without_any_data(tmp_path: Path) -> None:
     cube = np.ones((3, 40, 20), np.float32)
-    cube[0] = np.nan
+    cube[0, 20:], cube[1, :20] = np.nan, np.nan
     with pytest.raises(ValueError, match="mine.npy: not one of its 800 pixels has data"):
         load_dataset(save(tmp_path, cube))
     cube = np.random.default_rng(0).random((3, 40, 20)).astype(np.float32)

@@ -69,11 +69,11 @@ def test_not_even_one_patch(split: Split, monkeypatch: pytest.MonkeyPatch) -> No
 def test_validation_takes_smaller_parts_too(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     run, real, parts = dataclasses.replace(RUN, seed=2, epochs=1), lkca.training.trainer.patch_mpsnr, []
 
-    def fits(model: object, patches: object, scale: int, batch: int, device: object) -> float:
+    def fits(model: object, patches: object, scale: int, batch: int, *others: object) -> float:
         parts.append(batch)
         if batch > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(model, patches, scale, batch, device)
+        return real(model, patches, scale, batch, *others)
 
     monkeypatch.setattr(lkca.training.trainer, "patch_mpsnr", fits)
     with pytest.warns(UserWarning, match="at most 4 go through"):

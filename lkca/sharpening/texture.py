@@ -1,0 +1,70 @@
+"""Does what a network adds look like detail? Two measures of a correction (network minus bicubic), without a truth.
+
+True detail has no memory of the input's grid, and is much the same in neighbouring bands. A network that was trained
+too little prints a pattern within every old pixel, or adds something else to each band.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+WINDOW = 8  # LR pixels on a side over which a pattern is averaged
+# Measured on nine real scenes, x4: what bicubic misses has a grid of 0.00 and a likeness of 0.97 to 1.00; networks
+# stopped after 1 to 6 short epochs have 0.53 to 1.00 and 0.10 to 0.95.
+MOST_GRID = 0.1
+LEAST_LIKENESS = 0.9
+
+
+@dataclass(frozen=True)
+class Texture:
+    """grid : share of the correction's energy that repeats with every input pixel, 0 to 1.
+    likeness : mean correlation of the correction in neighbouring bands, -1 to 1; NaN with a single band.
+    """
+
+    grid: float
+    likeness: float
+
+    def warnings(self) -> list[str]:
+        """What looks wrong, a sentence each; none where nothing does."""
+        said = []
+        if self.grid > MOST_GRID:
+            said.append(
+                f"{self.grid:.0%} of what the network adds is a pattern that repeats with every input pixel "
+                f"(limit {MOST_GRID:.0%}, true detail 0 %): a grid, a sign of too little training"
+            )
+        if self.likeness < LEAST_LIKENESS:
+            said.append(
+                f"what the network adds to neighbouring bands correlates by {self.likeness:.2f} only "
+                f"(limit {LEAST_LIKENESS}, true detail 0.97 to 1): the spectra suffer"
+            )
+        return said
+
+
+def texture(correction: Tensor, scale: int) -> Texture:
+    """Of a correction (B, r·h, r·w) whose first pixel is the first of an input pixel."""
+    return Texture(grid_share(correction, scale), likeness(correction))
+
+
+def grid_share(correction: Tensor, scale: int) -> float:
+    """Share of the energy that is the same in all input pixels of a window; what chance would give is taken off."""
+    bands, height, width = correction.shape
+    window = min(WINDOW, height // scale, width // scale)
+    side = window * scale
+    x = correction[:, : height // side * side, : width // side * side].double()
+    x = x.reshape(bands, height // side, window, scale, width // side, window, scale)
+    x = x - x.mean(dim=(2, 3, 5, 6), keepdim=True)
+    energy = x.square().mean()
+    if energy == 0:
+        return 0.0
+    pattern = x.mean(dim=(2, 5)).square().mean()
+    chance = 1 / window**2
+    return max(0.0, float((pattern / energy - chance) / (1 - chance))) if window > 1 else 0.0
+
+
+def likeness(correction: Tensor) -> float:
+    """Mean correlation between neighbouring bands of (B, H, W)."""
+    x = correction.flatten(1).double()
+    x = x - x.mean(dim=1, keepdim=True)
+    norms = x.norm(dim=1)
+    products = norms[1:] * norms[:-1]
+    return float(((x[1:] * x[:-1]).sum(dim=1)[products > 0] / products[products > 0]).mean())
