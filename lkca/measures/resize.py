@@ -4,10 +4,13 @@ Keys' cubic kernel with a = -0.5, antialiased when shrinking, edges continued sy
 """
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+DENSE = 64  # LR pixels of a side up to which a CPU resizes faster by whole matrices
 
 
 def crop_to_multiple(x: Tensor, scale: int) -> Tensor:
@@ -46,6 +49,9 @@ def resize(x: Tensor, factor: float) -> Tensor:
         x = crop_to_multiple(x, ratio)
         if 0 in x.shape[-2:]:
             raise ValueError(f"an image of fewer than {ratio} pixels on a side cannot be shrunk {ratio} times")
+    small = min(1, factor) * max(x.shape[-2:]) <= DENSE
+    if small and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+        return _by_matrices(x, ratio, shrinking)
     height, width = x.shape[-2:]
     # The kernel reaches 2 input pixels when enlarging and 2·r when shrinking; interpolate() alone would clamp it at
     # the border, where MATLAB mirrors the image.
@@ -57,6 +63,31 @@ def resize(x: Tensor, factor: float) -> Tensor:
     y = F.interpolate(x4d, size=size, mode="bicubic", antialias=True, align_corners=False)
     cut = margin // ratio if shrinking else margin * ratio
     return y[..., cut:-cut, cut:-cut].reshape(*x.shape[:-2], size[0] - 2 * cut, size[1] - 2 * cut)
+
+
+@torch.autocast("cpu", enabled=False)  # the baseline and what is subtracted from it stay exact
+def _by_matrices(x: Tensor, ratio: int, shrinking: bool) -> Tensor:
+    """`resize` as a product from either side; the smaller of the two orders."""
+    rows, columns = (_matrix(length, ratio, shrinking, x.dtype) for length in x.shape[-2:])
+    planes = x.reshape(-1, *x.shape[-2:])
+    rows = rows.expand(len(planes), -1, -1)
+    y = rows @ (planes @ columns.T) if shrinking else (rows @ planes) @ columns.T
+    return y.reshape(*x.shape[:-2], *y.shape[-2:])
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # made in inference, it could not serve a gradient later
+def _matrix(length: int, ratio: int, shrinking: bool, dtype: torch.dtype) -> Tensor:
+    """(r·length or length/r, length): the kernel's weights, those of mirrored pixels added to the pixels' own."""
+    size = length // ratio if shrinking else length * ratio
+    step, stretch, margin = (ratio, ratio, 2 * ratio) if shrinking else (1 / ratio, 1, 2)
+    centres = (torch.arange(size, dtype=torch.float64) + 0.5) * step - 0.5
+    d = (centres[:, None] - torch.arange(-margin, length + margin)).abs() / stretch
+    near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    weights = torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
+    weights /= weights.sum(dim=1, keepdim=True)
+    matrix = torch.zeros(size, length, dtype=torch.float64)
+    return matrix.index_add_(1, mirrored(length, margin, torch.device("cpu")), weights).to(dtype)
 
 
 def mirrored(length: int, margin: int, device: torch.device) -> Tensor:

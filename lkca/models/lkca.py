@@ -7,6 +7,7 @@ and MACs, which this file reproduces to the last digit (README, "What the paper 
 
 import math
 import warnings
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -67,15 +68,36 @@ class LKCANet(nn.Module):
 
     def residual(self, x: Tensor) -> Tensor:
         """What is added to the bicubic image: the map that distillation compares (paper, Section on LKCA-KD)."""
-        features = self.head(x)  # (n, C, h, w)
-        if (
-            x.device.type == "cpu"
-        ):  # depthwise convolutions on channels that lie side by side are three times faster there
-            features = features.contiguous(memory_format=torch.channels_last)
-        return self.upsampler(self.body(features).contiguous())  # (n, B, r·h, r·w)
+        return self.upsampler(self._features(x))  # (n, B, r·h, r·w)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.residual(x) + resize(x, self.scale)
+        return add_enlarged(self.upsampler, self._features(x), resize(x, self.scale))
+
+    def _features(self, x: Tensor) -> Tensor:
+        """(n, C, h, w), on a CPU channels last: depthwise convolutions on channels that lie side by side are three
+        times faster there.
+        """
+        if x.device.type == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)
+        return self.body(self.head(x))
+
+
+def add_enlarged(upsampler: nn.Sequential, features: Tensor, image: Tensor) -> Tensor:
+    """image + upsampler(features), written over the image: (n, B, r·h, r·w)."""
+    last = upsampler[-1]
+    if not (isinstance(last, nn.PixelShuffle) and by_hand(features)):
+        return image.add_(upsampler(features))
+    r = last.upscale_factor
+    y = upsampler[:-1](features)  # (n, B·r², h, w), shuffled while it is added
+    n, bands, height, width = image.shape
+    y = y.reshape(n, bands, r, r, height // r, width // r).permute(0, 1, 4, 2, 5, 3)  # (n, B, h, r, w, r)
+    image.view(n, bands, height // r, r, width // r, r).add_(y)
+    return image
+
+
+def by_hand(x: Tensor) -> bool:
+    """Whether to take a shorter way that only helps where a CPU computes no gradients; not what is exported."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 # LKCA-LR: with a grouped ("low-rank") upsampling convolution.
@@ -106,17 +128,29 @@ class LargeKernelBlock(nn.Module):
 
     def __init__(self, channels: int, drop_path: float) -> None:
         super().__init__()
-        self.project_in = weight_norm(nn.Conv2d(channels, channels, 1))
+        self.project_in = weight_norm(Pointwise(channels, channels, 1))
         self.activation = nn.GELU()
         self.attention = LargeKernelChannelAttention(channels)
-        self.project_out = weight_norm(nn.Conv2d(channels, channels, 1))
+        self.project_out = weight_norm(Pointwise(channels, channels, 1))
         self.layer_scale = nn.Parameter(torch.ones(channels, 1, 1))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.activation(self.project_in(x))
         y = self.project_out(self.attention(y))
-        return x + self.drop_path(self.layer_scale * y)
+        scale = self.layer_scale
+        if self.training:
+            scale = scale * self.drop_path(scale.new_ones(len(x), 1, 1, 1))
+        return torch.addcmul(x, y, scale)  # in one pass
+
+
+class Pointwise(nn.Conv2d):
+    """1x1 convolution; on a CPU as the product of matrices that it is, which torch's own is not for a single image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class LargeKernelChannelAttention(nn.Module):
@@ -133,8 +167,52 @@ class LargeKernelChannelAttention(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         near = self.local(y)
         far = self.distant(near)
+        if by_hand(y):
+            means = torch.cat([part.mean(dim=(2, 3), keepdim=True) for part in (y, near, far)], dim=1)
+            return AttendedFusion(self.fuse, self.channel_attention.factors(means))((y, near, far)).mul_(y)
         features = torch.cat([y, near, far], dim=1)  # (n, 3C, h, w)
         return y * self.fuse(self.channel_attention(features))
+
+
+class AttendedFusion:
+    """(y, near, far) -> fuse(cat(y, near, far) · factors), without joining and without multiplying 3C channels.
+
+    The factors are the same everywhere in an image, so they go into its own copy of the convolution's weights. Without
+    gradients only; with them, and for the small images of training, the plain way is as fast.
+
+    fuse : the grouped 1x1 convolution. factors : (n, 3C, 1, 1).
+    """
+
+    def __init__(self, fuse: nn.Conv2d, factors: Tensor) -> None:
+        outputs, inputs = fuse.weight.shape[:2]  # C, 3C / groups
+        self.channels, self.bias = outputs, fuse.bias
+        size = outputs // fuse.groups
+        weight = fuse.weight.view(fuse.groups, size, inputs)
+        self.weights = weight * factors.view(len(factors), fuse.groups, 1, inputs)  # (n, groups, C/groups, 3C/groups)
+        self.pieces = []  # (group, which of the three, its channels, among the group's inputs, output channels)
+        for group in range(fuse.groups):
+            place, end = group * inputs, (group + 1) * inputs  # among the 3C
+            while place < end:
+                source, channel = divmod(place, outputs)
+                count = min(end - place, outputs - channel)
+                taken = slice(channel, channel + count)
+                columns = slice(place - group * inputs, place - group * inputs + count)
+                self.pieces.append((group, source, taken, columns, slice(group * size, (group + 1) * size)))
+                place += count
+
+    def __call__(self, parts: Sequence[Tensor]) -> Tensor:
+        """Three (n, C, h, w), channels last, to one."""
+        n, channels, height, width = parts[0].shape
+        flat = [part.permute(0, 2, 3, 1).reshape(n, height * width, channels) for part in parts]
+        weights, bias = (tensor.to(flat[0].dtype) for tensor in (self.weights, self.bias))
+        result = flat[0].new_empty(n, height * width, channels)
+        for image, (out, weight) in enumerate(zip(result, weights, strict=True)):
+            begun = set()
+            for group, source, taken, columns, target in self.pieces:
+                start = out[:, target] if group in begun else bias[target]
+                torch.addmm(start, flat[source][image][:, taken], weight[group][:, columns].T, out=out[:, target])
+                begun.add(group)
+        return result.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 class DilatedDepthwise(nn.Conv2d):
@@ -178,6 +256,10 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
+
+    def factors(self, means: Tensor) -> Tensor:
+        """What the channels are multiplied by, from their means (n, C, 1, 1)."""
+        return self.weights[1:](means)
 
 
 class DropPath(nn.Module):

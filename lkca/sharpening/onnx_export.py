@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.models.folding import folded
-from lkca.models.lkca import DilatedDepthwise, LKCANet
+from lkca.models.lkca import DilatedDepthwise, LKCANet, Pointwise
 from lkca.paths import written_whole
 from lkca.sharpening.streaming import REACH, bicubic_weights
 from lkca.training.weights import FORMAT, Passport, load_weights
@@ -120,8 +120,8 @@ class _Exportable(nn.Module):
         super().__init__()
         self.network = folded(model).cpu()
         for module in self.network.modules():
-            if isinstance(module, DilatedDepthwise):
-                module.__class__ = nn.Conv2d  # its other order of the sums is torch's alone
+            if isinstance(module, DilatedDepthwise | Pointwise):
+                module.__class__ = nn.Conv2d  # their other order of the sums is torch's alone
         self.scale = model.scale
         taps = bicubic_weights(1, self.scale)  # (r, 5)
         kernels = torch.einsum("ai,bj->abij", taps, taps).reshape(self.scale**2, 1, 5, 5)

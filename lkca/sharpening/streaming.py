@@ -23,7 +23,7 @@ from lkca.measures.resize import mirrored
 from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.folding import folded
-from lkca.models.lkca import LargeKernelBlock, LKCANet
+from lkca.models.lkca import AttendedFusion, LargeKernelBlock, LKCANet, add_enlarged
 from lkca.sharpening.corrected import CorrectedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
 
@@ -114,21 +114,9 @@ def _through(
                 log(f"block {number} of {len(model.body)}")
         for start, strip in _enlarged(lr, scale, rows):  # strip (n, B, scale·w)
             count = len(strip) // scale
-            _add_residual(model.upsampler, around(x, start, start + count, 1).contiguous(), strip)
-            yield start * scale, strip.permute(1, 0, 2)
-
-
-def _add_residual(upsampler: nn.Module, features: Tensor, strip: Tensor) -> None:
-    """strip += upsampler(features), strip (r·n, B, r·w)."""
-    last = upsampler[-1]
-    if not isinstance(last, nn.PixelShuffle):
-        strip += upsampler(features)[0].permute(1, 0, 2)
-        return
-    r = last.upscale_factor
-    y = upsampler[:-1](features)[0]  # (B·r², n, w), shuffled while it is added
-    rows, bands, columns = strip.shape
-    y = y.view(bands, r, r, rows // r, columns // r).permute(3, 1, 0, 4, 2)  # (n, r, B, w, r)
-    strip.view(rows // r, r, bands, columns // r, r).add_(y)
+            strip = strip.permute(1, 0, 2)
+            add_enlarged(model.upsampler, around(x, start, start + count, 1), strip[None])
+            yield start * scale, strip
 
 
 def _block(
@@ -142,18 +130,16 @@ def _block(
     """One block, x becomes its output. `y`, `near`, `far` are those of `LargeKernelChannelAttention`."""
     attention = block.attention
     sums = [
-        _convolved(lambda strip: F.gelu(_pointwise(block.project_in, strip)), 0, x, y, rows),
+        _convolved(lambda strip: F.gelu(block.project_in(strip)), 0, x, y, rows),
         _convolved(attention.local, 2, y, near, rows),
         _convolved(attention.distant, 9, near, far, rows),
     ]
-    # The weights of the channels are the same everywhere: multiplied into the convolution instead of the features.
     means = torch.cat(sums)[None, :, None, None] / (x.height * x.width)
-    after_pooling = attention.channel_attention.weights[1:]
-    fuse = _Fuse(attention.fuse, after_pooling(means.float()))
+    fuse = AttendedFusion(attention.fuse, attention.channel_attention.factors(means.float()))
     for start, stop in strips(x.height, rows):
         features = [source.rows(start, stop) for source in (y, near, far)]
         attended = fuse(features).mul_(y.rows(start, stop))
-        x.put(start, _pointwise(block.project_out, attended).add_(x.rows(start, stop)))
+        x.put(start, block.project_out(attended).add_(x.rows(start, stop)))
 
 
 def _convolved(
@@ -166,43 +152,6 @@ def _convolved(
         target.put(start, strip)
         sums += strip.sum(dim=(0, 2)).sum(dim=1, dtype=torch.float64)
     return sums
-
-
-def _pointwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """A 1x1 convolution of a channels-last strip, as the product of matrices that it is."""
-    return F.linear(x.permute(0, 2, 3, 1), convolution.weight.flatten(1), convolution.bias).permute(0, 3, 1, 2)
-
-
-class _Fuse:
-    """x -> fuse(cat(x) · factors), the grouped 1x1 convolution of the attention, without joining its three inputs.
-
-    factors : (1, 3C, 1, 1).
-    """
-
-    def __init__(self, convolution: nn.Conv2d, factors: Tensor) -> None:
-        outputs, inputs = convolution.weight.shape[:2]  # C, 3C / groups
-        self.channels, self.bias = outputs, convolution.bias
-        size = outputs // convolution.groups
-        weight = convolution.weight.view(convolution.groups, size, inputs) * factors.view(convolution.groups, 1, inputs)
-        self.pieces = []  # (which input, its channels, output channels, matrix)
-        for group, matrix in enumerate(weight):
-            place, end = group * inputs, (group + 1) * inputs  # among the 3C
-            while place < end:
-                source, channel = divmod(place, self.channels)
-                count = min(end - place, self.channels - channel)
-                columns = slice(place - group * inputs, place - group * inputs + count)
-                target = slice(group * size, (group + 1) * size)
-                self.pieces.append((source, slice(channel, channel + count), target, matrix[:, columns].T))
-                place += count
-
-    def __call__(self, features: list[Tensor]) -> Tensor:
-        """Three strips (1, C, n, w), channels last, to one."""
-        _, channels, height, width = features[0].shape
-        flat = [strip.permute(0, 2, 3, 1).reshape(-1, channels) for strip in features]
-        result = self.bias.repeat(len(flat[0]), 1)
-        for source, taken, target, matrix in self.pieces:
-            result[:, target].addmm_(flat[source][:, taken], matrix)
-        return result.view(1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _enlarged(lr: Rows, scale: int, rows: int) -> Iterator[tuple[int, Tensor]]:

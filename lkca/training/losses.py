@@ -2,6 +2,8 @@
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 COSINE_LIMIT = 1 - 1e-6  # keeps the arc cosine's slope finite
 ZERO_NORM = 1e-6  # stands for the product of two norms where it is zero
@@ -59,25 +61,77 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
 
 
 def spectral_angle(output: Tensor, target: Tensor) -> Tensor:
-    """Mean angle between the spectra of (n, B, H, W) images, over π: in [0, 1]."""
-    dot = (output * target).sum(dim=1)  # (n, H, W)
-    norms = output.norm(dim=1) * target.norm(dim=1)
-    norms = torch.where(norms == 0, ZERO_NORM, norms)
-    angle = torch.acos((dot / norms).clamp(-COSINE_LIMIT, COSINE_LIMIT))
-    return angle.mean() / torch.pi
+    """Mean angle between the spectra of (n, B, H, W) images, over π: in [0, 1]. Differentiable in `output` alone."""
+    return _SpectralAngle.apply(output, target.detach())
 
 
 def gradient_difference(output: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of the gradient magnitudes along rows, columns and bands; zero for a single band."""
+    """Mean absolute difference of the gradient magnitudes along rows, columns and bands; zero for a single band.
+
+    Differentiable in `output` alone.
+    """
     if min(output.shape[1:]) < 2:
         return output.new_zeros(())
-    return l1(_gradient_magnitude(output), _gradient_magnitude(target))
+    return _GradientDifference.apply(output, target.detach())
 
 
-def _gradient_magnitude(a: Tensor) -> Tensor:
-    """sqrt(dx² + dy² + dλ² + ε) by backward differences, on the grid that all three share: (n, B-1, H-1, W-1)."""
+# The two terms bring their own derivatives. In a narrow network most of a training step on a CPU is these two at HR
+# size, and what automatic differentiation does for them is mostly the moving of zeros and copies.
+
+
+class _SpectralAngle(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, output: Tensor, target: Tensor) -> Tensor:
+        dot = (output * target).sum(dim=1)  # (n, H, W)
+        length = output.norm(dim=1)
+        norms = length * target.norm(dim=1)
+        norms = torch.where(norms == 0, ZERO_NORM, norms)
+        cosine = dot / norms
+        clamped = cosine.clamp(-COSINE_LIMIT, COSINE_LIMIT)
+        ctx.save_for_backward(output, target, length, norms, cosine, clamped)
+        return torch.acos(clamped).mean() / torch.pi
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor, None]:
+        output, target, length, norms, cosine, clamped = ctx.saved_tensors
+        by_cosine = -slope / (torch.pi * cosine.numel()) / torch.sqrt(1 - clamped**2)
+        by_cosine = torch.where(cosine == clamped, by_cosine, 0.0)  # where clamped, constant
+        by_target = (by_cosine / norms)[:, None]
+        by_output = torch.where(length == 0, 0.0, -by_cosine * cosine / length**2)[:, None]
+        return (output * by_output).addcmul_(target, by_target), None
+
+
+class _GradientDifference(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, output: Tensor, target: Tensor) -> Tensor:
+        differences, magnitude = _gradient(output)
+        excess = magnitude - _gradient(target)[1]
+        ctx.save_for_backward(*differences, magnitude, excess)
+        return excess.abs().mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor, None]:
+        *differences, magnitude, excess = ctx.saved_tensors
+        factor = excess.sign().div_(magnitude).mul_(slope / excess.numel())
+        bands, rows, columns = (difference * factor for difference in differences)
+        n, b, h, w = excess.shape
+        result = excess.new_zeros(n, b + 1, h + 1, w + 1)
+        result[:, :-1, 1:, 1:] -= bands
+        result[:, 1:, :-1, 1:] -= rows
+        result[:, 1:, 1:, :-1] -= columns
+        result[:, 1:, 1:, 1:] += bands.add_(rows).add_(columns)
+        return result, None
+
+
+def _gradient(a: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Backward differences along bands, rows, columns, on the grid that all three share, (n, B-1, H-1, W-1), and their
+    magnitude sqrt(dλ² + dy² + dx² + ε).
+    """
     here = a[:, 1:, 1:, 1:]
-    across_bands = here - a[:, :-1, 1:, 1:]
-    across_rows = here - a[:, 1:, :-1, 1:]
-    across_columns = here - a[:, 1:, 1:, :-1]
-    return torch.sqrt(across_bands**2 + across_rows**2 + across_columns**2 + GRADIENT_EPSILON)
+    differences = [here - a[:, :-1, 1:, 1:], here - a[:, 1:, :-1, 1:], here - a[:, 1:, 1:, :-1]]
+    squares = torch.full_like(here, GRADIENT_EPSILON)
+    for difference in differences:
+        squares.addcmul_(difference, difference)
+    return differences, squares.sqrt_()
