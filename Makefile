@@ -1,4 +1,5 @@
 # make study   set up, then run the study (PROFILE=quick by default; see README for more)
+#              FRESH=1 does those runs again that other code made
 # make test    set up, then run every test
 # Everything is installed into .venv from requirements.txt; nothing outside this folder is touched.
 
@@ -17,7 +18,7 @@ export OMP_WAIT_POLICY := PASSIVE
 .PHONY: study test lab figures report weights benchmark lint clean
 
 study: $(SETUP)
-	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
+	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS) $(if $(FRESH),--fresh)
 
 test: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks

@@ -20,8 +20,9 @@ from lkca.paths import data_folder, project_root, results_folder, runs_folder
 from lkca.studies.catalogue import STUDIES, study_runs
 from lkca.studies.profiles import find_profile
 from lkca.studies.results import row
+from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
-from lkca.training.train import find_device
+from lkca.training.train import find_device, forget, is_stale, recorded_code
 
 # A notebook of a study's name shows that study. These show a study of another name, so they wait for its table.
 SHOWN = {"visual": "benchmark", "speed": "benchmark"}
@@ -157,7 +158,18 @@ def summary(plan: Plan) -> tuple[str, bool]:
     lines = [f"profile {plan.profile}: {counts} done"]
     for kind, group in groups.items():
         lines += [f"  {kind[:-1]} {name}: {why}" for name, why in group.items() if why is not None]
-    return "\n".join(lines), len(lines) == 1
+    done = len(lines) == 1
+    lines += [
+        f"  run {run.name}: stale, made by other code ({recorded_code(run) or 'unrecorded'}, now {fingerprint(run)}); "
+        "`study --fresh` does it again"
+        for run in stale_runs(plan)
+    ]
+    return "\n".join(lines), done
+
+
+def stale_runs(plan: Plan) -> list[Run]:
+    """The runs whose files other code made."""
+    return [run for run in plan.runs.values() if is_stale(run)]
 
 
 def _why_not(run: Run) -> str:
@@ -195,6 +207,7 @@ def do_batch(
     cluster: str | None = None,
     dry_run: bool = False,
     redraw: bool = False,
+    fresh: bool = False,
 ) -> bool:
     """Do what is missing of a plan; whether all of it is done.
 
@@ -205,6 +218,7 @@ def do_batch(
     device : "auto", "cpu" or "cuda". threads : of a run. gpu_jobs : runs that share this machine's GPU.
     cluster : a folder of `workflow/profiles`, or None for this machine.
     dry_run : only show what would be done. redraw : only execute again the notebooks whose study has its CSV.
+    fresh : do again, from their beginning, the runs that other code made, and the tables that hold them.
 
     Raises
     ------
@@ -238,6 +252,11 @@ def do_batch(
     elif stale:
         command += ["--forcerun", *map(shown, stale)]
     lock = None if dry_run else _take_lock(root / ".snakemake" / "batch.lock")
+    if fresh:
+        for run in stale_runs(plan):
+            print(f"{run.name}: other code made it, it is {'to be ' * dry_run}done again")
+            if not dry_run:
+                forget(run)
     for line in set_aside_damaged(plan):
         print(line, file=sys.stderr)
     # Snakemake holds the lock too: it stays taken where only this process is killed, and goes where both are.

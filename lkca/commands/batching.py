@@ -34,13 +34,15 @@ def add(commands: argparse._SubParsersAction) -> None:
             )
         if name == "study":
             parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be done, and why")
+            parser.add_argument("--fresh", action="store_true", help="do the runs again that other code made")
             parser.add_argument("--threads", type=int, default=1, help="of a run on the CPU")
             parser.add_argument("--gpu-jobs", type=int, default=1, help="runs that share the GPU")
             parser.add_argument("--cluster", help="a folder of workflow/profiles: slurm")
 
 
 def _study(given: argparse.Namespace) -> bool:
-    options = {name: getattr(given, name) for name in ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run")}
+    names = ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run", "fresh")
+    options = {name: getattr(given, name) for name in names}
     return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
 
 

@@ -15,13 +15,27 @@ from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.upsampler_svd import collect_singular_values
 from lkca.studies.upsamplers.measured import collect_upsamplers
+from lkca.training.corrected import corrected_metrics
+from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
 from lkca.training.train import Log, load_result, train
 
 NESTED = ("options", "distillation", "view")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
 BESIDE = {"upsampler_svd": collect_singular_values, "upsamplers": collect_upsamplers}  # files beside a study's CSV
-TRACE = ("commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum", "seconds", "peak_memory_mb", "started")
+TRACE = (
+    "code",
+    "commit",
+    "torch",
+    "device",
+    "gpu",
+    "cpu",
+    "threads",
+    "data_checksum",
+    "seconds",
+    "peak_memory_mb",
+    "started",
+)
 
 
 def row(run: Run) -> dict[str, object]:
@@ -58,9 +72,22 @@ def _json(path: Path) -> dict[str, object]:
         raise ValueError(f"{path} is missing or damaged ({error}): train the run again, it is made anew") from error
 
 
+def _corrected(run: Run) -> dict[str, object]:
+    """The metrics after back-projection at test time, as columns MPSNR_bp and so on; None where unknown."""
+    corrected = corrected_metrics(run)
+    return {f"{metric}_bp": corrected.get(metric) for metric in METRICS}
+
+
+def stale_rows(frame: pd.DataFrame, runs: Sequence[Run]) -> pd.Series:
+    """Which rows of a study's table come from other code than there is now, or from code that nobody recorded."""
+    now = {run.name: fingerprint(run) for run in runs}
+    code = frame["code"] if "code" in frame else pd.Series(None, frame.index, dtype=object)
+    return code != frame["run"].map(now)
+
+
 def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:
     """Write results/`name`.csv, a row a run, all of which must be finished."""
-    frame = pd.DataFrame([row(run) for run in runs])
+    frame = pd.DataFrame([{**row(run), **_corrected(run)} for run in runs])
     write_text(results_folder() / f"{name}.csv", frame.to_csv(index=False))
     return frame
 
@@ -83,6 +110,8 @@ def study_results(study: str, profile: str, device: str = "auto", log: Log = pri
     if path.is_file():
         frame = pd.read_csv(path)
         if set(frame["run"]) == {run.name for run in runs}:
+            if count := int(stale_rows(frame, runs).sum()):
+                log(f"{path.name}: {count} of {len(frame)} rows are stale: other code made them (study --fresh renews)")
             return frame
         log(f"{path.name} holds other runs than the study now has: doing what is missing")
     for number, run in enumerate(runs, 1):

@@ -1,7 +1,7 @@
 """Evaluation: whole test images, one by one."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from lkca.data.patches import Area, Patches
 from lkca.data.split import Split
+from lkca.measures.back_projection import back_project
 from lkca.measures.blur import shrink
 from lkca.measures.metrics import METRICS, quality
 from lkca.measures.resize import crop_to_multiple
@@ -82,10 +83,19 @@ def predict(model: nn.Module, lr: Tensor) -> Tensor:
 
 def evaluate(model: nn.Module, split: Split, scale: int, blur: str = "bicubic") -> dict[str, dict[str, float]]:
     """The six metrics of every test image, by the image's name."""
-    images = {}
+    return evaluate_corrected(model, split, scale, (0,), blur)[0]
+
+
+def evaluate_corrected(
+    model: nn.Module, split: Split, scale: int, steps: Sequence[int], blur: str = "bicubic"
+) -> dict[int, dict[str, dict[str, float]]]:
+    """The six metrics of every test image after each number of back-projections; after 0, the model's own output."""
+    images: dict[int, dict[str, dict[str, float]]] = {step: {} for step in steps}
     for area in split.test:
         lr, truth = low_resolution(area, scale, blur)
-        images[area.name] = quality(predict(model, lr), truth, scale)
+        prediction = predict(model, lr)
+        for step in steps:
+            images[step][area.name] = quality(back_project(prediction, lr, step), truth, scale)
     return images
 
 

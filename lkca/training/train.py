@@ -27,21 +27,27 @@ from torch import nn
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import load_dataset
 from lkca.data.split import Split
+from lkca.measures.back_projection import STEPS
 from lkca.measures.cost import cost
-from lkca.models import build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import remove_unfinished, write_text
 from lkca.scenes.view import SceneView
 from lkca.training import record
+from lkca.training.corrected import CORRECTED, corrected_record
 from lkca.training.direction_trainer import DirectionTrainer
-from lkca.training.evaluation import check_size, evaluate, mean_quality
+from lkca.training.evaluation import check_size, evaluate_corrected, mean_quality
+from lkca.training.fingerprint import fingerprint
 from lkca.training.provenance import provenance
 from lkca.training.run import Run
-from lkca.training.trainer import HISTORY, Trainer
+from lkca.training.trainer import HISTORY, Trainer, fresh_model
 from lkca.training.weights import Passport, load_weights, save_weights
 
 MADE_SHARE = 0.5  # of the samples of LKCA-Any, where real scenes train it as well
 Log = Callable[[str], None]
+RESULTS = (
+    *("metrics.json", CORRECTED, record.CHECKSUMS),
+    *("resume.pt", "history.csv", "weights.safetensors", "provenance.json"),
+)
 
 
 @dataclass(frozen=True)
@@ -211,12 +217,39 @@ def _check_same_data(run: Run, split: Split, log: Log) -> None:
     )
 
 
+def recorded_code(run: Run) -> str | None:
+    """The fingerprint of the code that the run was begun with; None where it is not recorded."""
+    try:
+        return json.loads((run.folder / "provenance.json").read_text(encoding="utf-8")).get("code")
+    except (OSError, ValueError, AttributeError):  # missing or damaged: nothing is known
+        return None
+
+
+def is_stale(run: Run) -> bool:
+    """Whether the run's files come from other code than there is now, or from code that nobody recorded."""
+    return (run.folder / "provenance.json").is_file() and recorded_code(run) != fingerprint(run)
+
+
+def forget(run: Run) -> None:
+    """Remove what the run has written, so that it starts from its beginning."""
+    for name in RESULTS:
+        (run.folder / name).unlink(missing_ok=True)
+
+
+def _start_over_if_other_code(run: Run, code: str, log: Log) -> None:
+    begun = any((run.folder / name).is_file() for name in ("resume.pt", "weights.safetensors"))
+    if begun and is_stale(run):
+        log(f"{run.name}: begun by other code ({recorded_code(run) or 'unrecorded'}, now {code}): from the start")
+        forget(run)
+
+
 def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     folder = run.folder
     _check_same_data(run, split, log)
     remove_unfinished(folder)
-    torch.manual_seed(run.seed)
-    model = build_model(run.model, split.bands, run.scale, **run.options)
+    code = fingerprint(run)
+    _start_over_if_other_code(run, code, log)
+    model = fresh_model(run, split.bands)
     for area in split.test:
         check_size(area, run.scale)  # now, rather than after the training
     # weights that need no more training, whatever became of the metrics
@@ -226,7 +259,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     if not trained:
         (folder / record.CHECKSUMS).unlink(missing_ok=True)
     write_text(folder / "settings.json", run.to_json())
-    origin = provenance(device) | {"data_checksum": split.checksum, "peak": split.peak}
+    origin = provenance(device) | {"code": code, "data_checksum": split.checksum, "peak": split.peak}
     write_text(folder / "provenance.json", json.dumps(origin, indent=2))
     passport = Passport(
         run.model, split.bands, run.scale, run.options, split.peak,
@@ -243,7 +276,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
         model, _ = load_weights(folder / "weights.safetensors", device, run.name)
     else:
         save_weights(folder / "weights.safetensors", model, passport)
-    images = evaluate(model, split, run.scale, run.blur)
+    images = evaluate_corrected(model, split, run.scale, (0, STEPS), run.blur)
     counted = cost(model, split.bands)
     origin |= {
         "seconds": round(float(folder_history(folder).seconds.sum()), 1),  # of training, in all sessions
@@ -252,8 +285,9 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     metrics = json.dumps(
         {
             "run": run.name,
-            "mean": mean_quality(images),
-            "images": images,
+            "mean": mean_quality(images[0]),
+            "images": images[0],
+            "corrected": corrected_record(images[STEPS]),
             "params": counted.params,
             "macs": counted.macs,
             "diverged_in_epoch": diverged,

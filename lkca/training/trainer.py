@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lkca.data.patches import Area, split_patches
 from lkca.measures.blur import shrink
 from lkca.measures.resize import resize
+from lkca.models import build_model
 from lkca.models.upsamplers import data_started
 from lkca.paths import write_text
 from lkca.training.evaluation import patch_mpsnr
@@ -29,6 +30,12 @@ from lkca.training.weights import Passport, load_weights, save_weights
 START_PATCHES = 64  # at most, spread over the training patches, that a data-dependent start sees
 T = TypeVar("T")
 HISTORY = ("epoch", "loss", "validation", "learning_rate", "seconds")
+
+
+def fresh_model(run: Run, bands: int) -> nn.Module:
+    """The run's network before its first step: its weights depend on the seed alone."""
+    torch.manual_seed(run.seed)
+    return build_model(run.model, bands, run.scale, **run.options)
 
 
 class Trainer:

@@ -55,7 +55,7 @@ def test_asked_again_it_loads(split: Split, log: list[str], monkeypatch: pytest.
     first = train(TINY, "cpu", str, split)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in first.folder.iterdir() if p.name != ".lock"}
     monkeypatch.setattr(lkca.training.train, "load_dataset", None)  # not even the data is looked at
-    monkeypatch.setattr(lkca.training.train, "build_model", None)
+    monkeypatch.setattr(lkca.training.train, "fresh_model", None)
     again = train(TINY, "cpu", log.append)
     assert log == [] and again.metrics == first.metrics and again.history.equals(first.history)
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in before} == before
