@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, Cube, band_axis, pixel_error, rgb, rgb_limits
+from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS
 from lkca.models import MODELS
 
 COSTS = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
@@ -60,7 +61,7 @@ def _floor(quality: pd.Series, bicubic: float | None) -> float:
 def _point(axis: plt.Axes, model: str, x: float, y: float, sd: float | None, floor: float) -> None:
     look = {"color": COLOURS[model], "marker": MARKERS[model], "label": LABELS[model], "ls": "none", "ms": 6}
     if model == "lkca-kd":  # at the same cost as LKCA-LR, which would be hidden
-        look |= {"mfc": "none", "mew": 1.6, "ms": 10}
+        look |= {"mfc": "none", "mew": 1.6}
     if y >= floor:
         if sd is not None and sd > 0:
             axis.errorbar(x, y, sd, capsize=3, lw=1, color=COLOURS[model])

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from lkca.measures.metrics import METRICS
@@ -12,7 +13,7 @@ from lkca.paper.readings import SCALES
 def deviations(check: Check, count: int = 16) -> Figure:
     """The nearest readings (rows) against metrics and scales: how far off, in units of the last printed digit.
 
-    A tick stands where every printed digit agrees, a dash where nothing was measured.
+    A tick stands where every printed digit agrees; a cell is empty where nothing was measured.
     """
     nearest = check.readings.head(count)
     columns = [(metric, scale) for scale in SCALES for metric in METRICS]
@@ -20,18 +21,23 @@ def deviations(check: Check, count: int = 16) -> Figure:
     off = cells.off.unstack(["metric", "scale"]).reindex(index=nearest.index, columns=columns).to_numpy(float)
     agrees = cells.agrees.unstack(["metric", "scale"]).reindex(index=nearest.index, columns=columns) == True  # noqa: E712
     figure, axis = plt.subplots(figsize=(11.5, 1.3 + 0.28 * len(nearest)))
-    shown = axis.imshow(np.log10(np.maximum(off, 0.5)), cmap="cividis_r", vmin=np.log10(0.5), vmax=4, aspect="auto")
-    for (row, column), value in np.ndenumerate(off):
-        text = "✓" if agrees.iloc[row, column] else _short(value)
-        dark = np.isfinite(value) and value > 60
-        axis.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
-    axis.set_xticks(range(len(columns)), [f"{metric}\nx{scale}" for metric, scale in columns], fontsize=7)
-    axis.set_yticks(range(len(nearest)), _labels(check, count), fontsize=6.5)
-    axis.grid(False)
-    axis.axvline(len(METRICS) - 0.5, color="white", lw=2)
-    bar = figure.colorbar(shown, ax=axis, pad=0.01, ticks=[0, 1, 2, 3, 4])
-    bar.ax.set_yticklabels(["1", "10", "100", "1000", "≥ 10 000"])
-    bar.set_label("off by (units of the last printed digit)")
+    texts = np.where(agrees, "✓", np.vectorize(_short, otypes=[str])(off))
+    sns.heatmap(
+        np.log10(np.maximum(off, 0.5)),
+        vmin=np.log10(0.5),
+        vmax=4,
+        cmap="cividis_r",
+        annot=texts,
+        fmt="",
+        annot_kws={"fontsize": 6.5},
+        xticklabels=[f"{metric}\nx{scale}" for metric, scale in columns],
+        yticklabels=_labels(check, count),
+        cbar_kws={"pad": 0.01, "ticks": range(5), "label": "off by (units of the last printed digit)"},
+        ax=axis,
+    )
+    axis.tick_params(length=0, labelsize=6.5)
+    axis.axvline(len(METRICS), color="white", lw=2)
+    axis.collections[0].colorbar.ax.set_yticklabels(["1", "10", "100", "1000", "≥ 10 000"])
     figure.suptitle(
         f"{check.title}: bicubic against the printed rows, the {len(nearest)} nearest of {len(check.readings)} readings"
     )
@@ -46,6 +52,4 @@ def _labels(check: Check, count: int) -> list[str]:
 
 
 def _short(value: float) -> str:
-    if np.isnan(value):
-        return "–"
     return f"{value:.2g}" if value < 100 else f"{value:.0f}" if value < 1000 else f"{value / 1000:.0f}k"

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS, band_axis, rgb
+from lkca.figures.pictures import band_axis, bare, rgb
+from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
 from lkca.scenes import Scene
 
 NO_DATA = 0.85  # the grey of pixels without data
@@ -38,8 +39,8 @@ def before_after(scenes: Mapping[str, Scene], box: tuple[int, int, int], title: 
         above.add_patch(Rectangle(corner, side * scale, side * scale, ec="#ff2020", fc="none", lw=1.4))
         part = (slice(n * scale, (n + side) * scale) for n in (row, column))
         below.imshow(_picture(scene, limits, *part))
-        _bare(above, f"{LABELS.get(name, name)}, {height} x {width}")
-        _bare(below, "")
+        bare(above, f"{LABELS.get(name, name)}, {height} x {width}")
+        bare(below, "")
         for spine in below.spines.values():
             spine.set(visible=True, color="#ff2020", linewidth=1.4)
     figure.suptitle(title)
@@ -83,7 +84,7 @@ def maps(values: Mapping[str, NDArray], label: str, title: str) -> Figure:
     colours = plt.get_cmap("magma").with_extremes(bad=str(NO_DATA))
     for axis, (name, image) in zip(axes[0], values.items(), strict=True):
         shown = axis.imshow(image, cmap=colours, vmin=0, vmax=highest or 1)
-        _bare(axis, name)
+        bare(axis, name)
     figure.colorbar(shown, ax=axes, label=label, shrink=0.85, pad=0.02)
     figure.suptitle(title)
     return figure
@@ -137,9 +138,3 @@ def _valid(scene: Scene, block: NDArray) -> NDArray[np.bool_]:
 def quantity(scene: Scene) -> str:
     """What the values divided by the scale factor are called on an axis."""
     return "number in the file" if scene.scale_factor == 1 else f"number in the file / {scene.scale_factor:g}"
-
-
-def _bare(axis: plt.Axes, title: str) -> None:
-    axis.set_title(title)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)

@@ -1,4 +1,4 @@
-"""Figures of the studies: quality against the number of blocks, gains of distillation, singular values.
+"""Figures of the studies: training, shares of cost, quality against blocks, gains of distillation, singular values.
 
 A function here takes tables and returns a `matplotlib` figure; nothing here trains or reads a run.
 """
@@ -6,10 +6,11 @@ A function here takes tables and returns a `matplotlib` figure; nothing here tra
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lkca.figures.style import COLOURS
+from lkca.figures.style import COLOURS, LABELS
 from lkca.measures import rank as ranks
 from lkca.paper.tables import SINGULAR_VALUES
 from lkca.tables import PLAIN, TEACHER
@@ -66,27 +67,32 @@ def _quality_and_cost(axes: np.ndarray, table: pd.DataFrame, name: str, colour: 
 def distillation_gain(frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFrame, title: str) -> Figure:
     """Quality of every distilled setting, and its difference from LKCA-LR of the same seed; the paper's beside it.
 
-    frame : rows of the study, from `with_setting`. means : from `mean_differences`. paper : from `paper_rows`.
+    frame : rows of one question, from `rows_of`. means : from `mean_differences`. paper : from `paper_rows`.
     Dots are single runs; bars are 95 % intervals of the mean difference.
     """
     settings = means["setting"].unique().tolist()
-    place = {setting: y for y, setting in enumerate(reversed(settings))}
+    place = {setting: y for y, setting in enumerate(settings)}
     figure, axes = plt.subplots(1, 4, figsize=(10.5, 1.6 + 0.3 * len(settings)), sharey=True)
     figure.suptitle(title)
 
     plain = frame.loc[frame["setting"] == PLAIN, "MPSNR"]
-    for setting, runs in frame.groupby("setting"):
-        if setting in place:
-            axes[0].plot(runs["MPSNR"], [place[setting]] * len(runs), "o", mfc="none", color=COLOURS["lkca-kd"], ms=4)
-            axes[0].plot(runs["MPSNR"].mean(), place[setting], "|", color=COLOURS["lkca-kd"], ms=14, mew=2)
+    chosen = {
+        "data": frame,
+        "x": "MPSNR",
+        "y": "setting",
+        "order": settings,
+        "ax": axes[0],
+        "color": COLOURS["lkca-kd"],
+    }
+    sns.stripplot(**chosen, jitter=False, size=5, alpha=0.6)
+    sns.pointplot(**chosen, errorbar=None, linestyle="none", marker="|", markersize=14, markeredgewidth=2)
     axes[0].axvline(plain.mean(), color=COLOURS["lkca-lr"], label="LKCA-LR")
     if len(plain) > 1:
         low, high = plain.mean() - plain.std(), plain.mean() + plain.std()
         axes[0].axvspan(low, high, color=COLOURS["lkca-lr"], alpha=0.15, lw=0, label="its seeds (± sd)")
     teacher = frame.loc[frame["setting"] == TEACHER, "MPSNR"].mean()
     axes[0].axvline(teacher, color=COLOURS["lkca"], ls="--", label="teacher")
-    axes[0].set(xlabel="MPSNR (dB)", title="quality", yticks=list(place.values()), ylim=(-0.6, len(settings) - 0.4))
-    axes[0].set_yticklabels(list(place))
+    axes[0].set(xlabel="MPSNR (dB)", ylabel="", title="quality")
 
     for axis, metric in zip(axes[1:], ("MPSNR", "SAM"), strict=False):
         rows = means[means["metric"] == metric]
@@ -159,6 +165,37 @@ def _mark_groups(axis: plt.Axes, values: pd.DataFrame, dataset: str, groups: int
     arrow = {"arrowstyle": "-", "color": "0.5", "lw": 0.8}
     place = {"xytext": (0.5, 0.97), "textcoords": "axes fraction", "va": "top"}
     axis.annotate(text, (rank, error), fontsize=7, arrowprops=arrow, **place)
+
+
+def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
+    """Loss and validation MPSNR against epochs, bicubic's validation MPSNR as the line to beat."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
+    left.plot(history.epoch, history.loss, color="#0072B2")
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.plot(history.epoch, history.validation, color="#0072B2", label="network")
+    right.axhline(bicubic, color=COLOURS["bicubic"], ls="--", label="bicubic")
+    best = history.loc[history.validation.idxmax()]
+    right.plot(best.epoch, best.validation, "o", color="#D55E00", label=f"kept: epoch {best.epoch:.0f}")
+    right.set(xlabel="epoch", ylabel="validation MPSNR (dB)")
+    right.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def share_bars(shares: pd.DataFrame, xlabel: str, title: str) -> Figure:
+    """Two bars a model: a share (0-1) of its parameters (`params`) and of its MACs (`macs`); NaN does not fit."""
+    figure, axis = plt.subplots(figsize=(6.4, 0.7 + 0.28 * len(shares)))
+    y = np.arange(len(shares))[::-1]
+    for offset, column, colour, name in ((0.2, "params", "#0072B2", "parameters"), (-0.2, "macs", "#E69F00", "MACs")):
+        percent = 100 * shares[column]
+        bars = axis.barh(y + offset, percent.fillna(0), height=0.38, color=colour, label=name)
+        labels = ["does not fit" if np.isnan(value) else f"{value:.0f} %" for value in percent]
+        axis.bar_label(bars, labels, padding=2, fontsize=7)
+    axis.set_yticks(y, [LABELS[name] for name in shares.model])
+    axis.set(xlabel=xlabel, xlim=(0, 100), title=title)
+    axis.grid(False, axis="y")
+    axis.legend(loc="lower right")
+    return figure
 
 
 def _with_unit(metric: str) -> str:

@@ -34,7 +34,8 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
         face = "none" if setting.endswith(DISTILLED) else colour
         quality.plot(runs["MPSNR"], [place[setting]] * len(runs), "o", color=colour, mfc=face)
     quality.axvline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
-    quality.legend(loc="upper center")
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}  # not among the points
+    quality.legend(**above)
     quality.set(xlabel="MPSNR (dB)", yticks=list(place.values()))
     quality.set_yticklabels(place)
     for row in means[means["metric"] == "MPSNR"].itertuples():
@@ -50,7 +51,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
         cost.plot(table[column], y, marker, color="0.25", mfc="none", label=label)
     cost.axvline(1, color=UPSAMPLER_COLOURS["grouped"], lw=1)
     cost.set(xlabel="the upsampler's cost (grouped = 1)", xlim=(0, None))
-    cost.legend(loc="center right")
+    cost.legend(ncols=3, **above)
     figure.suptitle(title)
     return figure
 

@@ -179,7 +179,7 @@ def claims(case: Case) -> list[str]:
     return sentences
 
 
-def pictures(runs: Sequence[Run], split: Split, image: int = 0, device: str = "auto", log: Log = print) -> tuple[
+def images_of(runs: Sequence[Run], split: Split, image: int = 0, device: str = "auto", log: Log = print) -> tuple[
     Cube, Cube, dict[str, Cube]
 ]:  # fmt: skip
     """LR, truth, and what each run makes of a test image of the split, by model: (B, h, w) and (B, H, W).

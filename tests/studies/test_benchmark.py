@@ -16,7 +16,7 @@ import lkca.studies.benchmark
 from lkca import tables
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import load_dataset
-from lkca.figures import benchmark as benchmark_plots
+from lkca.figures import benchmark
 from lkca.measures.metrics import METRICS
 from lkca.models import model_names
 from lkca.paper.tables import paper_table
@@ -181,7 +181,7 @@ def test_absent_data_leaves_the_papers_rows(tiny: Path) -> None:
     case = compare("quick", "chikusei", 4, log=str)
     assert case.ours.empty and len(case.table()) == 9
     assert "needs HyperspecVNIR_Chikusei_20140729.mat" in case.notes[0]
-    figure = benchmark_plots.quality_against_cost(case.ours, case.paper, "the paper", case.title)
+    figure = benchmark.quality_against_cost(case.ours, case.paper, "the paper", case.title)
     assert len(figure.axes) == 2
 
 
@@ -211,11 +211,11 @@ def test_gains_are_paired_by_region() -> None:
 def test_figures_show_their_numbers() -> None:
     table = paper_case("chikusei", 4)
     off = table.assign(MPSNR=table.MPSNR.where(table.model != "3dfcnn", 20.0))
-    figure = benchmark_plots.quality_against_cost(off, table, "the paper", "title")
+    figure = benchmark.quality_against_cost(off, table, "the paper", "title")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["20.0 ↓"] and figure.axes[0].get_ylim()[0] > 25
     gains = region_gains(made_regions({"bicubic": 0, "lkca-lr": 0.2, "lkca-kd": 0.3}))
-    figure = benchmark_plots.gains_by_region(gains, mean_gains(gains), "title")
+    figure = benchmark.gains_by_region(gains, mean_gains(gains), "title")
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert labels == ["LKCA-KD - LKCA-LR", "LKCA-KD - bicubic", "LKCA-LR - bicubic"]
 
@@ -224,16 +224,16 @@ def test_pictures_are_of_all_networks_and_one_scale() -> None:
     generator = np.random.default_rng(0)
     truth = generator.random((4, 20, 20))
     images = {name: truth + 0.1 * number for number, name in enumerate(model_names(), 1)}
-    figure = benchmark_plots.gallery(images, truth, (2, 1, 0), (4, 6, 8), [(1, 2)], "title")
+    figure = benchmark.gallery(images, truth, (2, 1, 0), (4, 6, 8), [(1, 2)], "title")
     shown = [axis for axis in figure.axes if axis.images]
     assert len(shown) == 2 * (len(images) + 1)
     sides = [axis.images[0].get_array().shape[0] for axis in shown]
     assert sides == [*[20] * 5, *[8] * 5] * 2  # whole images, then what is in their boxes
-    figure = benchmark_plots.error_maps(images, truth, "title")
+    figure = benchmark.error_maps(images, truth, "title")
     maps = [axis.images[0] for axis in figure.axes if axis.images]
     assert len(maps) == len(images) and len({image.get_clim() for image in maps}) == 1
     assert maps[2].get_array().mean() == pytest.approx(0.3)
-    figure = benchmark_plots.spectral_errors(images, truth, None, [(1, 2), (3, 4)], "title")
+    figure = benchmark.spectral_errors(images, truth, None, [(1, 2), (3, 4)], "title")
     curves = [line.get_ydata().mean() for line in figure.axes[0].lines]
     assert curves == pytest.approx([0.1 * number for number in range(1, len(images) + 1)])
 
@@ -243,8 +243,8 @@ def test_pictures_take_the_first_seed(tiny: Path) -> None:
     runs = case_runs("tiny", "synthetic", 2, ["bicubic", "lkca-lr"])
     assert [run.seed for run in runs] == [0, 0, 1]
     split = load_dataset("synthetic", "tiny")
-    lr, truth, images = benchmark_study.pictures(runs, split, log=str)
+    lr, truth, images = benchmark_study.images_of(runs, split, log=str)
     assert list(images) == ["bicubic", "lkca-lr"] and images["lkca-lr"].shape == truth.shape == (8, 48, 48)
     assert lr.shape == (8, 24, 24) and runs[1].folder.exists() and not runs[2].folder.exists()
     with pytest.raises(ValueError, match="image must be 0 to 0 on synthetic, got 1"):
-        benchmark_study.pictures(runs, split, 1, log=str)
+        benchmark_study.images_of(runs, split, 1, log=str)
