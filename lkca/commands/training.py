@@ -48,10 +48,13 @@ def _train(given: argparse.Namespace) -> None:
     print(f"\neverything of this run is in {result.folder}")
 
 
-def train_and_compare(given: argparse.Namespace, **options: object) -> tuple[Result, dict[str, dict[str, float]]]:
+def train_and_compare(
+    given: argparse.Namespace, lines: Sequence[str] = ("bicubic",), **options: object
+) -> tuple[Result, dict[str, dict[str, float]]]:
     """Train as the options of `add_settings` say, print the table of metrics; the result, and each model's metrics.
 
-    `options` are sizes of the model that hold unless others are given.
+    `lines` are the models without weights that it is held against, `options` sizes of the model that hold unless others
+    are given.
     """
     settings = {f.name: getattr(given, f.name) for f in dataclasses.fields(Run)}
     settings["options"] = options | _assignments(given.options)
@@ -63,10 +66,10 @@ def train_and_compare(given: argparse.Namespace, **options: object) -> tuple[Res
         raise ValueError(f"--distillation: {error}; it has {allowed}") from error
     run = Run(**settings)
     result = train(run, given.device)
-    rows = {run.model: result.metrics}
-    if run.model != "bicubic":
-        bicubic = dataclasses.replace(run, model="bicubic", options={}, distillation=None)
-        rows = {"bicubic": train(bicubic, "cpu").metrics} | rows
+    rows = {}
+    for line in lines:
+        rows[line] = train(dataclasses.replace(run, model=line, options={}, distillation=None), "cpu").metrics
+    rows[run.model] = result.metrics
     table = pd.DataFrame(rows).T.rename_axis("model").reset_index()
     print(f"\n{run.dataset} x{run.scale}, test images: {', '.join(result.images)}")
     print(formatted(table).to_markdown(index=False))

@@ -5,11 +5,11 @@ import hashlib
 import json
 import shutil
 
+from lkca.box import KINDS, box_file
 from lkca.measures.cost import cost
 from lkca.models import SCALES, build_model
 from lkca.paths import write_text, written_whole
-from lkca.sharpening.any_sensor import box_file
-from lkca.training.box import KINDS, box_run
+from lkca.training.box_runs import box_run
 from lkca.training.train import Result, train
 
 

@@ -174,6 +174,17 @@ def _strip(areas: Sequence[Area], places: NDArray[np.int64], size: int, stride: 
     return held_out, places[~touching]
 
 
+def held_out_strip(areas: Sequence[Area], scale: int, share: float = 0.25) -> tuple[tuple[Area, ...], Area]:
+    """The areas without `share` of the largest one, at the far end of its longer side; and that part."""
+    largest = max(range(len(areas)), key=lambda number: areas[number].cube[0].size)
+    area = areas[largest]
+    axis = int(np.argmax(area.cube.shape[1:]))
+    length = area.cube.shape[1 + axis]
+    start = length - max(scale, round(share * length / scale) * scale)
+    kept = tuple(up_to_line(each, axis, start) if number == largest else each for number, each in enumerate(areas))
+    return kept, from_line(area, axis, start)
+
+
 def from_line(area: Area, axis: int, start: int) -> Area:
     """The part of the area from row (axis 0) or column (axis 1) `start` on; views, no copies."""
     part = (slice(start, None), slice(None)) if axis == 0 else (slice(None), slice(start, None))

@@ -9,49 +9,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from lkca.box import DEFAULT, box_weights
 from lkca.measures.back_projection import corrections
 from lkca.measures.resize import resize
-from lkca.models import SCALES
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
 from lkca.sharpening.corrected import CorrectedRows, DetailedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, Rows, around, strips
 from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _resident, _strip_rows, folded
-from lkca.training.box import KINDS
 from lkca.training.weights import load_weights
 
-DEFAULT = "made"
 SHRINKING = 2  # LR rows above and below that shrinking looks at
 Log = Callable[[str], None]
-
-
-def box_file(scale: int, kind: str) -> Path:
-    """Where the package has the weights of a scale and kind."""
-    return Path(str(files("lkca.sharpening") / "box" / f"any-sensor-x{scale}-{kind}.safetensors"))
-
-
-def box_weights(scale: int, kind: str = DEFAULT) -> Path:
-    """The file of the weights that come with the package.
-
-    Raises
-    ------
-    ValueError
-        If there are none for that scale or of that kind.
-    """
-    if scale not in SCALES or kind not in KINDS:
-        raise ValueError(
-            f"no weights in the box for scale {scale!r}, trained on {kind!r}: there are scales "
-            f"{', '.join(map(str, SCALES))}, each trained on {' or '.join(KINDS)}"
-        )
-    path = box_file(scale, kind)
-    if not path.is_file():
-        raise ValueError(f"{path} is not there: `python -m lkca weights --scale {scale} --kind {kind}` trains it")
-    return path
 
 
 def any_sensor(scale: int, kind: str = DEFAULT, directions: int | None = None) -> AnySensor:

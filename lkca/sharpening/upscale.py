@@ -18,18 +18,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lkca.box import DEFAULT, KINDS, box_weights
 from lkca.data.synthetic import synthetic_scene
 from lkca.models import MODELS, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
-from lkca.sharpening.any_sensor import DEFAULT, any_sensor_strips, box_weights
+from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.feature_maps import Rows
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
-from lkca.training.box import KINDS
 from lkca.training.train import peak_memory
 from lkca.training.weights import Passport, load_weights
 

@@ -1,8 +1,11 @@
 """Training for any sensor: the loop of `lkca.training.trainer` over samples of spectral directions."""
 
 import copy
+import hashlib
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,12 +19,14 @@ from lkca.models.any_sensor import AnySensor
 from lkca.training.directions import MADE_SIDE, VALIDATION_SEEDS, Directions, MadeScenes, batches
 from lkca.training.run import Run
 from lkca.training.trainer import Trainer
-from lkca.training.weights import Passport
+from lkca.training.weights import Passport, load_weights, save_weights
 
 STEPS = 50  # of an epoch
 WARM_UP = 50  # steps in which the learning rate rises to its first value
 LARGEST_GRADIENT = 1.0  # norm beyond which a step's gradient is shortened
 MEMORY = 0.995  # of the exponential mean of the weights, from step to step
+WORTH = 0.2  # dB of validation that training must add to given weights: the best of many epochs is partly luck
+PATIENCE = 6  # epochs without a better one, after which training from given weights ends
 YOUNG = 10  # steps in which that mean still forgets faster
 
 
@@ -34,6 +39,8 @@ class DirectionTrainer(Trainer):
     areas : scenes to train on, of any sensors; may be empty.
     held_out : scenes to validate on; where there are none, made ones do.
     made : share of the samples that come from made scenes; 1 where there are no areas.
+    start : weights to begin with, those in the box. They are what is kept until an epoch validates better by `WORTH`,
+        and training ends when none has been the best for `PATIENCE` epochs.
     """
 
     def __init__(
@@ -46,13 +53,15 @@ class DirectionTrainer(Trainer):
         made: float,
         device: torch.device,
         log: Callable[[str], None],
+        start: Path | None = None,
     ) -> None:
+        self.start, self.began = start, math.nan
         self.run, self.passport, self.device, self.log = run, passport, device, log
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.model)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.999))
         self.part, self.teacher = run.batch, None
-        self.history, self.best = [], -np.inf
+        self.history, self.best = [], -math.inf
         self.share = made if areas else 1.0
         self.scenes = [Directions(area, model, run.patch) for area in areas]
         self.made = MadeScenes(run.seed, model, run.patch, run.epochs) if self.share else None
@@ -72,7 +81,27 @@ class DirectionTrainer(Trainer):
                 self.made.close()
 
     def _start(self) -> None:
-        pass
+        if self.start is None:
+            return
+        weights = load_weights(self.start)[0].state_dict()
+        for network in (self.model, self.mean):
+            network.load_state_dict(weights)
+        self.began = self._validate()
+        self.best = self.began + WORTH
+        save_weights(self.run.folder / "weights.safetensors", self.kept, self.passport)
+        self.log(f"{self.run.name}: the weights in the box validate at {self.began:+.3f} dB over back-projection")
+
+    def enough(self) -> bool:
+        """Whether no epoch has been the best so far for `PATIENCE` epochs; only from given weights."""
+        values = [row["validation"] for row in self.history]
+        return self.start is not None and len(values) - 1 - int(np.argmax(values or [0])) >= PATIENCE
+
+    def remarks(self) -> dict[str, object]:
+        if self.start is None:
+            return {}
+        digest = hashlib.sha256(self.start.read_bytes()).hexdigest()
+        tuned = max((row["validation"] for row in self.history), default=-math.inf) > self.began + WORTH
+        return {"start": digest, "validation_at_start": self.began, "trained_further": tuned}
 
     def _epoch(self, epoch: int) -> float:
         self.model.train()
@@ -126,8 +155,9 @@ class DirectionTrainer(Trainer):
         return lr, hr, (base - hr).square().mean(dim=(1, 2)).clamp_min(1e-12)
 
     def _state(self) -> dict[str, object]:
-        return {**super()._state(), "mean": self.mean.state_dict()}
+        return {**super()._state(), "mean": self.mean.state_dict(), "began": self.began}
 
     def _restore(self, state: dict[str, object]) -> None:
         super()._restore(state)
         self.mean.load_state_dict(state["mean"])
+        self.began = state["began"]

@@ -24,8 +24,10 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
+from lkca.box import DEFAULT, box_file
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import load_dataset
+from lkca.data.loaders import load_dataset, without_no_data
+from lkca.data.patches import held_out_strip
 from lkca.data.split import Split
 from lkca.measures.back_projection import STEPS
 from lkca.measures.cost import cost
@@ -270,9 +272,11 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     if any(True for _ in model.parameters()):
         if trained:
             epochs = len(folder_history(folder))
-            diverged = epochs + 1 if epochs < run.epochs else None
+            diverged = epochs + 1 if epochs < run.epochs and not _stops_early(run) else None
         else:
-            diverged = _trainer(run, model, passport, split, device, log).fit()
+            trainer = _trainer(run, model, passport, split, device, log)
+            diverged = trainer.fit()
+            origin |= trainer.remarks()
         model, _ = load_weights(folder / "weights.safetensors", device, run.name)
     else:
         save_weights(folder / "weights.safetensors", model, passport)
@@ -302,14 +306,31 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
 
 def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, device: torch.device, log: Log) -> Trainer:
     if isinstance(model, AnySensor):
-        made = MADE_SHARE if run.dataset == "sensors" else 0.0
-        trainer = DirectionTrainer(run, model, passport, split.train, split.validation, made, device, log)
+        trainer = _direction_trainer(run, model, passport, split, device, log)
     elif run.dataset == "sensors":
         raise ValueError(f"the scenes of dataset 'sensors' share no bands: only lkca-any trains on it, not {run.model}")
     else:
         trainer = Trainer(run, model, passport, split.train, _teacher(run, device, log, split), device, log)
     trainer.data = split.checksum
     return trainer
+
+
+def _direction_trainer(
+    run: Run, model: AnySensor, passport: Passport, split: Split, device: torch.device, log: Log
+) -> DirectionTrainer:
+    """Of LKCA-Any: on a single scene it begins with the weights in the box, and a quarter of what trains validates."""
+    if run.dataset == "sensors":
+        return DirectionTrainer(run, model, passport, split.train, split.validation, MADE_SHARE, device, log)
+    areas, held_out = held_out_strip(split.train, run.scale)
+    start = box_file(run.scale, DEFAULT)
+    if not start.is_file() or load_weights(start)[1].options != run.options:
+        log(f"{run.name}: no weights in the box have these sizes and this scale: training begins with none")
+        start = None
+    return DirectionTrainer(run, model, passport, areas, (without_no_data(held_out),), MADE_SHARE, device, log, start)
+
+
+def _stops_early(run: Run) -> bool:
+    return run.model == "lkca-any" and run.dataset != "sensors"
 
 
 def _scale_factor(run: Run) -> float | None:

@@ -86,7 +86,7 @@ class Trainer:
         self._resume()
         if not self.history:
             self._start()
-        for epoch in range(len(self.history), run.epochs):
+        for epoch in range(len(self.history), run.epochs if not self.enough() else 0):
             start = time.perf_counter()
             rate = self._learning_rate(epoch)
             for group in self.optimizer.param_groups:
@@ -99,7 +99,17 @@ class Trainer:
             self.history.append(dict(zip(HISTORY, (epoch + 1, loss, validation, rate, seconds), strict=True)))
             self._save(validation)
             self._report()
+            if self.enough():
+                break
         return None
+
+    def enough(self) -> bool:
+        """Whether training stops before its last epoch."""
+        return False
+
+    def remarks(self) -> dict[str, object]:
+        """What the record of the run shall say of its training beside its settings."""
+        return {}
 
     @property
     def kept(self) -> nn.Module:

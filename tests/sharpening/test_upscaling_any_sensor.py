@@ -8,8 +8,9 @@ import torch
 
 import lkca
 from lkca.__main__ import main
+from lkca.box import box_weights
 from lkca.data.made_scenes import made_cube
-from lkca.sharpening.any_sensor import any_sensor, box_weights
+from lkca.sharpening.any_sensor import any_sensor
 from lkca.sharpening.bounds import bounded
 from lkca.sharpening.upscale import upscale, write_made_scene
 

@@ -116,3 +116,15 @@ def test_other_networks_are_refused(small: Run) -> None:
     run = Run(dataset="sensors", reading="made", scale=2, model="lkca-lr", options={"blocks": 1, "channels": 16})
     with pytest.raises(ValueError, match="share no bands: only lkca-any"):
         train(run, "cpu", lambda line: None)
+
+
+def test_training_from_given_weights_ends_when_no_epoch_has_been_better_for_a_while() -> None:
+    trainer = direction_trainer.DirectionTrainer.__new__(direction_trainer.DirectionTrainer)
+    for start, validations, ends in (
+        ("box", [], False),
+        ("box", [1, 2, *[1.5] * 5], False),
+        ("box", [1, 2, *[1.5] * 6], True),
+        (None, [2, *[1] * 20], False),
+    ):
+        trainer.start, trainer.history = start, [{"validation": value} for value in validations]
+        assert trainer.enough() is ends

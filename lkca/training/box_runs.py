@@ -6,7 +6,6 @@ Anybody remakes those of the kind "made" with `make weights`: they need no file,
 from lkca.training.run import Run
 
 EPOCHS = {2: 40, 4: 50, 8: 40}  # of 50 steps each
-KINDS = ("made", "real")  # trained on made scenes alone, or on real ones as well
 READINGS = {"made": "made", "real": "all"}  # of the dataset `sensors`
 
 
