@@ -68,7 +68,7 @@ rule train:
     resources:
         gpu=GPU,
     shell:
-        "{PYTHON:q} -m lkca run {wildcards.run} --profile {PLAN.profile} --device {DEVICE} >> {log:q} 2>&1"
+        "{PYTHON:q} -m lkca run {wildcards.run:q} --profile {PLAN.profile:q} --device {DEVICE:q} >> {log:q} 2>&1"
 
 
 rule collect:

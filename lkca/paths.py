@@ -75,7 +75,7 @@ def temporary_beside(path: Path) -> Path:
     prefix = f"{_prefix(path)}{_machine()}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
-    _tell("begun", path)
+    tell("begun", path)
     return Path(name)
 
 
@@ -115,16 +115,17 @@ def _alive(process: int) -> bool:
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """Give a finished `temporary_beside(path)` its name, in place of what stood there."""
-    _tell("content", path)
+    tell("content", path)
     temporary.chmod(0o644)
     with temporary.open("rb") as written:  # on the disk before it gets its name: a power cut leaves no empty file
         os.fsync(written.fileno())
-    _tell("synced", path)
+    tell("synced", path)
     temporary.replace(path)
-    _tell("renamed", path)
+    tell("renamed", path)
 
 
-def _tell(step: str, path: Path) -> None:
+def tell(step: str, path: Path) -> None:
+    """Tell the `STEPS`."""
     for told in STEPS:
         told(step, path)
 

@@ -230,6 +230,11 @@ def do_batch(
     if cluster is not None and not (profiles / cluster / "config.yaml").is_file():
         raise ValueError(f"unknown cluster {cluster!r}: there is no {profiles / cluster / 'config.yaml'}")
     find_device("cpu" if cluster else device)
+    for variable, folder in (("LKCA_RUNS", runs_folder()), ("LKCA_OUTPUT", results_folder())):
+        if set("{}") & set(str(folder)):
+            raise ValueError(
+                f"{variable}: {folder} has braces in its name, which Snakemake reads otherwise: choose another"
+            )
     root = results_folder().parent.absolute()
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(project_root() / "Snakefile")),

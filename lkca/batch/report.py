@@ -1,5 +1,6 @@
 """A static site of a profile's results: the executed notebooks as pages, and a front page of all tables and figures."""
 
+import html
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ NAMES = {
     "upsampler_svd": ("figure_4",),
     "visual": ("figure_6", "figure_7", "figure_8"),
 }
+OWN = ".files-of-this-report"  # in site/: what may be removed again
 # nbconvert's page without the scripts that it would load from the internet; tables and figures need none.
 PAGE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -41,6 +43,8 @@ def make_report(profile: str) -> Path:
         If there is no such profile.
     FileNotFoundError
         If none of its notebooks has been executed.
+    FileExistsError
+        If site/ holds something, and was not made here.
     """
     plan = make_plan("all", profile)
     names = sorted(plan.notebooks, key=lambda name: name not in STUDIES)  # the studies first
@@ -50,7 +54,12 @@ def make_report(profile: str) -> Path:
             f"no executed notebook in {plan.executed('').parent}: do the study first, or redraw its figures"
         )
     site = results_folder().parent / "site"
-    shutil.rmtree(site, ignore_errors=True)
+    # of the profile's studies, and of the notebooks that no profile changes, each in a folder of its own
+    folders = [profile, *(name for name in executed if name not in STUDIES)]
+    tables = [path for name in folders for path in sorted((results_folder() / name).glob("*.md"))]
+    figures = [path for name in folders for path in sorted((figures_folder() / name).glob("*.png"))]
+    copies = {figure: site / "figures" / figure.parent.name / figure.name for figure in figures}
+    _make_room(site, [*(site / f"{name}.html" for name in (*executed, "index")), *copies.values()])
     headings = {}
     for name, path in executed.items():
         notebook = nbformat.read(path, as_version=4)
@@ -58,12 +67,7 @@ def make_report(profile: str) -> Path:
         back = nbformat.v4.new_markdown_cell(f"[All results](index.html) of profile `{profile}`")
         notebook.cells.insert(0, back)
         _write_page(site / f"{name}.html", notebook, headings[name])
-    # of the profile's studies, and of the notebooks that no profile changes, each in a folder of its own
-    folders = [profile, *(name for name in executed if name not in STUDIES)]
-    tables = [path for name in folders for path in sorted((results_folder() / name).glob("*.md"))]
-    figures = [path for name in folders for path in sorted((figures_folder() / name).glob("*.png"))]
-    for figure in figures:
-        copy = site / "figures" / figure.parent.name / figure.name
+    for figure, copy in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(figure, copy)
     missing = [name for name in plan.notebooks if name not in executed]
@@ -71,6 +75,26 @@ def make_report(profile: str) -> Path:
     front.cells = [nbformat.v4.new_markdown_cell(text) for text in _front(profile, headings, missing, tables, figures)]
     _write_page(site / "index.html", front, f"Results of profile {profile}")
     return site / "index.html"
+
+
+def _make_room(site: Path, pages: Iterable[Path]) -> None:
+    """Remove what an earlier report wrote, and nothing else; note what this one is going to write."""
+    noted = site / OWN
+    old = noted.read_text(encoding="utf-8").splitlines() if noted.is_file() else []
+    if not noted.is_file() and site.exists() and (not site.is_dir() or any(site.iterdir())):
+        raise FileExistsError(f"{site} was not made by a report: move it away, or set LKCA_OUTPUT to another folder")
+    new = [str(page.relative_to(site)) for page in pages]
+    write_text(noted, "\n".join(sorted({*old, *new})) + "\n")  # both, before anything is done: a kill leaves no orphans
+    for name in old:
+        path = site / name
+        if path.resolve().is_relative_to(site.resolve()):
+            path.unlink(missing_ok=True)
+    write_text(noted, "\n".join(new) + "\n")
+
+
+def _as_text(table: str) -> str:
+    """A table's Markdown with its cells as text: only the underlining of `lkca.tables` stays HTML."""
+    return html.escape(table, quote=False).replace("&lt;u&gt;", "<u>").replace("&lt;/u&gt;", "</u>")
 
 
 def _front(
@@ -95,7 +119,7 @@ def _front(
             text = (
                 f"![{label}](figures/{path.parent.name}/{path.name})"
                 if path.suffix == ".png"
-                else path.read_text(encoding="utf-8")
+                else _as_text(path.read_text(encoding="utf-8"))
             )
             parts.append(f"### {label}\n\n{text}")
         yield "\n\n".join(parts)
@@ -116,7 +140,7 @@ def _write_page(path: Path, notebook: NotebookNode, title: str) -> None:
     from nbconvert import HTMLExporter  # slow to import, and every other command does without
 
     notebook.metadata["title"] = title
-    html, _ = HTMLExporter(raw_template=PAGE, exclude_input_prompt=True, exclude_output_prompt=True).from_notebook_node(
+    page, _ = HTMLExporter(raw_template=PAGE, exclude_input_prompt=True, exclude_output_prompt=True).from_notebook_node(
         notebook
     )
-    write_text(path, html)
+    write_text(path, page)

@@ -167,7 +167,10 @@ def _bytes(text: str) -> float:
     """2G, 500M, 2e9 as a number of bytes."""
     match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMG]?)B?\s*", text, re.IGNORECASE)
     try:
-        return float(match[1]) * UNITS[match[2].upper()]
+        number = float(match[1]) * UNITS[match[2].upper()]
+        if not 0 < number < 2**63:
+            raise ValueError
+        return number
     except (TypeError, ValueError):
         raise ValueError(
             f"--memory must be a number of bytes, or one with K, M or G such as 2G, got {text!r}"

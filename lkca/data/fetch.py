@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
 import requests
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import check_shape, missing_files
 from lkca.data.split import Dataset
-from lkca.paths import data_folder, written_whole
+from lkca.paths import data_folder, put_in_place, written_whole
 from lkca.scenes import open_scene
 
 CHECKSUMS = "checksums.json"
@@ -59,10 +58,10 @@ PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunk
 
 @dataclass(frozen=True)
 class ResumableDownloader:
-    """For `pooch`: downloads into NAME.part beside the file's folder, and goes on with it after a cut.
+    """Downloads into NAME.part beside the file, and goes on with it after a cut.
 
     A server says by `Range` support, size and ETag whether what is there can be kept; where it cannot, the download
-    starts again. The temporary file that pooch asks for gets the content only when it is complete.
+    starts again. The file gets its name only when it is complete and has the checksum that is known.
 
     part : where the unfinished download lies.
     """
@@ -70,37 +69,46 @@ class ResumableDownloader:
     part: Path
     progress: bool = True
 
-    def __call__(self, url: str, output_file: str, downloader: pooch.Pooch | None, check_only: bool = False) -> None:
-        """Download `url` into `output_file`.
+    def __call__(self, url: str, target: Path, checksum: str | None = None) -> None:
+        """Download `url` as `target`; `checksum` is its SHA-256, where it is known.
 
         Raises
         ------
         OSError
             No network, an HTTP error, a full disk, a server that always stops short: what was found, what to do.
+        ValueError
+            What came is complete, and not what it should be; it is kept as NAME.rejected.
         """
         self.part.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{self.part}.lock", timeout=0):
                 self._until_complete(url)
-                Path(output_file).unlink(missing_ok=True)
-                self.part.replace(output_file)
+                found = _sha256(self.part)
+                if checksum and found != checksum:
+                    rejected = self.part.replace(target.with_name(f"{target.name}.rejected"))
+                    self._stamp.unlink(missing_ok=True)
+                    raise ValueError(f"its SHA-256 is {found}, expected {checksum}. It is kept as {rejected}.")
+                put_in_place(self.part, target)
                 self._stamp.unlink(missing_ok=True)
         except LockTimeout as error:
             raise OSError(f"{self.part} is being downloaded by another process: wait for it") from error
 
     def _until_complete(self, url: str) -> None:
-        failures = 0
+        failures, most = 0, self._size()
         while True:
-            before = self._size()
             try:
                 self._continue(url)
                 break
             except PASSING as error:
-                failures = 1 if self._size() > before else failures + 1
+                # Only more than was ever there is progress: a server may cut, and say each time that the file changed.
+                failures = 1 if self._size() > most else failures + 1
+                most = max(most, self._size())
                 if failures >= TRIES:
                     kept = f"{self._size()} bytes are kept: the same command goes on from there"
                     raise OSError(f"{url}: {_reason(error)} ({TRIES} tries). Is there a network? {kept}.") from error
                 time.sleep(PAUSE * 2 ** (failures - 1))
+            except requests.RequestException as error:  # an address, or a redirect to one, that cannot be asked
+                raise OSError(f"{url}: cannot be downloaded ({error}). Nothing was put in place.") from error
 
     @property
     def _stamp(self) -> Path:
@@ -250,15 +258,12 @@ def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
 def _download(file: str, log: Log, progress: bool) -> None:
     folder, known = data_folder(), recorded().get(file)
     log(f"{file}: from {URLS[file]}")
-    pooch.get_logger().setLevel("WARNING")  # it would ask the person to copy the checksum
-    downloader = ResumableDownloader(folder / f"{file}.part", progress)
     try:
-        pooch.retrieve(URLS[file], known and f"sha256:{known}", file, folder, downloader=downloader, progressbar=False)
-    except ValueError as error:  # pooch's: the checksum
+        ResumableDownloader(folder / f"{file}.part", progress)(URLS[file], folder / file, known)
+    except ValueError as error:
         raise ValueError(
-            f"{file}: what came from {URLS[file]} has not the checksum that {folder / CHECKSUMS} recorded. "
-            f"{' '.join(str(error).split())} Nothing was put in place. If the publisher changed the file on purpose, "
-            "remove its line there."
+            f"{file}: what came from {URLS[file]} has not the checksum that {folder / CHECKSUMS} recorded: {error} "
+            "Nothing was put in place. If the publisher changed the file on purpose, remove its line there."
         ) from error
 
 

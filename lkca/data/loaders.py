@@ -23,6 +23,7 @@ from lkca.data.synthetic import synthetic_scene
 from lkca.paths import data_folder
 from lkca.scenes import Scene, check_cube, open_scene
 from lkca.scenes.cube import largest_valid_rectangle, read_cube
+from lkca.scenes.files import files_of
 from lkca.scenes.view import SceneView
 from lkca.scenes.wavelengths import rgb_bands
 
@@ -197,6 +198,7 @@ def made_scenes(dataset: Dataset, reading: str) -> Split:
 def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> Split:
     """A user's file: the far quarter of the longer side tests, the rest trains."""
     scene, whole, axis, line, peak = own_area(dataset.name, view)
+    files = files_of(scene)
     rest, far = up_to_line(whole, axis, line), from_line(whole, axis, line)
     test = without_no_data(Area(f"{scene.path.name}, far quarter", far.cube, far.no_data))
     return Split(
@@ -207,7 +209,8 @@ def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> 
         scene.wavelengths,
         scene.rgb_bands(),
         peak,
-        _checksum([scene.path]),
+        _checksum(files),
+        partial=tuple(_checksum([file]) for file in files) if len(files) > 1 else (),
     )
 
 

@@ -11,6 +11,7 @@ A new format is one file with one function that returns a `Scene`, and one line 
 import difflib
 from pathlib import Path
 
+from lkca.paths import expanded
 from lkca.scenes.scene import Scene, check_cube
 
 __all__ = ["Scene", "check_cube", "open_scene"]
@@ -44,7 +45,7 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
     ValueError
         Not a scene, truncated, a wrong or missing key, not a 3-D array of real numbers, an impossible header.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if layout not in ("HWB", "BHW"):
         raise ValueError(f"layout {layout!r} is unknown: choose 'HWB' (height, width, bands) or 'BHW'")
     _check_file(path)

@@ -1,6 +1,7 @@
 """A scene as a cube in memory, and the one rule of what is no data."""
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from lkca.scenes.scene import Scene
@@ -15,6 +16,12 @@ def read_cube(
     """
     total_bands, height, width = scene.shape
     band_range, row_range = range(total_bands)[bands], range(height)[rows]
+    needed = 4 * len(band_range) * len(row_range) * len(range(width)[columns])
+    if needed > (free := psutil.virtual_memory().available):
+        raise ValueError(
+            f"{scene.path}: {needed / 1e9:.1f} GB as a cube in memory, of which {free / 1e9:.1f} GB are free: take a "
+            "part of the scene, or another machine"
+        )
     cube = np.empty((len(band_range), len(row_range), len(range(width)[columns])), np.float32)
     no_data = np.zeros(cube.shape[1:], bool)
     pieces = 64

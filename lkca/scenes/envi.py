@@ -47,7 +47,7 @@ def open_envi(path: Path) -> Scene:
     """Open an ENVI pair by its header or its data file; see `lkca.open_scene`."""
     if path.suffix.lower() == ".hdr":
         header_path, fields = path, read_header(path)
-        data = _find_data(path, fields)
+        data = find_data(path, fields)
         if is_tiff(data):
             return open_tiff_pair(path, path, data)
     else:
@@ -56,14 +56,16 @@ def open_envi(path: Path) -> Scene:
         if header_path is None:
             raise FileNotFoundError(
                 f"{path}: ENVI data without its header. Expected {path.with_suffix('.hdr').name} or "
-                f"{path.name}.hdr beside it; without one its size, number type and order are unknown."
+                f"{path.name}.hdr beside it; without one its size, number type and order are unknown. "
+                "A writing that was killed just before its end leaves that too: then write it again."
             )
         fields = read_header(header_path)
 
     try:
         check_compatibility(fields)
         params = gen_params(fields)
-    except (SpyException, KeyError, ValueError) as error:
+        _check_whole_numbers(fields)
+    except (SpyException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{header_path}: not a usable description of the data ({_words(error)}). Expected samples, "
             "lines, bands, data type, interleave and byte order as ENVI writes them; mend the header."
@@ -211,12 +213,12 @@ def has_raw_data(header_path: Path, fields: Header) -> bool:
     if _means_tiff(fields):
         return False
     try:
-        return not is_tiff(_find_data(header_path, fields))
+        return not is_tiff(find_data(header_path, fields))
     except FileNotFoundError:
         return False
 
 
-def _find_data(header_path: Path, fields: Header) -> Path:
+def find_data(header_path: Path, fields: Header) -> Path:
     stem = header_path.stem  # "scene", or "scene.img" for scene.img.hdr
     beside = sorted(
         path
@@ -247,10 +249,19 @@ def _find_data(header_path: Path, fields: Header) -> Path:
     return candidates[0]
 
 
+def _check_whole_numbers(fields: Header) -> None:
+    """ValueError for numbers that are none of ENVI's; spectral takes any."""
+    for name, least in (("samples", 1), ("lines", 1), ("bands", 1), ("header offset", 0)):
+        if name in fields and int(str(fields[name])) < least:
+            raise ValueError(f"{name} is {fields[name]}, expected at least {least}")
+    if str(fields["byte order"]).strip() not in ("0", "1"):
+        raise ValueError(f"byte order is {fields['byte order']}, expected 0 or 1")
+
+
 def _bytes_needed(fields: Header) -> int | None:
     try:
         params = gen_params(fields)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return None
     return params.offset + params.nrows * params.ncols * params.nbands * np.dtype(params.dtype).itemsize
 

@@ -65,6 +65,11 @@ def check_names(data: Path, header: Path | None, overwrite: bool) -> list[Path]:
     for path in filter(None, (data, header, *leftovers)):
         if path.is_dir():
             raise IsADirectoryError(f"{path}: a folder of that name is in the way; choose another name")
+        if header is not None and data.exists() and not header.exists() and not overwrite:
+            raise FileExistsError(
+                f"{data}: exists without its header, as a writing leaves it that was killed just before its end. If it "
+                "is of no use, replace it with --overwrite (overwrite=True); else choose another name."
+            )
         if path.exists() and not overwrite:
             raise FileExistsError(
                 f"{path}: exists. Choose another name, or replace it with --overwrite (overwrite=True)."

@@ -16,6 +16,7 @@ from lkca.scenes.units import units
 from lkca.scenes.variables import check_array
 from lkca.scenes.wavelengths import in_nanometres
 
+MOST_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, classic and BigTIFF
 
 
@@ -29,6 +30,8 @@ def open_geotiff(path: Path) -> Scene:
     """Open a GeoTIFF; see `lkca.open_scene`. Bands are pages or samples, as GDAL counts them."""
     with open_raster(path) as raster:
         shape = (raster.count, raster.height, raster.width)
+        if raster.count > MOST_BANDS:
+            raise ValueError(f"{path}: says that it has {raster.count} bands, more than {MOST_BANDS}; is it damaged?")
         kinds = set(raster.dtypes)
         if len(kinds) > 1:
             raise ValueError(f"{path}: bands of different types, {', '.join(sorted(kinds))}; a scene has one")
@@ -55,14 +58,14 @@ def open_geotiff(path: Path) -> Scene:
 
 def open_vrt(path: Path) -> Scene:
     """Open a GDAL virtual raster, which joins tiles or bands of local files; see `lkca.open_scene`."""
-    for source in vrt_files(path):
+    for source in read_files(path):
         if not source.is_file():
             raise FileNotFoundError(f"{path}: names {source} as a source, which is no file here; make the .vrt again")
     return replace(open_geotiff(path), format="vrt")
 
 
-def vrt_files(path: Path) -> list[Path]:
-    """The .vrt and every file that it reads."""
+def read_files(path: Path) -> list[Path]:
+    """The file and every other one that GDAL reads with it: sources of a .vrt, what is beside a TIFF."""
     with open_raster(path) as raster:
         return [path, *(Path(file) for file in raster.files if Path(file).name != path.name)]
 

@@ -65,12 +65,17 @@ def _load_v5(path: Path, name: str) -> np.ndarray:
 def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
     try:
         with h5py.File(path, "r") as file:
-            variables: Variables = {name: _describe(item) for name, item in file.items() if not name.startswith("#")}
+            variables: Variables = {name: _described(file, name) for name in file if not name.startswith("#")}
             key = choose_key(path, variables, key)
             dtype = file[key].dtype.newbyteorder("=")
             named = wavelengths_key(variables)
-            values = file[named][()].ravel() if named else None
-    except OSError as error:
+            _check_own_storage(path, file[key], key)
+            values = _values(file, named) if named else None
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged bytes h5py raises almost anything
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise  # what this project says of it
         raise ValueError(f"{path}: {DAMAGED} ({error}). Copy or download it again.") from error
     shape = variables[key][0]
     axes = (2, 0, 1) if layout == "HWB" else (0, 1, 2)
@@ -80,12 +85,43 @@ def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
     return Scene(path, "matlab v7.3", bands_first, dtype, reader, wavelengths=wavelengths)
 
 
+def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:
+    """`_describe`, for whatever a name may lead to; nothing in other files is looked at."""
+    link = file.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        return (), "link to another file, which is not followed"
+    try:
+        item = file[name]
+    except (KeyError, RuntimeError, OSError):  # dangling or looping links; damage, which the variable itself will show
+        return (), "link to nothing"
+    if not isinstance(item, h5py.Dataset | h5py.Group):
+        return (), "named type"
+    return _describe(item)
+
+
+def _values(file: h5py.File, name: str) -> np.ndarray | None:
+    """The numbers of a small variable; None where there are none to be had."""
+    if file[name].shape is None or file[name].external or file[name].is_virtual:
+        return None
+    return file[name][()].ravel()
+
+
+def _check_own_storage(path: Path, data: h5py.Dataset, key: str) -> None:
+    """ValueError where the numbers lie in other files, named by this one: it could name any."""
+    if data.external or data.is_virtual:
+        raise ValueError(
+            f"{path}: the numbers of {key} lie in other files, which are not read; save them in one file (MATLAB: save)"
+        )
+
+
 def _describe(item: h5py.Dataset | h5py.Group) -> tuple[tuple[int, ...], str]:
     """Shape as MATLAB shows it, and type."""
     kind = item.attrs.get("MATLAB_class", b"")
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if isinstance(item, h5py.Group):
         return (), kind or "group"
+    if item.shape is None:
+        return (), "empty (no shape)"
     shape = item.shape[::-1]
     if item.dtype.names and set(item.dtype.names) == {"real", "imag"}:
         return shape, "complex"
@@ -119,7 +155,7 @@ def _v73_reader(path: Path, key: str, layout: str, dtype: np.dtype) -> Reader:
                         r_out = slice(r.start - rows.start, r.stop - rows.start)
                         c_out = slice(c.start - columns.start, c.stop - columns.start)
                         out[places, r_out, c_out] = block[wanted[places] - b.start]
-        except OSError as error:
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: {key} {DAMAGED} ({error}). Copy or download it again.") from error
         return out
 

@@ -1,7 +1,6 @@
 """numpy's .npy (read through a memory map) and .npz; arrays are (H, W, B) unless said."""
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +29,7 @@ def _open_npy(path: Path, layout: str) -> Scene:
         with path.open("rb") as stream:
             shape, dtype = _array_header(stream)
             start = stream.tell()
-    except ValueError as error:
+    except Exception as error:  # on damaged bytes numpy raises almost anything, a tokenizer's errors too
         raise ValueError(f"{path}: not a .npy file, or its start is damaged ({error}). Save it again.") from error
     check_array(path, shape, dtype.name)
     needed = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
@@ -56,7 +55,7 @@ def _open_npz(path: Path, key: str | None, layout: str) -> Scene:
                 if name.endswith(".npy"):
                     with archive.open(name) as stream:
                         headers[name.removesuffix(".npy")] = _array_header(stream)
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except Exception as error:  # as above, and what zlib and zipfile raise
         raise ValueError(f"{path}: not a readable .npz file ({error}). Save it again.") from error
     variables: Variables = {name: (shape, dtype.name) for name, (shape, dtype) in headers.items()}
     key = choose_key(path, variables, key)
@@ -80,7 +79,9 @@ def _load_member(path: Path, name: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return archive[name]
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
         raise ValueError(f"{path}: {name} cannot be read to its end ({error}). Save it again.") from error
 
 

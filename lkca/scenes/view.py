@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lkca.paths import expanded
 from lkca.scenes import open_scene
 from lkca.scenes.bands import numbers_in, usable_bands
 from lkca.scenes.scene import Scene, consecutive
@@ -125,7 +126,7 @@ def wavelengths_of(path: str | Path, scene: Scene) -> np.ndarray:
     ValueError
         Not so many numbers, or none that can be wavelengths. FileNotFoundError: no such file.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file of wavelengths")
     words = path.read_text(encoding="utf-8", errors="replace").replace(",", " ").replace(";", " ").split()

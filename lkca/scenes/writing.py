@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rasterio.errors import RasterioError
 
-from lkca.paths import put_in_place, temporary_beside
+from lkca.paths import expanded, put_in_place, tell, temporary_beside
 from lkca.scenes.enlarging import enlarged
 from lkca.scenes.envi_header import DATA_TYPES, envi_header
 from lkca.scenes.file_names import TIFF_SUFFIXES, check_names, file_names, interleave_of, sidecars
@@ -33,7 +33,9 @@ class SceneWriter:
     """Context manager that writes a scene; nothing stands under its name(s) before the block has ended well.
 
     An exception in the block, a full disk included, leaves what stood there before. Only a killed process leaves its
-    unfinished file, hidden, as `.NAME-…` in the same folder. The numbers go to the file as they come; memory is needed
+    unfinished file, hidden, as `.NAME-…` in the same folder; the next writing of that name removes it. Of an ENVI pair
+    the old header goes first and the new one comes last: killed in between, data stands without a header, and both
+    opening and writing again say so. The numbers go to the file as they come; memory is needed
     for the strips alone.
 
     Parameters
@@ -97,7 +99,7 @@ class SceneWriter:
         interleave: str | None = None,
         overwrite: bool = False,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.shape = tuple(int(size) for size in shape)
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self._tiff = self.path.suffix.lower() in TIFF_SUFFIXES
@@ -194,10 +196,24 @@ class SceneWriter:
             )
         with _named_errors(self.path):
             self._file.finish()
-            for target, temporary in self._temporaries.items():
-                put_in_place(temporary, target)
+            self._put_in_place()
             for leftover in self._stale:
                 leftover.unlink(missing_ok=True)
+
+    def _put_in_place(self) -> None:
+        """Give data and header their names, so that no header ever stands beside other data than its own."""
+        old = self._header.read_bytes() if self._header is not None and self._header.exists() else None
+        if old is not None:
+            self._header.unlink()
+            tell("header removed", self._header)
+        try:
+            put_in_place(self._temporaries[self._data], self._data)
+        except OSError:
+            if old is not None:
+                self._header.write_bytes(old)
+            raise
+        if self._header is not None:
+            put_in_place(self._temporaries[self._header], self._header)
 
     def _clean_up(self) -> None:
         if self._file is not None:

@@ -1,8 +1,10 @@
 """Images and feature maps that are read and written by rows."""
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 import torch
@@ -67,7 +69,24 @@ class FeatureMap:
             self.memory[start : start + len(rows)] = rows
         else:
             self.file.seek(start * self.row_bytes)
-            rows.contiguous().numpy().tofile(self.file)
+            with said_of_spill(self.file):
+                self.file.write(rows.contiguous().numpy().data)  # tofile would not say why it could not
+                self.file.flush()
+
+
+@contextlib.contextmanager
+def said_of_spill(file: IO[bytes]) -> Iterator[None]:
+    """Says which disk is full when a temporary file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        state = os.fstatvfs(file.fileno())
+        raise OSError(
+            error.errno,
+            f"could not write what does not fit into the memory to a temporary file: {error.strerror or error} "
+            f"({state.f_bavail * state.f_frsize} bytes are free on its disk). Free some, give more --memory, or write "
+            "the result to another disk",
+        ) from error
 
 
 def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:

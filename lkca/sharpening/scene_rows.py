@@ -12,7 +12,9 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from lkca.scenes import Scene
+from lkca.scenes.files import files_of
 from lkca.scenes.scene import _as_dtype
+from lkca.sharpening.feature_maps import said_of_spill
 
 SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
 SHARE_READ = 1 / 32  # of the memory: about what is read at once
@@ -22,17 +24,7 @@ class SourceFiles:
     """The files that a scene is read from, watched for changes."""
 
     def __init__(self, scene: Scene) -> None:
-        self.paths = [scene.path]
-        if scene.format.startswith("envi"):
-            from lkca.scenes import envi  # GDAL, which `import lkca` can do without
-
-            header = scene.path if scene.path.suffix.lower() == ".hdr" else envi.find_header(scene.path)
-            data = envi._find_data(header, envi.read_header(header)) if header == scene.path else scene.path
-            self.paths = [data, header]
-        elif scene.format == "vrt":
-            from lkca.scenes import geotiff  # GDAL, as above
-
-            self.paths = geotiff.vrt_files(scene.path)
+        self.paths = files_of(scene)
         self.stamps = [_stamp(path) for path in self.paths]
 
     def check_unchanged(self) -> None:
@@ -184,8 +176,9 @@ class SceneRows:
             self._held[start : start + len(block)] = block
             return
         self._file.seek(4 * self._row * start)
-        self._file.write(block.data)
-        self._file.flush()
+        with said_of_spill(self._file):
+            self._file.write(block.data)
+            self._file.flush()
 
 
 class FileNumbers:

@@ -22,6 +22,7 @@ from lkca.box import DEFAULT, KINDS, box_weights
 from lkca.data.synthetic import synthetic_scene
 from lkca.models import MODELS, build_model
 from lkca.models.any_sensor import AnySensor
+from lkca.paths import expanded
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
@@ -129,7 +130,7 @@ def upscale(
     from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
 
     start = time.perf_counter()
-    whole, target = view.open(source), Path(target).expanduser()
+    whole, target = view.open(source), expanded(target)
     bands, left_out = usable_bands(whole, view.bands)
     if left_out:
         log(left_out)
@@ -222,7 +223,7 @@ def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tupl
         return build_model(str(weights), bands, scale), Passport(str(weights), bands, scale)
     if weights is None or str(weights) in KINDS:
         weights = box_weights(USUAL_SCALE if scale is None else scale, str(weights or DEFAULT))
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     path = path / "weights.safetensors" if path.is_dir() else path
     if not path.is_file() and str(weights) in MODELS:
         raise ValueError(f"{weights} is a network's name: give a run's folder, its weights.safetensors, or bicubic")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from lkca import paths
 from lkca.__main__ import main
 from lkca.data import datasets, fetch
 from lkca.data.datasets import DATASETS
@@ -34,10 +35,17 @@ class Server:
     honours_if_range: bool = True
     lies: str = ""
     url: str = ""
+    redirect: str = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         span = request.headers.get("Range")
         self.asked.append(span)
+        if self.redirect:
+            request.send_response(302)
+            request.send_header("Location", self.redirect)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
         if self.statuses:
             request.send_error(self.statuses.pop(0))
             return
@@ -160,8 +168,54 @@ def test_file_that_changes_between_two_parts(
 
     server.honours_if_range, server.cuts, server.on_cut = honours_if_range, [5000], new_file
     downloader = fetch.ResumableDownloader(folder / "Pavia.mat.part", progress=False)
-    downloader(server.url, str(tmp_path / "got"), None)
+    downloader(server.url, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == server.content  # all of the new one, nothing of the old
+
+
+def test_server_that_cuts_and_changes_for_ever(server: Server, folder: Path) -> None:
+    """Each answer breaks off, and each time the file is said to be another."""
+    server.cuts, server.honours_if_range = [20] * 1000, False
+
+    def another(state: Server) -> None:
+        state.tag = f'"{len(state.asked)}"'
+
+    server.on_cut = another
+    with pytest.raises(OSError, match=rf"\({fetch.TRIES} tries\)"):
+        fetched(folder)
+    assert len(server.asked) <= 3 * fetch.TRIES
+
+
+@pytest.mark.parametrize("lie", ["bytes 7-100/101", "nonsense", ""])
+def test_server_that_cuts_and_says_a_wrong_range_for_ever(server: Server, folder: Path, lie: str) -> None:
+    server.cuts, server.lies = [20] * 1000, lie or " "
+    with pytest.raises(OSError, match=rf"\({fetch.TRIES} tries\)"):
+        fetched(folder)
+    assert len(server.asked) <= 3 * fetch.TRIES
+
+
+def test_redirect_to_a_file_is_refused(server: Server, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    server.redirect = f"file://{tmp_path / 'secret'}"
+    with pytest.raises(OSError, match=r"cannot be downloaded .*file://") as caught:
+        fetched(folder)
+    assert "checksum" not in str(caught.value) and not (folder / "Pavia.mat").exists()
+
+
+def test_complete_download_whose_renaming_was_killed_is_not_asked_for_again(server: Server, folder: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(step: str, path: Path) -> None:
+        if (step, path.name) == ("synced", "Pavia.mat"):
+            raise Killed
+
+    paths.STEPS.append(kill)
+    try:
+        with pytest.raises(Killed):
+            fetched(folder)
+    finally:
+        paths.STEPS.remove(kill)
+    assert fetched(folder) == server.content and server.asked == [None]
 
 
 def test_part_of_which_nothing_is_known_is_not_kept(server: Server, folder: Path) -> None:
