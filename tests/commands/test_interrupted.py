@@ -3,18 +3,26 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lkca.__main__ import main
 from lkca.commands import data, scenes
 
 
+@pytest.fixture(autouse=True)
+def small_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("in.npy", np.random.default_rng(0).random((8, 9, 3), np.float32))
+
+
 @pytest.mark.parametrize(
     ("arguments", "then"),
     [
-        (["upscale", "in.tif", "out.tif", "--weights", "bicubic"], "begins anew: nothing half-finished was left"),
-        (["train-on", "in.tif"], "goes on from the last finished epoch"),
+        (["upscale", "in.npy", "out.tif", "--weights", "bicubic"], "begins anew: nothing half-finished was left"),
+        (["train-on", "in.npy"], "goes on from the last finished epoch"),
         (["fetch", "pavia_centre"], "goes on from the last byte"),
     ],
 )
@@ -43,7 +51,7 @@ def test_interrupted_while_it_is_loading() -> None:
 
 @pytest.mark.parametrize("memory", ["1e999", "0", "-1", "much", "1e30G"])
 def test_memory_that_cannot_be(memory: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["upscale", "in.tif", "out.tif", "--weights", "bicubic", f"--memory={memory}"]) == 1
+    assert main(["upscale", "in.npy", "out.tif", "--weights", "bicubic", f"--memory={memory}"]) == 1
     assert "--memory must be a number of bytes" in capsys.readouterr().err
 
 
@@ -52,5 +60,5 @@ def test_not_enough_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
         raise MemoryError("Unable to allocate 9 TiB")
 
     monkeypatch.setattr(scenes, "upscale", full)
-    assert main(["upscale", "in.tif", "out.tif", "--weights", "bicubic"]) == 1
+    assert main(["upscale", "in.npy", "out.tif", "--weights", "bicubic"]) == 1
     assert capsys.readouterr().err.startswith("error: not enough memory (Unable to allocate 9 TiB)")

@@ -11,9 +11,10 @@ from lkca.sharpening.feature_maps import FeatureMap, said_of_spill
 
 
 def test_full_disk_is_named() -> None:
-    with open("/dev/full", "wb") as full, pytest.raises(OSError, match=r"No space left .* bytes are free") as caught:
+    with open("/dev/full", "wb", buffering=0) as full:
         feature_map = FeatureMap((4, 5, 16), full)
-        feature_map.put(0, torch.zeros(1, 16, 4, 5))
+        with pytest.raises(OSError, match=r"No space left .* bytes are free") as caught:
+            feature_map.put(0, torch.zeros(1, 16, 4, 5))
     assert caught.value.errno == errno.ENOSPC and "--memory" in str(caught.value)
 
 
