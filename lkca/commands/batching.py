@@ -4,6 +4,7 @@ import argparse
 
 from lkca.batch import plan as batch
 from lkca.batch.report import make_report
+from lkca.batch.results_page import write_results_page
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import PROFILES
 from lkca.studies.results import collect
@@ -18,12 +19,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         ("collect", _collect, "write a study's CSV from its finished runs"),
         ("run", _run, "do one run of the studies"),
         ("report", _report, "make site/index.html of the executed notebooks, tables and figures"),
+        ("results", _results, "write results/README.md anew from the files beside it"),
     ):
         parser = commands.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         parser.set_defaults(do=do)
         if name in ("study", "figures", "status"):
             parser.add_argument("study", nargs="?", default="all", help=f"all, {', '.join(STUDIES)}")
-        elif name != "report":
+        elif name not in ("report", "results"):
             parser.add_argument("name", help="the run's" if name == "run" else "the study's")
         parser.add_argument("--profile", default="quick", help=f"{', '.join(PROFILES)}")
         if name in ("study", "run"):
@@ -43,11 +45,16 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _study(given: argparse.Namespace) -> bool:
     names = ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run", "fresh")
     options = {name: getattr(given, name) for name in names}
-    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
+    done = batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
+    if not given.dry_run:
+        write_results_page()
+    return done
 
 
 def _figures(given: argparse.Namespace) -> bool:
-    return batch.do_batch(batch.make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
+    done = batch.do_batch(batch.make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
+    write_results_page()
+    return done
 
 
 def _status(given: argparse.Namespace) -> bool:
@@ -66,3 +73,7 @@ def _run(given: argparse.Namespace) -> None:
 
 def _report(given: argparse.Namespace) -> None:
     print(f"open {make_report(given.profile)}")
+
+
+def _results(_: argparse.Namespace) -> None:
+    print(f"wrote {write_results_page()}")

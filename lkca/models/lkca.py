@@ -2,7 +2,7 @@
 
 H. Shi, F. Zhou, X. Sun, J. Han, "Rethinking the Upsampling Layer in Hyperspectral Image Super Resolution",
 arXiv 2501.18664. The authors published no code. The graph is the paper's; the sizes follow from its printed parameters
-and MACs, which this file reproduces to the last digit (README, "What the paper does not say").
+and MACs, which this file reproduces to the last digit (docs/assumptions.md).
 """
 
 import math

@@ -1,0 +1,141 @@
+"""Every number that the README states about results is one of results/, and every file that it names is there."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lkca import build_model
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import load_dataset
+from lkca.paths import project_root
+from lkca.training.evaluation import evaluate, mean_quality
+
+ROOT = project_root()
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "results/README.md",
+    *(f"docs/{p.name}" for p in sorted((ROOT / "docs").iterdir())),
+]
+README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+# Numbers that say nothing about results.
+OTHERS = (r"Python 3\.11", r"2501\.18664", r"MATLAB 5 and 7\.3", r"95 % intervals")
+NUMBER = r"\d[\d.,]*"
+STATED = rf"{NUMBER}(?= ?(?:dB|°|%|degrees|± ))|± ?\d[\d.]*|\d+\.\d+|\d+ times(?: as fast| fewer)"
+
+
+def cell(table: str, column: str, **where: object) -> float:
+    """The one cell of results/`table`.csv whose row has these values."""
+    frame = pd.read_csv(ROOT / "results" / f"{table}.csv")
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    assert len(frame) == 1, f"results/{table}.csv: {len(frame)} rows with {where}, expected one"
+    return float(frame[column].iloc[0])
+
+
+def quality(model: str) -> float:
+    return cell("cpu/table_5_to_7_la_aviris_x4", "MPSNR", model=model)
+
+
+def against_grouped(setting: str) -> tuple[float, float]:
+    """Mean and half width of the 95 % interval, dB."""
+    where = {"setting": setting, "metric": "MPSNR"}
+    return tuple(cell("cpu/upsamplers_differences", column, **where) for column in ("mean", "half_width"))
+
+
+def over_regions(model: str) -> tuple[float, float]:
+    where = {"setting": model, "metric": "MPSNR"}
+    return tuple(cell("cpu/regions_gains", column, **where) for column in ("mean", "half_width"))
+
+
+def gain_kept(rank: int) -> float:
+    """Share of its gain over bicubic that the truncated upsampler keeps, %."""
+    cut = cell("cpu/upsamplers_truncation", "cut_MPSNR", k=rank)
+    return (
+        100 * (cut - quality("bicubic")) / (cell("cpu/upsamplers_truncation", "cut_MPSNR", k=576) - quality("bicubic"))
+    )
+
+
+def best_network() -> float:
+    tables = [
+        pd.read_csv(ROOT / f"results/cpu/{name}.csv") for name in ("table_5_to_7_la_aviris_x4", "upsamplers_table")
+    ]
+    return max(table["MPSNR"].max() for table in tables)
+
+
+# What the README says, with its numbers left out, and where they come from.
+CLAIMS: list[tuple[str, Callable[[], tuple[float, ...]]]] = [
+    ("{:.3f} < {:.3f} < {:.3f} dB; **open**", lambda: tuple(map(quality, ("lkca-lr", "lkca-kd", "lkca")))),
+    ("a narrow VDSR has {:.3f} dB", lambda: (quality("vdsr"),)),
+    ("cut to rank 16 of 576 keeps {:.0f} % of its gain over bicubic", lambda: (gain_kept(16),)),
+    ("Those 16 singular values hold {:.0f} % of the sum",
+        lambda: (100 * cell("cpu/upsamplers_truncation", "share", k=16),)),
+    ("an upsampler of rank {:.0f} is better by",
+        lambda: (cell("cpu/upsamplers_table", "k", setting="svd"),)),
+    ("is better by {:.3f} ± {:.3f} dB, and a spectral one", lambda: against_grouped("svd")),
+    ("cheaper still, by {:.3f} ± {:.3f} dB.", lambda: against_grouped("spectral")),
+    ("at five times the MACs, is better by {:.3f} ± {:.3f} dB.", lambda: against_grouped("full")),
+    ("adds {:.3f} ± {:.3f} dB to the grouped upsampler", lambda: against_grouped("grouped, distilled")),
+    ("{:.0f} % of what grouping costs",
+        lambda: (100 * against_grouped("grouped, distilled")[0] / against_grouped("full")[0],)),
+    ("{:.0f} times as fast as SSPSR", lambda: (cell("speed/cpu-ratios", "times_faster", model="sspsr"),)),
+    ("with {:.0f} times fewer MACs", lambda: (cell("speed/cpu-ratios", "times_fewer_macs", model="sspsr"),)),
+    ("LKCA-Net gains {:.3f} ± {:.3f} dB over bicubic", lambda: over_regions("lkca")),
+    ("LKCA-LR {:.3f} ± {:.3f} dB. At x8", lambda: over_regions("lkca-lr")),
+    ("the best network in `results/cpu` reaches {:.3f} dB", lambda: (best_network(),)),
+]  # fmt: skip
+# Measured where the scenes are at hand, below.
+BACK_PROJECTION = "reaches 39.917 dB and 3.532° on airport-3 at x4"
+
+
+@pytest.mark.parametrize(("words", "values"), CLAIMS, ids=[words[:40] for words, _ in CLAIMS])
+def test_the_readme_says_what_results_hold(words: str, values: Callable[[], tuple[float, ...]]) -> None:
+    wanted = words.format(*values())
+    assert wanted in README, f"README.md does not say {wanted!r}, which is what results/ hold now"
+
+
+def test_no_other_number_stands_in_the_readme() -> None:
+    """A new one needs a line in CLAIMS."""
+    known = [re.escape(words.format(*values())) for words, values in CLAIMS] + [re.escape(BACK_PROJECTION), *OTHERS]
+    spans = [match.span() for pattern in known for match in re.finditer(pattern, README)]
+    found = [
+        README[max(0, number.start() - 40) : number.end() + 10]
+        for number in re.finditer(STATED, README)
+        if not any(start <= number.start() and number.end() <= end for start, end in spans)
+    ]
+    assert not found, f"numbers in README.md that CLAIMS does not hold: {found}"
+
+
+@pytest.mark.parametrize("number", ["by 0.3 dB", "of 5°", "12 %", "0.031 ± 0.002", "7 times as fast", "has 39.81 now"])
+def test_a_number_would_be_seen(number: str) -> None:
+    assert re.search(STATED, f"It is {number}")
+
+
+def test_words_that_follow_from_the_numbers() -> None:
+    """At x8 nothing is above bicubic; the truly low-rank upsamplers are cheaper than the grouped one, and better."""
+    x8 = pd.read_csv(ROOT / "results/cpu/table_5_to_7_la_aviris_x8.csv").set_index("model")["MPSNR"]
+    assert (x8.drop(["bicubic", "back-projection"], errors="ignore") < x8["bicubic"]).all()
+    cost = pd.read_csv(ROOT / "results/cpu/upsamplers_table.csv").set_index("setting")["macs_G"]
+    assert cost["spectral"] < cost["svd"] <= cost["grouped"] and round(cost["full"] / cost["grouped"]) == 5
+    assert all(mean - half > 0 for mean, half in map(against_grouped, ("svd", "spectral", "full")))
+
+
+def test_back_projection_as_stated(real_scenes: Callable[..., Path]) -> None:
+    real_scenes(*DATASETS["la_aviris"].files)
+    split = load_dataset("la_aviris", "airport-3")
+    found = mean_quality(evaluate(build_model("back-projection", split.bands, 4, steps=5), split, 4))
+    assert f"reaches {found['MPSNR']:.3f} dB and {found['SAM']:.3f}° on airport-3 at x4" == BACK_PROJECTION
+    assert BACK_PROJECTION in README and found["MPSNR"] > best_network()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert all(((ROOT / page).parent / target).exists() for target in targets), targets
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
