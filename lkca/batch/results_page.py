@@ -136,8 +136,8 @@ def _truncation(frame: pd.DataFrame, runs: pd.DataFrame) -> Iterator[str]:
     enough = frame[kept >= 0.95].iloc[0]
     yield (
         f"The trained full upsampler cut to rank {enough['k']:.0f} of {full_rank:.0f} keeps "
-        f"{100 * kept[enough.name]:.0f} % of its gain over bicubic; those singular values hold {100 * enough['share']:.0f} % of the sum of all, and "
-        f"90 % of the sum takes {enough['k90']:.0f}."
+        f"{100 * kept[enough.name]:.0f} % of its gain over bicubic; those singular values hold "
+        f"{100 * enough['share']:.0f} % of the sum of all, and 90 % of the sum takes {enough['k90']:.0f}."
     )
     at_budget = frame[frame["k"] == frame["budget"]]
     if not at_budget.empty:
