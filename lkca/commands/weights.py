@@ -3,14 +3,14 @@
 import argparse
 import hashlib
 import json
-import shutil
 
 from lkca.box import KINDS, box_file
 from lkca.measures.cost import cost
 from lkca.models import SCALES, build_model
-from lkca.paths import write_text, written_whole
+from lkca.paths import write_text
 from lkca.training.box_runs import box_run
 from lkca.training.train import Result, train
+from lkca.training.weights import load_weights, save_weights
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -33,10 +33,9 @@ def _weights(given: argparse.Namespace) -> None:
 
 
 def put_into_box(result: Result, kind: str) -> None:
-    """Copy a run's weights into the package, with a record of how they came about beside them."""
+    """Write a run's weights into the package, with a record of how they came about beside them."""
     run, target = result.run, box_file(result.run.scale, kind)
-    with written_whole(target) as temporary:
-        shutil.copyfile(result.folder / "weights.safetensors", temporary)
+    save_weights(target, *load_weights(result.folder / "weights.safetensors"))
     counted = cost(build_model(run.model, 128, run.scale, **run.options), 128)
     record = {
         "run": run.name,
