@@ -50,8 +50,10 @@ class ResidualChannelAttentionBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        if channels % REDUCTION:
-            raise ValueError(f"channels must be a multiple of {REDUCTION} (the channel attention), got {channels}")
+        if channels < REDUCTION:
+            raise ValueError(
+                f"channels must be at least {REDUCTION}, of which the channel attention keeps one, got {channels}"
+            )
         self.conv_in = nn.Conv2d(channels, channels, 1)
         self.conv_out = nn.Conv2d(channels, channels, 1)
         self.attention = ChannelAttention(channels)

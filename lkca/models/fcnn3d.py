@@ -21,18 +21,18 @@ class FCNN3D(nn.Module):
     Parameters
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
-    channels : width C of the first layer, an even number; the second has C/2, the third always 9.
+    channels : width C of the first layer; the second has half of it, rounded down, the third always 9.
 
     Raises
     ------
     ValueError
-        If C is odd.
+        If C is below 2.
     """
 
     def __init__(self, bands: int, scale: int, channels: int = 64) -> None:
         super().__init__()
-        if channels % 2:
-            raise ValueError(f"channels must be even (the second layer has half of them), got {channels}")
+        if channels < 2:
+            raise ValueError(f"channels must be at least 2 (the second layer has half of them), got {channels}")
         self.layers = nn.Sequential(
             nn.Conv3d(bands, channels, (3, 9, 9), padding=(1, 4, 4)),
             nn.ReLU(),

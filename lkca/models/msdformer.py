@@ -38,14 +38,14 @@ class MSDformer(nn.Module):
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
     blocks : transformer blocks.
-    channels : feature channels F, a multiple of 16 and of `heads`.
+    channels : feature channels F, at least 16 and a multiple of `heads`.
     heads : heads of the attention between channels.
     group_bands, group_overlap : bands of a group, and how many of them the next group shares.
 
     Raises
     ------
     ValueError
-        If F is not a multiple of 16 and of the heads, or the overlap not smaller than the group.
+        If F is below 16 or not a multiple of the heads, or the overlap not smaller than the group.
     """
 
     def __init__(

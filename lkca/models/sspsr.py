@@ -28,13 +28,13 @@ class SSPSR(nn.Module):
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
     blocks : spatial-spectral blocks in the branch, and again in the trunk.
-    channels : feature channels F, a multiple of 16.
+    channels : feature channels F, at least 16.
     group_bands, group_overlap : bands of a group, and how many of them the next group shares.
 
     Raises
     ------
     ValueError
-        If F is not a multiple of 16, or the overlap not smaller than the group.
+        If F is below 16, or the overlap not smaller than the group.
     """
 
     def __init__(

@@ -168,10 +168,10 @@ def test_double_precision_is_kept():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("3dfcnn", {"channels": 9}, "channels must be even"),
-        ("sspsr", {"channels": 24}, "multiple of 16"),
+        ("3dfcnn", {"channels": 1}, "channels must be at least 2"),
+        ("sspsr", {"channels": 15}, "at least 16"),
         ("sspsr", {"group_bands": 4, "group_overlap": 4}, "group_overlap must be less than group_bands"),
-        ("msdformer", {"channels": 40, "heads": 4}, "multiple of 16"),
+        ("msdformer", {"channels": 12, "heads": 4}, "at least 16"),
         ("msdformer", {"channels": 48, "heads": 5}, "heads must divide the 48 channels"),
         ("essaformer", {"channels": 18}, "multiple of 4"),
         ("essaformer", {"dropout": 1.0}, "dropout must be"),
@@ -180,6 +180,16 @@ def test_double_precision_is_kept():
 def test_impossible_options_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         build_model(name, 11, 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("msdformer", 24), ("sspsr", 24), ("3dfcnn", 9), ("essaformer", 4), ("vdsr", 1)]
+)
+def test_every_width_that_the_structure_has(name, channels):
+    model = build_model(
+        name, 5, 4, **SMALL[name] | {"channels": channels} | ({"heads": 6} if name == "msdformer" else {})
+    )
+    assert model(torch.rand(1, 5, 4, 3)).shape == (1, 5, 16, 12)
 
 
 @pytest.mark.parametrize("name", LEARNED)
