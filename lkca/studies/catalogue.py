@@ -110,7 +110,7 @@ _DECLARATIONS = (
 STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}
 
 
-def study_runs(study: str, profile: str, seeds: Sequence[int] | None = None) -> list[Run]:
+def study_runs(study: str, profile: str) -> list[Run]:
     """The runs of a study at a profile, each once; none where the profile has nothing to ask the study.
 
     Raises
@@ -120,7 +120,4 @@ def study_runs(study: str, profile: str, seeds: Sequence[int] | None = None) -> 
     """
     if study not in STUDIES:
         raise ValueError(f"unknown study {study!r}: choose one of {', '.join(STUDIES)}")
-    chosen = find_profile(profile)
-    if seeds is not None:
-        chosen = Profile(**{**vars(chosen), "seeds": tuple(seeds)})
-    return list({run.name: run for run in STUDIES[study].runs(chosen)}.values())
+    return list(dict.fromkeys(STUDIES[study].runs(find_profile(profile))))

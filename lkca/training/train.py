@@ -264,7 +264,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     origin = provenance(device) | {"code": code, "data_checksum": split.checksum, "peak": split.peak}
     write_text(folder / "provenance.json", json.dumps(origin, indent=2))
     passport = Passport(
-        run.model, split.bands, run.scale, run.options, split.peak,
+        run.model, split.bands, run.scale, dict(run.options), split.peak,
         None if split.wavelengths is None else list(map(float, split.wavelengths)),
         f"{split.dataset} ({split.reading})", run.name, run.patch // run.scale, _scale_factor(run),
     )  # fmt: skip

@@ -186,9 +186,8 @@ def test_impossible_options_are_refused(name, options, message):
     ("name", "channels"), [("msdformer", 24), ("sspsr", 24), ("3dfcnn", 9), ("essaformer", 4), ("vdsr", 1)]
 )
 def test_every_width_that_the_structure_has(name, channels):
-    model = build_model(
-        name, 5, 4, **SMALL[name] | {"channels": channels} | ({"heads": 6} if name == "msdformer" else {})
-    )
+    heads = {"heads": 6} if name == "msdformer" else {}
+    model = build_model(name, 5, 4, **SMALL[name] | heads | {"channels": channels})
     assert model(torch.rand(1, 5, 4, 3)).shape == (1, 5, 16, 12)
 
 

@@ -78,6 +78,7 @@ PROCESS = """
 import json, os, signal, sys
 import torch
 from lkca import Run, train
+from lkca.training.run import Distillation
 torch.set_num_threads(1)
 kill_after = int(sys.argv[2])
 
@@ -86,7 +87,9 @@ def log(line):
     if f"epoch {kill_after}/" in line and line.startswith(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(Run.from_settings(json.loads(sys.argv[1])), "cpu", log)
+settings = json.loads(sys.argv[1])
+teaching = settings.pop("distillation")
+train(Run(**settings, distillation=teaching and Distillation(**teaching)), "cpu", log)
 """
 
 

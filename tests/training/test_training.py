@@ -16,7 +16,6 @@ from lkca.data.split import Split
 from lkca.measures.metrics import METRICS, mpsnr
 from lkca.measures.resize import resize
 from lkca.training.evaluation import evaluate
-from lkca.training.run import Run
 from lkca.training.train import load_result, train
 from lkca.training.trainer import HISTORY
 from tests.training.tiny_run import KEPT, STUDENT, TINY, elsewhere, files, outcome
@@ -27,7 +26,7 @@ from tests.training.tiny_run import KEPT, STUDENT, TINY, elsewhere, files, outco
 def test_a_run_leaves_a_complete_record(split: Split, log: list[str]) -> None:
     result = train(TINY, "cpu", log.append, split)
     assert files(result.folder) == KEPT
-    assert Run.from_settings(json.loads((result.folder / "settings.json").read_text())) == TINY
+    assert json.loads((result.folder / "settings.json").read_text()) == TINY.settings()
     assert tuple(result.metrics) == METRICS and list(result.images) == [a.name for a in split.test]
     assert all(math.isfinite(value) for value in result.metrics.values())
     assert tuple(result.history.columns) == HISTORY and list(result.history["epoch"]) == [1, 2, 3, 4]
