@@ -32,16 +32,11 @@ def joined(model: AnySensor, lr: torch.Tensor, **given: object) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("resident", (0, int(1e10)), ids=["in memory", "in temporary files"])
-@pytest.mark.parametrize(("corrections", "symmetries"), [(0, False), (3, False), (3, True)])
+@pytest.mark.parametrize("corrections", (0, 3))
 def test_strips_make_the_whole(
-    model: AnySensor,
-    lr: torch.Tensor,
-    resident: int,
-    corrections: int,
-    symmetries: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    model: AnySensor, lr: torch.Tensor, resident: int, corrections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model.corrections, model.symmetries = corrections, symmetries
+    model.corrections = corrections
     with torch.inference_mode():
         whole = model(lr[None])[0]
     monkeypatch.setattr(any_sensor, "_resident", lambda: resident)

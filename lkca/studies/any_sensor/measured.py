@@ -1,0 +1,258 @@
+"""Measures LKCA-Any with given weights on whole scenes: a row for each scene, scale, optics and method.
+
+Nothing is trained. A row is measured anew only where the table has none of the same data and weights.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lkca.box import box_file
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import (
+    MADE_TESTS,
+    hot_pixel_limit,
+    load_dataset,
+    missing_files,
+    normalise,
+    sensor_scenes,
+    whole_scene,
+    without_no_data,
+)
+from lkca.data.made_scenes import made_cube
+from lkca.data.patches import Area
+from lkca.data.split import Dataset
+from lkca.measures.metrics import mpsnr, quality, sam
+from lkca.measures.optics import OPTICS, PROTOCOL, seen_through
+from lkca.measures.resize import crop_to_multiple
+from lkca.models import SCALES, build_model
+from lkca.models.any_sensor import AnySensor
+from lkca.paths import results_folder, write_text
+from lkca.training.box_runs import box_run
+from lkca.training.evaluation import predict
+from lkca.training.provenance import provenance
+from lkca.training.weights import load_weights
+
+WHOLE, QUARTER = "whole", "far quarter"
+BICUBIC, BACK_PROJECTION, MADE, REAL = "bicubic", "back-projection", "lkca-any, made", "lkca-any, real"
+METHODS = (BICUBIC, BACK_PROJECTION, MADE, REAL)
+KINDS = {MADE: "made", REAL: "real"}  # of the weights in the box
+USUAL, OTHERS = 8, (1, 2, 4, 16)  # spectral directions that are sharpened
+SCALE = 4  # at which directions, optics and the far quarter are asked
+MADE_SIDE = 128  # pixels of a made scene that tests
+QUICK_OPTICS = 2  # scenes that are seen through other optics at `quick`
+KEY = ("scene", "part", "scale", "optics", "method", "directions", "data_checksum", "weights")
+TRACE = ("commit", "torch", "device", "threads", "started")
+TYPES = {"directions": "Int64", "weights": str, "data_checksum": str, "commit": str}
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A scene, or the far quarter of one, that is measured on.
+
+    scene : its name. sensor, place : what took it, and where; "made" and "" of a made scene. part : WHOLE or QUARTER.
+    area : in [0, 1]. checksum : SHA-256 of its files, or of the made cube.
+    """
+
+    scene: str
+    sensor: str
+    place: str
+    part: str
+    area: Area
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image that is made and measured, but for the ground."""
+
+    scale: int
+    optics: str
+    method: str
+    directions: int | None
+    weights: Path | None
+
+    def build(self) -> nn.Module:
+        if self.weights is None:
+            return build_model(self.method, 1, self.scale)
+        model = _loaded(self.weights)
+        model.directions = self.directions
+        return model
+
+    def metrics(self, prediction: Tensor, truth: Tensor) -> dict[str, float]:
+        """All six where the protocol is followed; two, which take a quarter of the time, where it is varied."""
+        if self.optics == PROTOCOL and self.directions in (None, USUAL):
+            return quality(prediction, truth, self.scale)
+        arrays = prediction.numpy(), truth.numpy()
+        return {"MPSNR": mpsnr(*arrays), "SAM": sam(*arrays)}
+
+
+def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
+    """The table of the study, results/`profile`/any_sensor.csv: read, and what it lacks measured and added.
+
+    A table with scenes that are not in place is left as it is. anew : measure every row again. Columns: scene, sensor,
+    place, bands, height, width, part, scale, optics, method, directions, the six metrics, and what they are traced by;
+    LR images are made of the scene by `optics`.
+    """
+    path = results_folder() / profile / "any_sensor.csv"
+    frame = pd.read_csv(path, dtype=TYPES) if path.is_file() and not anew else pd.DataFrame()
+    if len(frame) and (absent := set(frame["scene"]) - {ground.scene for ground in grounds(profile)}):
+        log(f"{path.name} is taken as it is: {', '.join(sorted(absent))} not in place")
+        return frame
+    known = {_key(row): row for row in frame.to_dict("records")}
+    trace, rows = provenance(torch.device("cpu")), []
+    for ground, cases in _planned(profile):
+        wanted = [_identity(ground, case) for case in cases]
+        lacking = sum(_key(row) not in known for row in wanted)
+        if lacking:
+            log(f"{ground.scene}, {ground.part}: {lacking} images to measure")
+        made_of, lr, truth = None, None, None
+        for row, case in zip(wanted, cases, strict=True):
+            if _key(row) not in known:
+                if made_of != (case.scale, case.optics):
+                    made_of = (case.scale, case.optics)
+                    lr, truth = low_resolution(ground.area, *made_of)
+                prediction = predict(case.build(), lr)
+                known[_key(row)] = row | case.metrics(prediction, truth) | {name: trace[name] for name in TRACE}
+            rows.append(known[_key(row)])
+        if lacking:  # what is measured is not lost where the rest is stopped
+            _write(path, list(known.values()))
+    return _write(path, rows) if len(rows) != len(frame) or len(known) != len(frame) else frame
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    frame["directions"] = frame["directions"].astype("Int64")
+    write_text(path, frame.to_csv(index=False))
+    return frame
+
+
+def _key(row: dict[str, object]) -> tuple[object, ...]:
+    return tuple(None if pd.isna(row[name]) else row[name] for name in KEY)
+
+
+def _identity(ground: Ground, case: Case) -> dict[str, object]:
+    bands, height, width = ground.area.cube.shape
+    return {
+        "scene": ground.scene,
+        "sensor": ground.sensor,
+        "place": ground.place,
+        "bands": bands,
+        "height": height,
+        "width": width,
+        "part": ground.part,
+        "scale": case.scale,
+        "optics": case.optics,
+        "method": case.method,
+        "directions": case.directions,
+        "weights": None if case.weights is None else file_checksum(case.weights)[:16],
+        "data_checksum": ground.checksum[:16],
+    }
+
+
+def _planned(profile: str) -> Iterator[tuple[Ground, list[Case]]]:
+    """Every ground and what is to be measured on it, LR image by LR image."""
+    for number, ground in enumerate(grounds(profile)):
+        through = list(OPTICS) if profile != "quick" or number in (0, 1) else [PROTOCOL]
+        cases = [case for scale in SCALES for case in _cases(ground, scale, PROTOCOL)]
+        cases += [case for optics in through if optics != PROTOCOL for case in _cases(ground, SCALE, optics)]
+        yield ground, cases
+        if ground.sensor != "made":
+            far = far_quarter(ground.scene)
+            yield far, [case for case in _cases(far, SCALE, PROTOCOL) if case.directions in (None, USUAL)]
+
+
+def _cases(ground: Ground, scale: int, optics: str) -> Iterator[Case]:
+    for method in (BICUBIC, BACK_PROJECTION):
+        yield Case(scale, optics, method, None, None)
+    for method in (MADE, REAL):
+        if (weights := weights_of(method, scale, ground.sensor)) is not None:
+            yield Case(scale, optics, method, USUAL, weights)
+    if (weights := weights_of(MADE, scale, ground.sensor)) is not None and (scale, optics) == (SCALE, PROTOCOL):
+        for directions in OTHERS:
+            yield Case(scale, optics, MADE, directions, weights)
+
+
+def weights_of(method: str, scale: int, sensor: str) -> Path | None:
+    """The weights that may be measured on a sensor's scenes, or None where there are none (yet).
+
+    Those trained on real scenes as well are, on a real scene, of the run that left its sensor out.
+    """
+    if method == MADE or sensor == "made":
+        path = box_file(scale, KINDS[method])
+        return path if path.is_file() else None
+    folder = box_run(scale, "real", left_out=sensor).folder
+    return folder / "weights.safetensors" if (folder / "metrics.json").is_file() else None
+
+
+def missing_weights(profile: str) -> list[str]:
+    """Which weights the table lacks, in words."""
+    sensors = dict.fromkeys(name.sensor for name in _in_place(profile))
+    lines = [f"{MADE}, x{scale}" for scale in SCALES if weights_of(MADE, scale, "made") is None]
+    for scale in SCALES:
+        without = [sensor for sensor in sensors if weights_of(REAL, scale, sensor) is None]
+        if without:
+            lines.append(f"{REAL}, x{scale}: no run that left out {', '.join(without)}")
+    return lines
+
+
+def low_resolution(area: Area, scale: int, optics: str = PROTOCOL) -> tuple[Tensor, Tensor]:
+    """The pair (LR, HR) of an area, HR cropped to a multiple of the scale."""
+    truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
+    return seen_through(truth, scale, optics), truth
+
+
+def grounds(profile: str) -> tuple[Ground, ...]:
+    """What a profile measures on: every real scene in place, at `quick` those that need no file.
+
+    Where that is a single scene, made ones that never trained come with it.
+    """
+    scenes = tuple(real_ground(dataset.name) for dataset in _in_place(profile))
+    return scenes if len(scenes) > 1 else scenes + tuple(made_ground(seed) for seed in MADE_TESTS)
+
+
+def _in_place(profile: str) -> list[Dataset]:
+    return [
+        dataset for dataset in sensor_scenes() if not missing_files(dataset) and (profile != "quick" or dataset.package)
+    ]
+
+
+@cache
+def real_ground(name: str) -> Ground:
+    """A real scene whole, normalised by itself alone."""
+    area, _, checksum = whole_scene(name)
+    normalise(area.cube, hot_pixel_limit([area]))
+    dataset = DATASETS[name]
+    return Ground(name, dataset.sensor, dataset.place, WHOLE, without_no_data(area), checksum)
+
+
+@cache
+def far_quarter(name: str) -> Ground:
+    """The quarter of a real scene that the other three did not see, normalised by those."""
+    split, dataset = load_dataset(name), DATASETS[name]
+    return Ground(name, dataset.sensor, dataset.place, QUARTER, split.test[0], split.checksum)
+
+
+@cache
+def made_ground(seed: int) -> Ground:
+    cube = made_cube(seed, MADE_SIDE)
+    normalise(cube, hot_pixel_limit([Area("", cube)]))
+    name = f"made {seed % 1000 + 1}"
+    return Ground(name, "made", "", WHOLE, Area(name, cube), hashlib.sha256(cube.tobytes()).hexdigest())
+
+
+@cache
+def _loaded(weights: Path) -> AnySensor:
+    return load_weights(weights)[0]
+
+
+@cache
+def file_checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,177 @@
+"""What the measured table says: gains over bicubic, their intervals over scenes, sentences that follow from them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+from lkca.figures.style import LABELS
+from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS
+from lkca.measures.optics import PROTOCOL
+from lkca.paths import results_folder
+from lkca.studies.any_sensor.measured import (
+    BACK_PROJECTION,
+    BICUBIC,
+    MADE,
+    METHODS,
+    QUARTER,
+    REAL,
+    SCALE,
+    USUAL,
+    WHOLE,
+)
+
+CONFIDENCE = 0.95
+TRAINED = ("lkca-lr", "lkca-best", "vdsr")  # networks trained on the scene itself that are held against the box
+IDENTITY = ["scene", "sensor", "place", "part", "scale", "optics"]
+UNITS = {"MPSNR": " dB", "SAM": "°"}
+
+
+def title_of(frame: pd.DataFrame) -> str:
+    """What was measured on; it stands in the title of every table and figure."""
+    real = frame[frame["sensor"] != "made"].drop_duplicates("scene")
+    made = frame[frame["sensor"] == "made"]["scene"].nunique()
+    if len(real) == 1:
+        found = f"{real['scene'].iloc[0]} ({real['sensor'].iloc[0]})"
+    else:
+        found = f"{len(real)} real scenes of {real['sensor'].nunique()} sensors"
+    return f"{found} and {made} made scenes that never trained" if made else found
+
+
+def gains(frame: pd.DataFrame, against: str = BICUBIC) -> pd.DataFrame:
+    """Every row minus that of `against` on the same LR image: the columns of the metrics become differences."""
+    base = frame[frame["method"] == against].set_index(IDENTITY)[list(METRICS)]
+    rows = frame[frame["method"] != against]
+    rows = rows[rows.set_index(IDENTITY).index.isin(base.index)].reset_index(drop=True)
+    rows[list(METRICS)] -= base.loc[pd.MultiIndex.from_frame(rows[IDENTITY])].to_numpy()
+    return rows
+
+
+def main_rows(frame: pd.DataFrame, part: str = WHOLE) -> pd.DataFrame:
+    """Rows of the main question: LR images of the protocol, the trained number of directions."""
+    usual = frame["directions"].isna() | (frame["directions"] == USUAL)
+    return frame[usual & (frame["optics"] == PROTOCOL) & (frame["part"] == part)]
+
+
+def intervals(differences: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean over scenes of `gains` and half the width of its 95 % t-interval (NaN with one scene), metric by metric.
+
+    Columns: those of `by`, metric, mean, half_width, scenes, better (scenes where the difference is an improvement).
+    """
+    long = differences.melt([*by, "scene"], list(METRICS), "metric", "difference")
+    sign = long["metric"].map(HIGHER_IS_BETTER).map({True: 1, False: -1})
+    groups = long.assign(better=sign * long["difference"] > 0).groupby([*by, "metric"], sort=False, dropna=False)
+    table = groups["difference"].agg(["mean", "sem", "size"]).reset_index()
+    freedom = table["size"].where(table["size"] > 1) - 1
+    table["half_width"] = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * table["sem"]
+    table["better"] = groups["better"].sum().to_numpy()
+    return table.rename(columns={"size": "scenes"})[[*by, "metric", "mean", "half_width", "scenes", "better"]]
+
+
+def wide(frame: pd.DataFrame, metric: str = "MPSNR") -> pd.DataFrame:
+    """A row a scene and scale: bicubic's value, and the gain of every method that was measured."""
+    rows = main_rows(frame)
+    values = rows.pivot_table(metric, ["scale", "scene", "sensor"], "method", sort=False)
+    columns = [method for method in METHODS if method in values]
+    values = values[columns]
+    values[columns[1:]] = values[columns[1:]].sub(values[BICUBIC], axis=0)
+    return values.reset_index().rename_axis(columns=None)
+
+
+def far_quarters(frame: pd.DataFrame, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Gains over bicubic on the far quarters, networks trained on the other three beside the box; what is missing.
+
+    The networks' rows are those of the study `scenes`, where it has been done, at the same scale; means over seeds.
+    """
+    ours = main_rows(frame, QUARTER)
+    path = results_folder() / profile / "scenes.csv"
+    if not path.is_file():
+        return gains(ours), [f"networks trained on each scene: the study `scenes` has no table at profile {profile!r}"]
+    theirs = pd.read_csv(path).query("scale == @SCALE and dataset in @ours.scene.unique() and model in @TRAINED")
+    means = theirs.groupby(["dataset", "model"], sort=False)[list(METRICS)].mean().reset_index()
+    named = means.rename(columns={"dataset": "scene", "model": "method"})
+    facts = ours.drop_duplicates("scene")[IDENTITY]
+    both = pd.concat([ours, named.merge(facts, on="scene")], ignore_index=True)
+    wanted = {(scene, model) for scene in facts["scene"] for model in TRAINED}
+    lacking = wanted - set(zip(named["scene"], named["method"], strict=True))
+    missing = [f"{LABELS[m]}: {', '.join(sorted(s for s, of in lacking if of == m))}" for m in TRAINED
+               if any(of == m for _, of in lacking)]  # fmt: skip
+    return gains(both), missing
+
+
+def in_words(frame: pd.DataFrame) -> list[str]:
+    """A sentence for every scale and kind of weights: the gain, whether it is more than chance, who is beaten."""
+    rows, sentences = main_rows(frame), []
+    for scale, at_scale in rows.groupby("scale"):
+        over_bicubic, over_projection = gains(at_scale), gains(at_scale, BACK_PROJECTION)
+        for method in (MADE, REAL):
+            own = over_bicubic[over_bicubic["method"] == method]
+            if own.empty:
+                continue
+            means = intervals(own, ["method"]).set_index("metric")
+            beyond = over_projection[over_projection["method"] == method]["MPSNR"]
+            said = [f"{_signed(means.loc[m], UNITS[m])} in {m}" for m in UNITS]
+            count, better = int(means["scenes"]["MPSNR"]), int(means["better"]["MPSNR"])
+            sentences.append(
+                f"x{scale}, {method}: {said[0]} and {said[1]} against bicubic, over {count} scenes; better than "
+                f"bicubic on {better} of them, than back-projection on {int((beyond > 0).sum())}, "
+                f"by {beyond.mean():+.2f} dB on the mean."
+            )
+    return sentences
+
+
+def directions_in_words(frame: pd.DataFrame) -> str:
+    """How many directions are enough for nine tenths of the best mean gain."""
+    table = by_directions(frame).query("metric == 'MPSNR'")
+    enough = table[table["mean"] >= 0.9 * table["mean"].max()]["directions"].min()
+    best = table.loc[table["mean"].idxmax()]
+    largest = f"k = {best['directions']} ({best['mean']:+.2f} dB)"
+    return f"The mean gain is largest with {largest}; k = {enough} has nine tenths of it."
+
+
+def by_directions(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean gain over bicubic by the number of directions, of the weights trained on made scenes, at one scale."""
+    rows = frame[(frame["optics"] == PROTOCOL) & (frame["part"] == WHOLE) & (frame["scale"] == SCALE)]
+    rows = rows[rows["method"].isin([BICUBIC, MADE])]
+    return intervals(gains(rows), ["directions"]).sort_values(["metric", "directions"], ignore_index=True)
+
+
+def by_optics(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean gain over bicubic of the same LR image by optics and method, over the scenes seen through all of them."""
+    usual = frame["directions"].isna() | (frame["directions"] == USUAL)
+    rows = frame[usual & (frame["part"] == WHOLE) & (frame["scale"] == SCALE)]
+    everywhere = rows[rows["optics"] != PROTOCOL]["scene"].unique()
+    return intervals(gains(rows[rows["scene"].isin(everywhere)]), ["optics", "method"])
+
+
+def optics_in_words(frame: pd.DataFrame) -> list[str]:
+    """Where the network in the box should not be used without a look: it loses, or gains less than back-projection."""
+    table = by_optics(frame).query("metric == 'MPSNR'").set_index(["optics", "method"])
+    sentences = []
+    for optics in table.index.get_level_values("optics").unique():
+        if (optics, MADE) not in table.index:
+            continue
+        own, plain = table.loc[(optics, MADE)], table.loc[(optics, BACK_PROJECTION)]
+        count, better = int(own["scenes"]), int(own["better"])
+        gain, worse = f"{own['mean']:+.2f} dB against bicubic", f"worse on {count - better} of {count} scenes"
+        if own["mean"] < 0:
+            sentences.append(f"{optics}: harm, {gain}, {worse}.")
+        elif better < count:
+            sentences.append(f"{optics}: with care, {gain}, but {worse}.")
+        elif own["mean"] < plain["mean"]:
+            sentences.append(f"{optics}: {gain}, less than back-projection alone ({plain['mean']:+.2f} dB).")
+    return sentences or ["Through none of these optics do the weights of made scenes lose to bicubic on any scene."]
+
+
+def least_gain(frame: pd.DataFrame, count: int = 3) -> list[str]:
+    """The scenes where the weights of made scenes gain least in MPSNR at x4, the least first."""
+    rows = gains(main_rows(frame).query("scale == @SCALE and method in @METHODS")).query("method == @MADE")
+    return rows.sort_values("MPSNR")["scene"].head(count).tolist()
+
+
+def _signed(row: pd.Series, unit: str) -> str:
+    if np.isnan(row["half_width"]):
+        return f"{row['mean']:+.2f}{unit}"
+    sure = "" if abs(row["mean"]) > row["half_width"] else " (not to be told from zero)"
+    return f"{row['mean']:+.2f} ± {row['half_width']:.2f}{unit}{sure}"

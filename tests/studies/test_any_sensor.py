@@ -1,0 +1,161 @@
+"""The study of one network for every sensor: what is measured and what is read, and what is said of the numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lkca.data.patches import Area
+from lkca.measures.metrics import METRICS
+from lkca.models import build_model
+from lkca.paths import results_folder, write_text
+from lkca.studies.any_sensor import measured as study
+from lkca.studies.any_sensor import verdict
+from lkca.studies.any_sensor.measured import BACK_PROJECTION, BICUBIC, MADE, QUARTER, REAL, WHOLE, Ground
+from lkca.training.weights import Passport, save_weights
+
+SMALL = {"blocks": 1, "channels": 16}
+
+
+def ground(name: str, sensor: str, part: str = WHOLE) -> Ground:
+    seed = sum(map(ord, name + part))
+    cube = np.random.default_rng(seed).random((3, 32, 32), np.float32)
+    return Ground(name, sensor, "here", part, Area(name, cube), f"{seed:064d}")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two tiny grounds, and weights for made scenes at x4 alone; the weights' file."""
+    torch.manual_seed(0)
+    weights = tmp_path / "made.safetensors"
+    passport = Passport(model="lkca-any", bands=1, scale=4, options=SMALL)
+    save_weights(weights, build_model("lkca-any", 1, 4, **SMALL), passport)
+    scenes = (ground("shore", "A"), ground("town", "made"))
+    monkeypatch.setattr(study, "grounds", lambda profile: scenes)
+    monkeypatch.setattr(study, "far_quarter", lambda name: ground(name, "A", QUARTER))
+    monkeypatch.setattr(
+        study, "weights_of", lambda method, scale, sensor: weights if (method, scale) == (MADE, 4) else None
+    )
+    study.file_checksum.cache_clear()
+    study._loaded.cache_clear()
+    return weights
+
+
+def test_every_image_is_measured_once_and_again_only_where_data_or_weights_are_others(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    frame = study.measured("quick", said.append)
+    assert len(said) == 3 and not frame.duplicated(list(study.KEY)).any()
+    main = verdict.main_rows(frame)
+    assert main[["scale", "method"]].drop_duplicates().values.tolist() == [
+        [2, BICUBIC], [2, BACK_PROJECTION], [4, BICUBIC], [4, BACK_PROJECTION], [4, MADE],
+        [8, BICUBIC], [8, BACK_PROJECTION],
+    ]  # fmt: skip
+    assert main[list(METRICS)].notna().all(axis=None)
+    assert (frame["weights"].notna() == (frame["method"] == MADE)).all()
+    assert frame[frame["part"] == QUARTER]["scene"].unique().tolist() == ["shore"]
+
+    again = study.measured("quick", said.append)
+    assert len(said) == 3
+    pd.testing.assert_frame_equal(again, pd.read_csv(results_folder() / "quick" / "any_sensor.csv", dtype=study.TYPES))
+
+    torch.manual_seed(1)
+    passport = Passport(model="lkca-any", bands=1, scale=4, options=SMALL)
+    save_weights(tiny, build_model("lkca-any", 1, 4, **SMALL), passport)
+    study.file_checksum.cache_clear()
+    changed = study.measured("quick", said.append)
+    lacking = [int(line.split(": ")[1].split()[0]) for line in said[3:]]
+    assert sum(lacking) == (frame["method"] == MADE).sum() and len(changed) == len(frame)
+
+
+def test_a_table_of_scenes_that_are_not_here_is_taken_as_it_is(tiny: Path) -> None:
+    frame = study.measured("quick", lambda line: None).assign(scene="elsewhere")
+    write_text(results_folder() / "quick" / "any_sensor.csv", frame.to_csv(index=False))
+    said: list[str] = []
+    assert set(study.measured("quick", said.append)["scene"]) == {"elsewhere"}
+    assert said == ["any_sensor.csv is taken as it is: elsewhere not in place"]
+
+
+def test_fewer_directions_are_another_result_and_the_usual_ones_the_networks_own(tiny: Path) -> None:
+    frame = study.measured("quick", lambda line: None)
+    table = verdict.by_directions(frame).query("metric == 'MPSNR'")
+    assert table["directions"].tolist() == [1, 2, 4, 8, 16] and (table["scenes"] == 2).all()
+    assert table["mean"].iloc[0] != table["mean"].iloc[2]
+    assert table["mean"].iloc[3] == pytest.approx(table["mean"].iloc[4], abs=1e-6)  # three bands have no more
+
+
+def made_up(values: dict[str, dict[str, float]], **facts: object) -> pd.DataFrame:
+    """Rows of a table: scene -> method -> MPSNR; the other metrics are made of it."""
+    rows = []
+    for scene, methods in values.items():
+        for method, value in methods.items():
+            identity = {"scene": scene, "sensor": "A", "place": "", "part": WHOLE, "scale": 4, "optics": "bicubic"}
+            directions = 8 if method in (MADE, REAL) else None
+            rows.append(identity | facts | {"method": method, "directions": directions}
+                        | dict.fromkeys(METRICS, 1.0) | {"MPSNR": value, "SAM": 10 - value / 10})  # fmt: skip
+    return pd.DataFrame(rows).astype({"directions": "Int64"})
+
+
+FOUR = {
+    "one": {BICUBIC: 30.0, BACK_PROJECTION: 30.5, MADE: 31.0},
+    "two": {BICUBIC: 20.0, BACK_PROJECTION: 20.5, MADE: 20.25},
+    "three": {BICUBIC: 40.0, BACK_PROJECTION: 40.5, MADE: 42.0},
+    "four": {BICUBIC: 25.0, BACK_PROJECTION: 25.5, MADE: 24.75},
+}
+
+
+def test_gains_are_paired_and_their_interval_is_students_over_scenes() -> None:
+    gains = verdict.gains(made_up(FOUR))
+    assert gains.query("method == @MADE")["MPSNR"].tolist() == [1.0, 0.25, 2.0, -0.25]
+    row = verdict.intervals(gains, ["method"]).query("method == @MADE and metric == 'MPSNR'").iloc[0]
+    assert row["mean"] == 0.75 and row["scenes"] == 4 and row["better"] == 3
+    assert row["half_width"] == pytest.approx(3.182446 * np.std([1, 0.25, 2, -0.25], ddof=1) / 2, rel=1e-6)
+    angle = verdict.intervals(gains, ["method"]).query("method == @MADE and metric == 'SAM'").iloc[0]
+    assert angle["better"] == 3  # a smaller angle is better
+
+
+def test_sentences_say_what_the_numbers_say() -> None:
+    (sentence,) = verdict.in_words(made_up(FOUR))
+    assert sentence.startswith("x4, lkca-any, made: +0.75 ± ") and "(not to be told from zero) in MPSNR" in sentence
+    assert "over 4 scenes; better than bicubic on 3 of them, than back-projection on 2, by +0.25 dB" in sentence
+    assert verdict.least_gain(made_up(FOUR), 2) == ["four", "two"]
+
+
+def test_other_optics_are_warned_of_where_the_network_loses() -> None:
+    usual, harmed = (
+        {BICUBIC: 30.0, BACK_PROJECTION: 30.5, MADE: 31.0},
+        {BICUBIC: 30.0, BACK_PROJECTION: 29.9, MADE: 29.0},
+    )
+    protocol = made_up({"one": usual, "two": usual})
+    fine, bad = (
+        made_up({"one": usual, "two": usual}, optics="mean"),
+        made_up({"one": usual, "two": harmed}, optics="noise"),
+    )
+    worst = made_up({"one": harmed, "two": harmed}, optics="fog")
+    assert verdict.optics_in_words(pd.concat([protocol, fine, bad, worst])) == [
+        "noise: with care, +0.00 dB against bicubic, but worse on 1 of 2 scenes.",
+        "fog: harm, -1.00 dB against bicubic, worse on 2 of 2 scenes.",
+    ]
+    (sentence,) = verdict.optics_in_words(pd.concat([protocol, fine]))
+    assert sentence.startswith("Through none of these optics")
+
+
+def test_networks_trained_on_the_scene_stand_beside_the_box_and_what_is_missing_is_named() -> None:
+    ours = made_up({name: FOUR[name] for name in ("one", "two")}, part=QUARTER)
+    table, missing = verdict.far_quarters(ours, "quick")
+    assert set(table["method"]) == {BACK_PROJECTION, MADE} and "no table at profile 'quick'" in missing[0]
+    rows = [{"run": "r", "dataset": "one", "model": "lkca-lr", "seed": seed, "scale": 4, **dict.fromkeys(METRICS, 1.0),
+             "MPSNR": 30.0 + seed} for seed in (0, 1)]  # fmt: skip
+    write_text(results_folder() / "quick" / "scenes.csv", pd.DataFrame(rows).to_csv(index=False))
+    table, missing = verdict.far_quarters(ours, "quick")
+    assert table.query("method == 'lkca-lr'")[["scene", "MPSNR"]].values.tolist() == [["one", 0.5]]
+    assert missing == ["LKCA-LR: two", "LKCA-best: one, two", "VDSR: one, two"]
+
+
+def test_the_title_says_what_was_measured_on() -> None:
+    assert verdict.title_of(made_up(FOUR)) == "4 real scenes of 1 sensors"
+    mixed = pd.concat([made_up({"one": FOUR["one"]}), made_up({"two": FOUR["two"]}, sensor="made")])
+    assert verdict.title_of(mixed) == "one (A) and 1 made scenes that never trained"
