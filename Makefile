@@ -1,3 +1,4 @@
+# make setup   install everything into .venv
 # make study   set up, then run the study (PROFILE=quick by default; see README for more)
 #              FRESH=1 does those runs again that other code made
 # make test    set up, then run every test
@@ -15,7 +16,10 @@ export JUPYTER_PLATFORM_DIRS := 1
 # Two processes of two threads on two cores are several times slower than two of one: idle threads must not spin.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: study test lab figures report weights benchmark lint clean
+.PHONY: setup study test lab figures report weights benchmark lint clean
+
+setup: $(SETUP)
+	@echo "ready: $(BIN)/lkca --help, or source $(BIN)/activate and then lkca --help"
 
 study: $(SETUP)
 	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS) $(if $(FRESH),--fresh)

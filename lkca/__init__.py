@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lkca.models.low_rank import low_rank
     from lkca.scenes import open_scene
     from lkca.sharpening.any_sensor import any_sensor
+    from lkca.sharpening.arrays import sharpen
     from lkca.sharpening.upscale import Upscaled, upscale
     from lkca.training.losses import supervised_loss
     from lkca.training.run import Distillation, Run
@@ -39,6 +40,7 @@ HOMES = {
     "open_scene": "lkca.scenes",
     "quality": "lkca.measures.metrics",
     "resize": "lkca.measures.resize",
+    "sharpen": "lkca.sharpening.arrays",
     "supervised_loss": "lkca.training.losses",
     "train": "lkca.training.train",
     "upscale": "lkca.sharpening.upscale",
@@ -64,6 +66,7 @@ __all__ = [
     "open_scene",
     "quality",
     "resize",
+    "sharpen",
     "supervised_loss",
     "train",
     "upscale",

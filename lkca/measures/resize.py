@@ -5,11 +5,14 @@ Keys' cubic kernel with a = -0.5, antialiased when shrinking, edges continued sy
 
 import math
 from functools import lru_cache
+from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Image = TypeVar("Image", Tensor, np.ndarray)
 DENSE = 64  # LR pixels of a side up to which a CPU resizes faster by whole matrices
 
 
@@ -19,24 +22,26 @@ def crop_to_multiple(x: Tensor, scale: int) -> Tensor:
     return x[..., :height, :width]
 
 
-def resize(x: Tensor, factor: float) -> Tensor:
+def resize(x: Image, factor: float) -> Image:
     """Enlarge by an integer, or shrink by one over an integer.
 
     Parameters
     ----------
-    x : Tensor (..., H, W), floating point, at least one leading dimension or none.
+    x : (..., H, W), tensor or NumPy array, floating point, at least one leading dimension or none.
     factor : r or 1/r with an integer r >= 1. When shrinking, what is left over of H and W beyond a multiple of r is
         cut off at the bottom and the right first.
 
     Returns
     -------
-    Tensor (..., r·H, r·W), or (..., ⌊H/r⌋, ⌊W/r⌋), same type and device.
+    (..., r·H, r·W), or (..., ⌊H/r⌋, ⌊W/r⌋), same kind, type and device.
 
     Raises
     ------
     ValueError
         If the factor is neither r nor 1/r, if x is not floating point, or if x is smaller than r when shrinking.
     """
+    if isinstance(x, np.ndarray):
+        return resize(torch.from_numpy(x), factor).numpy()
     if not x.is_floating_point():
         raise ValueError(f"resize takes floating-point tensors, got {x.dtype}: convert with .float() first")
     shrinking = factor < 1

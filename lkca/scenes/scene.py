@@ -13,6 +13,7 @@ from lkca.scenes.wavelengths import rgb_bands
 
 if TYPE_CHECKING:
     from affine import Affine
+    from matplotlib.axes import Axes
     from rasterio.crs import CRS
 
 Reader = Callable[[slice, slice, list[int]], np.ndarray]
@@ -98,6 +99,19 @@ class Scene:
     def rgb_bands(self) -> tuple[int, int, int]:
         """Bands (0-based) to show as red, green and blue: see `lkca.scenes.wavelengths.rgb_bands`."""
         return rgb_bands(self.shape[0], self.wavelengths)
+
+    def plot(self, rgb: Sequence[int] | None = None) -> "Axes":
+        """Show the scene in colour, in a notebook say: by the bands `rgb` (from 0 on), else see `scenes.picture`."""
+        import matplotlib.pyplot as plt  # here, because reading scenes needs no pictures
+
+        from lkca.scenes.picture import picture
+
+        axes = plt.subplots()[1]
+        axes.imshow(picture(self, rgb), extent=(0, self.shape[2], self.shape[1], 0), interpolation="nearest")
+        axes.set_title(f"{self.path.name}, {self.shape[0]} bands")
+        axes.set(xlabel="column", ylabel="row")
+        axes.grid(False)
+        return axes
 
     def _band_list(self, bands: slice | Sequence[int]) -> list[int]:
         count = self.shape[0]

@@ -75,9 +75,18 @@ def rgb_bands(bands: int, wavelengths: np.ndarray | None) -> tuple[int, int, int
     Without wavelengths, or where the visible is not covered to within 60 nm, the middles of three equal runs of
     bands, last to first.
     """
-    if wavelengths is not None:
-        distance = np.abs(wavelengths[None] - np.array([[650.0], [550.0], [450.0]]))  # (3, B)
-        nearest = distance.argmin(axis=1)
-        if distance.min(axis=1).max() <= 60 and len(set(nearest)) == 3:
-            return tuple(int(band) for band in nearest)
+    if shows_colours(wavelengths):
+        return tuple(int(band) for band in _distance(wavelengths).argmin(axis=1))
     return 5 * bands // 6, bands // 2, bands // 6
+
+
+def shows_colours(wavelengths: np.ndarray | None) -> bool:
+    """Whether three different bands lie within 60 nm of red, green and blue."""
+    if wavelengths is None:
+        return False
+    distance = _distance(wavelengths)
+    return bool(distance.min(axis=1).max() <= 60 and len(set(distance.argmin(axis=1))) == 3)
+
+
+def _distance(wavelengths: np.ndarray) -> np.ndarray:
+    return np.abs(wavelengths[None] - np.array([[650.0], [550.0], [450.0]]))  # (3, B)

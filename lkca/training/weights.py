@@ -98,6 +98,7 @@ def load_weights(
 ) -> tuple[nn.Module, Passport]:
     """The network of a weights file, ready to use (eval mode), and its passport.
 
+    path : a weights file, or the folder of a run.
     run : name of the run that it must be of; by default that of the run in whose folder it lies, if it lies in one.
 
     Warns
@@ -114,6 +115,7 @@ def load_weights(
         has weights that are no numbers.
     """
     path = expanded(path)
+    path = path / "weights.safetensors" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(
             f"no weights at {path}: give a run's folder/weights.safetensors, or train the run first"
