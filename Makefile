@@ -24,12 +24,19 @@ setup: $(SETUP)
 study: $(SETUP)
 	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS) $(if $(FRESH),--fresh)
 
+# Lint, tests and notebooks; all of it whatever fails, the exit status the worst, pytest's closing line the last. Tests and
+# notebooks go side by side, a file or notebook to a process (loadscope), each process with one thread: two processes of
+# two threads on two cores are slower. Notebooks take their results from a copy, so that nothing of the checkout changes.
+test: export OMP_NUM_THREADS := 1
+test: export LKCA_RUNS := $(CURDIR)/.cache/nbval/runs
+test: export LKCA_OUTPUT := $(CURDIR)/.cache/nbval
 test: $(SETUP)
-	$(BIN)/ruff check lkca tests benchmarks
-	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
-	rm -rf .cache/nbval && mkdir -p .cache/nbval && cp -r results .cache/nbval/
-	LKCA_RUNS=$(CURDIR)/.cache/nbval/runs LKCA_OUTPUT=$(CURDIR)/.cache/nbval $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	@rm -rf .cache/nbval && mkdir -p .cache/nbval && cp -r results .cache/nbval/
+	@worst=0; step() { echo "$$*"; "$$@" || { status=$$?; [ $$status -le $$worst ] || worst=$$status; }; }; \
+	step $(BIN)/ruff check lkca tests benchmarks; \
+	step $(BIN)/lint-imports; \
+	step $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 tests notebooks; \
+	exit $$worst
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks
