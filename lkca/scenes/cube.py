@@ -1,10 +1,15 @@
 """A scene as a cube in memory, and the one rule of what is no data."""
 
+import warnings
+
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from lkca.scenes.scene import Scene
+from lkca.scenes.scene import Scene, _as_dtype
+
+LARGEST = 1e15  # of a float: the fill values of netCDF (9.97e36), IDL and the types' own limits are beyond
+FILLS = (-9999, -99999, -32768)
 
 
 def read_cube(
@@ -12,7 +17,8 @@ def read_cube(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Part of a scene as float32 (B, H, W) and its no-data mask (H, W), holding one copy and a small piece of the file.
 
-    No-data pixels (the file's no-data value in any band, NaN or infinite) become 0 in the cube and True in the mask.
+    No-data pixels (see `missing_pixels`) become 0 in the cube and True in the mask; undeclared ones are said in a
+    warning.
     """
     total_bands, height, width = scene.shape
     band_range, row_range = range(total_bands)[bands], range(height)[rows]
@@ -23,7 +29,7 @@ def read_cube(
             "part of the scene, or another machine"
         )
     cube = np.empty((len(band_range), len(row_range), len(range(width)[columns])), np.float32)
-    no_data = np.zeros(cube.shape[1:], bool)
+    no_data, undeclared = np.zeros(cube.shape[1:], bool), np.zeros(cube.shape[1:], bool)
     pieces = 64
     # HDF5 stores bands apart, the other formats mostly rows: read along the axis that the file is laid out by.
     if scene.format == "matlab v7.3":
@@ -31,19 +37,24 @@ def read_cube(
         for i in range(0, len(band_range), step):
             part = band_range[i : i + step]
             raw = scene.read(rows, columns, slice(part.start, part.stop, part.step))
-            no_data |= _invalid(raw, scene.no_data)
-            cube[i : i + step] = raw
+            missing, filled = missing_pixels(raw, scene.no_data)
+            no_data |= missing
+            undeclared |= filled
+            with np.errstate(over="ignore"):  # what is too large for float32 is no data, and becomes 0 below
+                cube[i : i + step] = raw
     else:
         step = -(-len(row_range) // pieces)
         for i in range(0, len(row_range), step):
             part = row_range[i : i + step]
             raw = scene.read(slice(part.start, part.stop, part.step), columns, bands)
-            no_data[i : i + step] = _invalid(raw, scene.no_data)
-            cube[:, i : i + step] = raw
+            no_data[i : i + step], undeclared[i : i + step] = missing_pixels(raw, scene.no_data)
+            with np.errstate(over="ignore"):
+                cube[:, i : i + step] = raw
     if scene.gains is not None:
         for image, gain, offset in zip(cube, scene.gains[bands], scene.offsets[bands], strict=True):
             image *= np.float32(gain)
             image += np.float32(offset)
+    warn_of_fills(scene.path, int(undeclared.sum()), undeclared.size)
     if no_data.any():
         cube[:, no_data] = 0
     return cube, no_data
@@ -75,11 +86,37 @@ def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
     return found
 
 
-def _invalid(raw: NDArray, no_data: float | None) -> NDArray[np.bool_]:
-    """(H, W), True where any band of (B, H, W) is the no-data value, NaN or infinite."""
-    invalid = np.zeros(raw.shape[1:], bool)
-    if no_data is not None:
-        invalid |= (raw == no_data).any(axis=0)
-    if raw.dtype.kind == "f":
-        invalid |= ~np.isfinite(raw).all(axis=0)
-    return invalid
+def missing_pixels(raw: NDArray, no_data: float | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(H, W) twice, of (B, H, W): where any band has no data, and where only an undeclared fill value says so.
+
+    No data is the no-data value, NaN and infinity; and what no instrument measures and programs fill gaps with: floats
+    beyond `LARGEST`, the least number of a signed type, and `FILLS` exactly.
+    """
+    declared, undeclared = np.zeros(raw.shape[1:], bool), np.zeros(raw.shape[1:], bool)
+    own = _as_dtype(no_data, raw.dtype)
+    is_float, signed = raw.dtype.kind == "f", raw.dtype.kind == "i" and raw.dtype.itemsize > 1
+    least = np.iinfo(raw.dtype).min if signed else None
+    fills = [fill for fill in (*FILLS, least) if fill is not None and _as_dtype(fill, raw.dtype) not in (None, own)]
+    for band in raw:
+        here = np.zeros(band.shape, bool)
+        if own is not None:
+            here |= band == own
+        if is_float:
+            here |= ~np.isfinite(band)
+            undeclared |= (np.abs(band) > LARGEST) & ~here
+        if (is_float or signed) and np.fmin.reduce(band, axis=None, initial=0) <= max(FILLS):
+            for fill in fills:
+                undeclared |= (band == fill) & ~here
+        declared |= here
+    return declared | undeclared, undeclared & ~declared
+
+
+def warn_of_fills(name: object, undeclared: int, pixels: int) -> None:
+    """Say how many pixels were taken as no data though the file does not declare their value."""
+    if undeclared:
+        warnings.warn(
+            f"{name}: {undeclared} of {pixels} pixels have a value that cannot be data (beyond {LARGEST:g}, the least "
+            f"number of its type, or {', '.join(map(str, FILLS))}) and that the file does not declare: they are taken "
+            "as no data",
+            stacklevel=3,
+        )

@@ -45,6 +45,9 @@ def open_geotiff(path: Path) -> Scene:
             shape,
             np.dtype(kind),
             reader=_reader(path, np.dtype(kind), raster.block_shapes[0][0]),
+            rows_at_once=min(raster.height, raster.block_shapes[0][0]),
+            # GDAL's own copy of the blocks of all bands, and one block as it comes out of the file
+            at_once=2 * raster.block_shapes[0][0] * raster.width * raster.count * np.dtype(kind).itemsize,
             wavelengths=wavelengths,
             fwhm=fwhm,
             band_names=tuple(name or "" for name in names) if any(names) else None,

@@ -41,13 +41,28 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
                 f"{path}: {key} holds complex numbers; a scene has real ones. Save its abs() or real part."
             )
         # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
-        return np.ascontiguousarray(array.transpose(axes), dtype=dtype)
+        return np.asarray(array.transpose(axes), dtype=dtype)  # no second copy, unless the type differs
 
+    at_once = _size_in_memory(bands_first, dtype)
     named = wavelengths_key(variables)
     wavelengths = None
     if named:
         wavelengths, _ = in_nanometres(path, bands_first[0], _load_v5(path, named).ravel())
-    return Scene(path, "matlab", bands_first, dtype, read_whole, reads_parts=False, wavelengths=wavelengths)
+    return Scene(
+        path,
+        "matlab",
+        bands_first,
+        dtype,
+        read_whole,
+        reads_parts=False,
+        at_once=at_once,
+        wavelengths=wavelengths,
+    )
+
+
+def _size_in_memory(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Of the array, and of the smaller whole numbers that MATLAB may have stored it as."""
+    return int(np.prod(shape, dtype=object)) * (dtype.itemsize + dtype.itemsize // 2)
 
 
 def _load_v5(path: Path, name: str) -> np.ndarray:
@@ -67,7 +82,7 @@ def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
         with h5py.File(path, "r") as file:
             variables: Variables = {name: _described(file, name) for name in file if not name.startswith("#")}
             key = choose_key(path, variables, key)
-            dtype = file[key].dtype.newbyteorder("=")
+            dtype, chunks = file[key].dtype.newbyteorder("="), file[key].chunks
             named = wavelengths_key(variables)
             _check_own_storage(path, file[key], key)
             values = _values(file, named) if named else None
@@ -82,7 +97,8 @@ def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
     bands_first = tuple(shape[axis] for axis in axes)
     wavelengths, _ = in_nanometres(path, bands_first[0], values)
     reader = _v73_reader(path, key, layout, dtype)
-    return Scene(path, "matlab v7.3", bands_first, dtype, reader, wavelengths=wavelengths)
+    packed = 2 * int(np.prod(chunks, dtype=object)) * dtype.itemsize if chunks and max(shape) > 1 else 0
+    return Scene(path, "matlab v7.3", bands_first, dtype, reader, at_once=packed, wavelengths=wavelengths)
 
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:

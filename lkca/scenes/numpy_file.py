@@ -65,14 +65,15 @@ def _open_npz(path: Path, key: str | None, layout: str) -> Scene:
 
     def read_whole(rows: slice, columns: slice, bands: list[int]) -> np.ndarray:
         array = _load_member(path, key).transpose(axes)
-        return np.ascontiguousarray(array, dtype=native)
+        return np.asarray(array, dtype=native)  # no second copy, unless the byte order differs
 
     bands_first = tuple(shape[axis] for axis in axes)
+    at_once = int(np.prod(shape, dtype=object)) * dtype.itemsize * (1 if dtype == native else 2)
     named = wavelengths_key(variables)
     wavelengths = None
     if named:
         wavelengths, _ = in_nanometres(path, bands_first[0], _load_member(path, named).ravel())
-    return Scene(path, "numpy", bands_first, native, read_whole, reads_parts=False, wavelengths=wavelengths)
+    return Scene(path, "numpy", bands_first, native, read_whole, at_once, reads_parts=False, wavelengths=wavelengths)
 
 
 def _load_member(path: Path, name: str) -> np.ndarray:

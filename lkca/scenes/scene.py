@@ -34,6 +34,8 @@ class Scene:
     shape: tuple[int, int, int]  # (B, H, W)
     dtype: np.dtype  # as in the file, in this machine's byte order
     reader: Reader = field(repr=False)
+    at_once: int = 0  # bytes that reading any part of the file takes at the least, because they are packed together
+    rows_at_once: int = 1  # that come out of the file together
     reads_parts: bool = True  # False: the file can only be read whole, so `cube` is read and kept by the first `read`
     wavelengths: np.ndarray | None = field(default=None, repr=False)  # (B,) nm, float64
     fwhm: np.ndarray | None = field(default=None, repr=False)  # (B,) nm, float64
@@ -83,18 +85,26 @@ class Scene:
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """Bool (H, W), True where a pixel has no data: the no-data value, NaN or infinity in any band."""
-        missing = np.zeros(self.shape[1:], bool)
-        no_data = _as_dtype(self.no_data, self.dtype)
-        is_float = self.dtype.kind == "f"
-        if no_data is None and not is_float:
-            return missing  # whole numbers without a no-data value: nothing to look for, nothing to read
-        for band in self.cube:
-            if is_float:
-                missing |= ~np.isfinite(band)
-            if no_data is not None:
-                missing |= band == no_data
-        return missing
+        """Bool (H, W), True where a pixel has no data in any band: see `lkca.scenes.cube.missing_pixels`."""
+        from lkca.scenes.cube import missing_pixels  # which knows what a Scene is
+
+        if self.no_data is None and self.dtype.kind == "u":
+            return np.zeros(self.shape[1:], bool)  # nothing to look for, nothing to read
+        return missing_pixels(self.cube, self.no_data)[0]
+
+    def check_memory(self, memory: float, taken: int) -> None:
+        """ValueError, before anything is read, where the file's format does not let it be read within `memory`.
+
+        taken : bytes that the process has resident already.
+        """
+        row = self.shape[0] * self.shape[2] * self.dtype.itemsize
+        needed = taken + self.at_once + self.rows_at_once * row
+        if self.at_once and needed > memory:
+            raise ValueError(
+                f"{self.path}: its format packs {self.at_once / 1e9:.2f} GB together, and reading any of it needs "
+                f"{needed / 1e9:.2f} GB with what the program itself takes, but the memory is {memory / 1e9:.2f} GB: "
+                "give more (--memory), or save it as ENVI, .npy or a GeoTIFF of small blocks"
+            )
 
     def rgb_bands(self) -> tuple[int, int, int]:
         """Bands (0-based) to show as red, green and blue: see `lkca.scenes.wavelengths.rgb_bands`."""

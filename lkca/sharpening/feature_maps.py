@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import IO, Protocol
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,6 +73,11 @@ class FeatureMap:
             with said_of_spill(self.file):
                 self.file.write(rows.contiguous().numpy().data)  # tofile would not say why it could not
                 self.file.flush()
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    return psutil.Process().memory_info().rss
 
 
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from lkca.scenes import Scene
+from lkca.scenes.cube import missing_pixels, warn_of_fills
 from lkca.scenes.files import files_of
 from lkca.scenes.scene import _as_dtype
-from lkca.sharpening.feature_maps import said_of_spill
+from lkca.sharpening.feature_maps import resident, said_of_spill
 
 SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
 SHARE_READ = 1 / 32  # of the memory: about what is read at once
@@ -63,6 +64,7 @@ class SceneRows:
     ----------
     shape : (B, h, w).
     missing : bool (h, w), True where the scene has no data: no-data value, NaN or infinity in any band.
+    undeclared : how many of them by a fill value that the file does not declare; fill : the first such value, or None.
     low, high : float32 (B,), the least and the greatest value of each band where there is data.
 
     Raises
@@ -78,15 +80,19 @@ class SceneRows:
         self.missing = np.zeros((height, width), bool)
         self.low, self.high = np.full(bands, np.inf, np.float32), np.full(bands, -np.inf, np.float32)
         self._row = bands * width  # numbers
-        large = 4 * self._row * height > SHARE_HELD * memory
+        self.undeclared, self.fill = 0, None
+        scene.check_memory(memory, resident())
+        numbers = 4 * self._row * height
+        large = numbers > SHARE_HELD * memory or scene.at_once + numbers + resident() > 0.9 * memory
         # Rows outermost: a strip of rows is one piece of the file.
         self._held = None if large else np.empty((height, bands, width), np.float32)
         self._file = tempfile.TemporaryFile(dir=folder) if large else None  # noqa: SIM115 - closed by close()
-        self._at_once = max(1, int(SHARE_READ * memory / (8 * self._row)))
+        self._at_once = max(scene.rows_at_once, int(SHARE_READ * memory / (8 * self._row)))
         try:
             for start in range(0, height, self._at_once):
                 self._take(scene, files, peak, start, min(start + self._at_once, height))
             scene.__dict__.pop("cube", None)  # kept by the formats that can only be read whole
+            warn_of_fills(scene.path, self.undeclared, self.missing.size)
             if self.missing.all():
                 raise ValueError(
                     f"{scene.path}: not one of its {self.missing.size} pixels has data in all of its {bands} bands "
@@ -123,16 +129,17 @@ class SceneRows:
             files.check_unchanged()  # then that is why
             raise
         files.check_unchanged()
-        missing = np.zeros(raw.shape[1:], bool)
-        no_data = _as_dtype(scene.no_data, scene.dtype)
-        for band in raw:
-            if no_data is not None:
-                missing |= band == no_data
-            if scene.dtype.kind == "f":
-                missing |= ~np.isfinite(band)
+        missing, undeclared = missing_pixels(raw, scene.no_data)
+        if undeclared.any() and self.fill is None:
+            first = raw[:, undeclared][:, 0]
+            self.fill = min(first) if abs(min(first)) > abs(max(first)) else max(first)
+        self.undeclared += int(undeclared.sum())
         self.missing[start:stop] = missing
         block = np.empty((stop - start, self.shape[0], self.shape[2]), np.float32)
-        np.copyto(block.transpose(1, 0, 2), raw, casting="unsafe")
+        with np.errstate(over="ignore"):  # what is too large for float32 is no data
+            np.copyto(block.transpose(1, 0, 2), raw, casting="unsafe")
+        if missing.any():
+            block[missing[:, None].repeat(block.shape[1], 1)] = 0
         if scene.gains is not None:
             block *= scene.gains[:, None].astype(np.float32)
             block += scene.offsets[:, None].astype(np.float32)
@@ -209,7 +216,7 @@ class FileNumbers:
         self.missing = lr.missing if lr.missing.any() else None
         self.low, self.high = lr.low.astype(float), lr.high.astype(float)
         self.whole = scene.dtype.kind in "iu"
-        self.no_data = no_data_for(scene, self.bands)
+        self.no_data, self.fill = no_data_for(scene, self.bands), lr.fill
         self.limits = _limits(scene.dtype)
         self.clipped, self.beyond, self.farthest = 0, 0, 0.0
 
@@ -234,7 +241,9 @@ class FileNumbers:
         return out
 
     def _hole(self) -> np.generic | float:
-        return np.nan if self.no_data is None else self.no_data
+        if self.no_data is not None:
+            return self.no_data
+        return self.fill if self.whole and self.fill is not None else np.nan
 
     def _count_beyond(self, place: int, values: Tensor) -> None:
         low, high = self.low[place], self.high[place]

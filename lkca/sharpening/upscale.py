@@ -28,7 +28,7 @@ from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
 from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
-from lkca.sharpening.feature_maps import Rows
+from lkca.sharpening.feature_maps import Rows, resident
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.training.train import peak_memory
@@ -131,10 +131,13 @@ def upscale(
 
     start = time.perf_counter()
     whole, target = view.open(source), expanded(target)
+    whole.check_memory(memory, resident())
     bands, left_out = usable_bands(whole, view.bands)
     if left_out:
         log(left_out)
     scene = part(whole, bands=bands) if left_out else whole
+    if scene is not whole:
+        whole.__dict__.pop("cube", None)  # kept by the formats that can only be read whole
     files = SourceFiles(scene)
     files.check_target(target)
     model, passport = network(weights, scene, scale)
