@@ -41,7 +41,7 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
                 f"{path}: {key} holds complex numbers; a scene has real ones. Save its abs() or real part."
             )
         # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
-        return np.asarray(array.transpose(axes), dtype=dtype)  # no second copy, unless the type differs
+        return np.ascontiguousarray(array.transpose(axes), dtype=dtype)
 
     at_once = _size_in_memory(bands_first, dtype)
     named = wavelengths_key(variables)
@@ -61,8 +61,8 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
 
 
 def _size_in_memory(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Of the array, and of the smaller whole numbers that MATLAB may have stored it as."""
-    return int(np.prod(shape, dtype=object)) * (dtype.itemsize + dtype.itemsize // 2)
+    """Of the array as it is stored, at most as large, and as it is given."""
+    return int(np.prod(shape, dtype=object)) * 2 * dtype.itemsize
 
 
 def _load_v5(path: Path, name: str) -> np.ndarray:

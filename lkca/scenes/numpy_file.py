@@ -65,10 +65,10 @@ def _open_npz(path: Path, key: str | None, layout: str) -> Scene:
 
     def read_whole(rows: slice, columns: slice, bands: list[int]) -> np.ndarray:
         array = _load_member(path, key).transpose(axes)
-        return np.asarray(array, dtype=native)  # no second copy, unless the byte order differs
+        return np.ascontiguousarray(array, dtype=native)
 
     bands_first = tuple(shape[axis] for axis in axes)
-    at_once = int(np.prod(shape, dtype=object)) * dtype.itemsize * (1 if dtype == native else 2)
+    at_once = 2 * int(np.prod(shape, dtype=object)) * dtype.itemsize  # as it is stored, and as it is given
     named = wavelengths_key(variables)
     wavelengths = None
     if named:

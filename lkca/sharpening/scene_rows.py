@@ -132,7 +132,7 @@ class SceneRows:
         missing, undeclared = missing_pixels(raw, scene.no_data)
         if undeclared.any() and self.fill is None:
             first = raw[:, undeclared][:, 0]
-            self.fill = min(first) if abs(min(first)) > abs(max(first)) else max(first)
+            self.fill = max(first, key=lambda value: abs(float(value)))
         self.undeclared += int(undeclared.sum())
         self.missing[start:stop] = missing
         block = np.empty((stop - start, self.shape[0], self.shape[2]), np.float32)
