@@ -3,7 +3,6 @@
 import argparse
 
 from lkca.batch import plan as batch
-from lkca.batch.report import make_report
 from lkca.batch.results_page import write_results_page
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import PROFILES
@@ -72,6 +71,8 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _report(given: argparse.Namespace) -> None:
+    from lkca.batch.report import make_report  # nbformat takes as long to import as torch, and a run is short
+
     print(f"open {make_report(given.profile)}")
 
 
