@@ -56,7 +56,7 @@ LENGTH = 6  # hexadecimal digits of each part
 def fingerprint(run: Run) -> str:
     """The fingerprint of a run as the code is now, such as "3f09ac-b1774e"."""
     dataset = find_dataset(run.dataset)
-    model = MODELS[run.model]
+    model = MODELS[run.model].build
     modules = _imported((model.func if isinstance(model, functools.partial) else model).__module__)
     if "upsampler" not in inspect.signature(model).parameters and run.options.get("upsampler", OWN) != OWN:
         modules |= _imported("lkca.models.low_rank")
