@@ -8,6 +8,7 @@ import re
 import shlex
 
 from lkca.commands.training import add_settings, train_and_compare
+from lkca.models.precision import AUTO, PRECISIONS
 from lkca.scenes import open_scene
 from lkca.scenes.scene import Scene
 from lkca.scenes.view import SceneView
@@ -50,6 +51,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--force-units", action="store_true", help="go on where the numbers look like those of another unit"
     )
     add_view(parser)
+    parser.add_argument(
+        "--precision",
+        choices=(*PRECISIONS, AUTO),
+        default=PRECISIONS[0],
+        help="of the network; auto: bfloat16 where it is native and changes next to nothing",
+    )
     parser.set_defaults(do=_upscale)
 
     parser = commands.add_parser(
@@ -91,7 +98,7 @@ def _upscale(given: argparse.Namespace) -> None:
     print(view.describe(before))
     done = upscale(
         given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-        given.interleave, view, given.force_units,
+        given.interleave, view, given.force_units, given.precision,
     )  # fmt: skip
     after = done.open()
     sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]
