@@ -105,7 +105,7 @@ rule notebook:
         notebook=1,
     shell:
         "rm -f {params.unfinished:q}.*; "
-        "OMP_WAIT_POLICY={params.waiting} "
+        "OMP_WAIT_POLICY={params.waiting} LKCA_BATCH=1 TQDM_DISABLE=1 "
         "{PYTHON:q} -m papermill -k python3 --language python --no-progress-bar --cwd {params.folder:q} {params.given} "
         "{input.notebook:q} {params.unfinished:q}.$$.ipynb > {log:q} 2>&1 "
         "&& mv {params.unfinished:q}.$$.ipynb {output:q}"

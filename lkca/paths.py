@@ -55,6 +55,14 @@ def _output_folder(name: str) -> Path:
     return folder
 
 
+def write_apart() -> None:
+    """For notebooks on a user's own data: tables and figures go to `runs/own`, which git ignores, and not among the
+    study's, unless the study's batch runs the notebook or `LKCA_OUTPUT` says where.
+    """
+    if not os.environ.get("LKCA_BATCH"):
+        os.environ.setdefault("LKCA_OUTPUT", str(runs_folder() / "own"))
+
+
 def results_folder() -> Path:
     """Folder of tables (CSV, Markdown, LaTeX): `results/` under `LKCA_OUTPUT`, else in the project."""
     return _output_folder("results")

@@ -8,11 +8,15 @@ import re
 import shlex
 
 from lkca.commands.training import add_settings, train_and_compare
-from lkca.models.precision import AUTO, PRECISIONS
-from lkca.scenes import open_scene
+from lkca.data.loaders import find_dataset
+from lkca.models import SCALES
+from lkca.paths import written_whole
+from lkca.scenes.bands import numbers_in
+from lkca.scenes.picture import picture
 from lkca.scenes.scene import Scene
 from lkca.scenes.view import SceneView
 from lkca.sharpening.upscale import WITHOUT_WEIGHTS, Upscaled, upscale
+from lkca.sharpening.verdict import judge
 from lkca.training.run import Run
 from lkca.training.train import Result
 
@@ -52,11 +56,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_view(parser)
     parser.add_argument(
-        "--precision",
-        choices=(*PRECISIONS, AUTO),
-        default=PRECISIONS[0],
-        help="of the network; auto: bfloat16 where it is native and changes next to nothing",
+        "--rgb", help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10"
     )
+    parser.add_argument("--no-quicklook", action="store_true", help="no picture (OUT-quicklook.png) beside OUT")
     parser.set_defaults(do=_upscale)
 
     parser = commands.add_parser(
@@ -71,6 +73,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("dataset", metavar="SCENE", help="the scene file")
     add_settings(parser, **OWN_SCENE)
+    add_view(parser)
     parser.set_defaults(do=_train_on)
 
 
@@ -98,7 +101,7 @@ def _upscale(given: argparse.Namespace) -> None:
     print(view.describe(before))
     done = upscale(
         given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-        given.interleave, view, given.force_units, given.precision,
+        given.interleave, view, given.force_units,
     )  # fmt: skip
     after = done.open()
     sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]
@@ -109,7 +112,26 @@ def _upscale(given: argparse.Namespace) -> None:
         print(f"{done.no_data} pixels without data, as in the input")
     print(f"{done.clipped} values clipped to the range of {done.dtype}")
     print(_beyond_in_words(done))
+    for remark in done.remarks:
+        print(f"beware: {remark}")
+    if not given.no_quicklook:
+        print(_quicklook(done, given.rgb, given.overwrite))
     print(f"{done.seconds:.1f} s, at most {done.peak_memory / 1e9:.2f} GB of memory")
+
+
+def _quicklook(done: Upscaled, rgb: str | None, overwrite: bool) -> str:
+    """Write the new scene as a picture beside it; a line on it."""
+    from matplotlib.image import imsave
+
+    path = done.path.with_name(f"{done.path.stem}-quicklook.png")
+    if path.exists() and not overwrite:
+        return f"{path} exists, and is not replaced without --overwrite"
+    bands = None if rgb is None else numbers_in(rgb, done.shape[0], "--rgb")
+    if bands is not None and len(bands) != 3:
+        raise ValueError(f"--rgb names three bands such as 30,20,10, got {rgb!r}")
+    with written_whole(path) as temporary:
+        imsave(temporary, picture(done.open(), bands))
+    return f"{path}: a picture of it"
 
 
 def _beyond_in_words(done: Upscaled) -> str:
@@ -123,19 +145,55 @@ def _beyond_in_words(done: Upscaled) -> str:
 
 
 def _train_on(given: argparse.Namespace) -> None:
-    open_scene(given.dataset)  # a dataset's name would be taken for one
+    view = view_of(given)
+    scene = view.open(given.dataset)  # a dataset's name would be taken for one
+    print(view.describe(scene))
+    given.view = view if view != SceneView() else None
     from_box = given.model == "lkca-any"
     if not from_box:
         for name, value in FROM_NOTHING.items():
             if getattr(given, name) == OWN_SCENE.get(name, getattr(Run, name)):
                 setattr(given, name, value)
+    if given.patch is None and given.scale in SCALES:
+        given.patch = _patch(given.dataset, scene.shape, given.scale, from_box)
     options = OWN_OPTIONS if given.model.startswith("lkca") and not from_box else {}
     result, metrics = train_and_compare(given, ("bicubic", "back-projection"), **options)
     further = json.loads((result.folder / "provenance.json").read_text()).get("trained_further")
     print(f"\n{_gain_in_words(result.run.model, metrics, further)}")
+    if result.run.model not in WITHOUT_WEIGHTS:
+        print(f"\n{_verdict(result, from_box)}")
     print("\nSharpen the whole scene with what is best by that rule:")
     weights = _recommended(result, metrics, further)
-    print(f"  python -m lkca upscale {shlex.quote(given.dataset)} OUT.tif{weights} --scale {result.run.scale}")
+    as_read = "".join(f" {shlex.quote(word)}" for word in view.options())
+    print(f"  python -m lkca upscale {shlex.quote(given.dataset)} OUT.tif{weights} --scale {result.run.scale}{as_read}")
+
+
+def _patch(path: str, shape: tuple[int, int, int], scale: int, from_box: bool) -> int | None:
+    """A patch that fits a small scene; None where the usual one does.
+
+    What trains is three quarters of the longer side, and three quarters of that where a part of it validates.
+    """
+    short, long = sorted(shape[1:])
+    room = min(short, long * 9 // 16 if from_box else long * 3 // 4)
+    if find_dataset(path).patch[scale] <= room:
+        return None
+    patch = max(2, 2 * room // 3 // scale) * scale
+    print(f"too small a scene for patches of the usual size: --patch {patch}")
+    return patch
+
+
+def _verdict(result: Result, any_unit: bool) -> str:
+    """What the scene says when it is shrunk as a whole, as its user has it."""
+    run = result.run
+    try:
+        verdict = judge(result.model(), run.dataset, run.scale, run.view, run.blur, any_unit)
+    except ValueError as error:
+        return f"No second look: {error}"
+    table = verdict.summary().to_markdown(index=False, disable_numparse=True)
+    return (
+        "The far quarter once more, the whole scene shrunk as its user has it, against bicubic; means and spreads over "
+        f"strips and phases of the grid:\n\n{table}\n\n{verdict.in_words()}"
+    )
 
 
 def _recommended(result: Result, metrics: dict[str, dict[str, float]], further: bool | None) -> str:

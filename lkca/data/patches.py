@@ -121,7 +121,7 @@ def split_patches(
         shapes = ", ".join(f"{a.name} {a.cube.shape[1]}x{a.cube.shape[2]}" for a in areas)
         raise ValueError(
             f"no {size}x{size} patch without no-data pixels fits into the training areas ({shapes}): "
-            "choose a smaller patch"
+            f"choose a smaller patch (--patch, now {size})"
         )
     if validation == "paper":
         held_out, trained = _random_share(places, share, seed)

@@ -26,6 +26,8 @@ def picture(scene: Scene, rgb: Sequence[int] | None = None, most: int = MOST_PIX
     if rgb is None and not shows_colours(scene.wavelengths) and scene.shape[0] > 3:
         return _components(*_read(scene, every, None))
     values, missing = _read(scene, every, list(scene.rgb_bands() if rgb is None else rgb))
+    if rgb is None and missing.all():  # a band of colour is a dead one
+        return _components(*_read(scene, every, None))
     return _grey_where(missing, np.stack([_stretched(band, missing) for band in values], axis=-1))
 
 

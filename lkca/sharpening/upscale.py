@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from lkca.box import DEFAULT, KINDS, box_weights
 from lkca.data.synthetic import synthetic_scene
+from lkca.measures.resize import resize
 from lkca.models import MODELS, build_model
 from lkca.models.any_sensor import AnySensor
-from lkca.models.precision import AUTO, PRECISIONS, check_precision
 from lkca.paths import expanded
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
@@ -30,13 +30,15 @@ from lkca.scenes.view import SceneView, part
 from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.feature_maps import Rows, resident
-from lkca.sharpening.precision_choice import chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
+from lkca.sharpening.texture import WINDOW, texture
+from lkca.training.evaluation import predict
 from lkca.training.train import peak_memory
 from lkca.training.weights import Passport, load_weights
 
 WHOLE = SceneView()
+LOOKED_AT = 48  # LR pixels on a side of the middle of a scene, where the network's texture is looked at
 WITHOUT_WEIGHTS = ("bicubic", "back-projection")
 ANY_SCENE = (*WITHOUT_WEIGHTS, "lkca-any")  # models for any bands, in any unit
 USUAL_SCALE = 4
@@ -52,6 +54,7 @@ class Upscaled:
     beyond : values outside of the range that their band has in the input; farthest : how far at most, as a share of
     that range. held : values that the network had set farther than the neighbouring input pixels allow, set back.
     bands : those sharpened, counted from 0; the others are no data in the new file.
+    remarks : what looks wrong in what the network adds, see `lkca.sharpening.texture`.
     seconds : reading and writing included. peak_memory : of this process so far, in bytes.
     """
 
@@ -66,6 +69,7 @@ class Upscaled:
     farthest: float = 0.0
     held: int = 0
     bands: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def open(self) -> Scene:
         """The new file as a scene."""
@@ -82,7 +86,6 @@ def upscale(
     interleave: str | None = None,
     view: SceneView = WHOLE,
     force_units: bool = False,
-    precision: str = "float32",
     log: Callable[[str], None] = print,
 ) -> Upscaled:
     """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
@@ -99,8 +102,6 @@ def upscale(
     interleave : "bsq", "bil" or "bip", of an ENVI file.
     view : which variable, axes, bands, rows and columns of the source; see `lkca.scenes.view.SceneView`.
     force_units : go on where the numbers look as if they were of another kind than those trained on.
-    precision : of LKCA-Net's convolutions: "float32"; "bfloat16"; "auto" takes bfloat16 where the processor multiplies
-        it itself and it changes the scene's own shrunk copy, sharpened, by less than 0.002 dB.
     log : takes lines of progress.
 
     Notes
@@ -135,7 +136,6 @@ def upscale(
     from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
 
     start = time.perf_counter()
-    check_precision(precision, (*PRECISIONS, AUTO))
     whole, target = view.open(source), expanded(target)
     whole.check_memory(memory, resident())
     bands, left_out = usable_bands(whole, view.bands)
@@ -177,10 +177,7 @@ def upscale(
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        shown_to_it = lr if own_range else shown
-        if precision == AUTO:
-            precision = chosen_precision(model, shown_to_it, log)
-        for row, strip in _strips(model, shown_to_it, lr.missing, memory, target.parent, log, precision):
+        for row, strip in _strips(model, lr if own_range else shown, lr.missing, memory, target.parent, log):
             if excess:
                 shown.add_excess(row, strip, scale)
             if bounds:
@@ -198,6 +195,7 @@ def upscale(
                 left = (now - begun[0]) / (rows - begun[1]) * (shape[1] - rows)
                 log(f"{rows} of {shape[1]} rows, {left:.0f} s left")
         writing.result()
+        remarks = tuple(_remarks(model, lr if own_range else shown, scale)) if bounds else ()
     if numbers.clipped:
         warnings.warn(
             f"{target}: {numbers.clipped} of {np.prod(shape)} values did not fit {scene.dtype} and were set to the "
@@ -216,6 +214,7 @@ def upscale(
         numbers.farthest,
         bounds.held if bounds else 0,
         tuple(bands),
+        remarks,
     )
 
 
@@ -278,17 +277,22 @@ def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
 
 
 def _strips(
-    model: nn.Module,
-    lr: Rows,
-    missing: NDArray[np.bool_],
-    memory: float,
-    folder: Path,
-    log: Callable[[str], None],
-    precision: str,
+    model: nn.Module, lr: Rows, missing: NDArray[np.bool_], memory: float, folder: Path, log: Callable[[str], None]
 ) -> Iterator[tuple[int, Tensor]]:
     if isinstance(model, AnySensor):
         return any_sensor_strips(model, lr, memory, folder, log, torch.as_tensor(missing))
-    return upscaled_strips(model, lr, memory, folder, log, precision)
+    return upscaled_strips(model, lr, memory, folder, log)
+
+
+def _remarks(model: nn.Module, lr: Rows, scale: int) -> list[str]:
+    """What looks wrong in what a network adds to the middle of a scene."""
+    _, height, width = lr.shape
+    side = min(height, width, LOOKED_AT)
+    if side < 2 * WINDOW:
+        return []
+    top, left = (height - side) // 2, (width - side) // 2
+    middle = lr.rows(top, top + side)[:, :, left : left + side].contiguous()
+    return texture(predict(model, middle) - resize(middle, scale), scale).warnings()
 
 
 def _peak(scene: Scene, passport: Passport) -> float:

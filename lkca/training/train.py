@@ -99,7 +99,13 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
             f"{split.dataset} ({split.reading})"
         )
     folder = run.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"cannot make the folder of the run, {folder} ({error.strerror}): where this may not be written, set "
+            "LKCA_RUNS to a folder of yours"
+        ) from error
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -2,11 +2,13 @@
 
 import io
 import math
+import os
 import pickle
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from lkca.data.patches import Area, split_patches
 from lkca.measures.blur import shrink
 from lkca.measures.resize import resize
 from lkca.models import build_model
-from lkca.models.precision import computing_in
 from lkca.models.upsamplers import data_started
 from lkca.paths import write_text
 from lkca.training.evaluation import patch_mpsnr
@@ -136,7 +138,9 @@ class Trainer:
         generator = np.random.default_rng((run.seed, epoch))
         torch.manual_seed(int(generator.integers(2**62)))
         total = torch.zeros((), device=self.device)
-        for hr in self.trained.epoch(run.batch, generator, self.device):
+        batches = self.trained.epoch(run.batch, generator, self.device)
+        steps = -(-len(self.trained) // run.batch)
+        for hr in tqdm(batches, f"epoch {epoch + 1}", steps, leave=False, mininterval=1, disable=not watched()):
             loss = self._within_memory(self._gradients, hr, epoch)
             self.optimizer.step()
             total += loss * len(hr)
@@ -201,7 +205,9 @@ class Trainer:
             )
 
     def _precision(self) -> AbstractContextManager:
-        return computing_in(self.run.precision, self.device)
+        if self.run.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _learning_rate(self, epoch: int) -> float:
         """Half a cosine from the first to the final learning rate, constant within an epoch."""
@@ -298,6 +304,11 @@ class Trainer:
             f"validation {last['validation']:.3f} dB (best {best['validation']:.3f} in {best['epoch']})  "
             f"{last['seconds']:.1f} s an epoch, {left / 60:.1f} min left"
         )
+
+
+def watched() -> bool:
+    """Whether somebody looks on: a terminal or a notebook. (The batch sets TQDM_DISABLE.)"""
+    return sys.stderr.isatty() or ("ipykernel" in sys.modules and not os.environ.get("TQDM_DISABLE"))
 
 
 def _near(cubes: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
