@@ -52,7 +52,7 @@ class Plan:
         return results_folder() / self.profile / "notebooks" / f"{notebook}.ipynb"
 
     def log(self, job: str) -> Path:
-        """Of the notebook of that name, or of the making of a CSV."""
+        """The log of the notebook of that name, or of the making of a CSV."""
         return results_folder() / self.profile / "logs" / f"{job}.log"
 
     def find(self, name: str) -> Run:
@@ -338,7 +338,7 @@ def _wait(process: subprocess.Popen) -> int:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    """Of Snakemake and its jobs, which have other working folders: absolute paths, and caches inside the project."""
+    """The environment of Snakemake and its jobs, in their own folders: absolute paths, caches inside the project."""
     cache = root.absolute() / ".cache"
     return {
         # glibc gives large tensors back at every step and asks for them anew: a seventh of a training step.

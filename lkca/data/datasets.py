@@ -6,7 +6,7 @@ looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of
 """
 
 from lkca.data.small_scenes import SMALL_SCENES
-from lkca.data.split import Dataset, Reading, SensorReading
+from lkca.data.split import Dataset, MadeScenes, Reading, SensorReading
 
 _DECLARATIONS = (
     Dataset(
@@ -107,11 +107,11 @@ _DECLARATIONS = (
         name="synthetic",
         title="synthetic scenes",
         readings={
-            "default": ((0, 1, 2), 3, 160, 48),
-            "scene-0": ((1, 2, 3), 0, 160, 48),
-            "scene-1": ((2, 3, 0), 1, 160, 48),
-            "scene-2": ((3, 0, 1), 2, 160, 48),
-            "tiny": ((0, 1), 2, 48, 8),
+            "default": MadeScenes(train_seeds=(0, 1, 2), test_seed=3, size=160, bands=48),
+            "scene-0": MadeScenes(train_seeds=(1, 2, 3), test_seed=0, size=160, bands=48),
+            "scene-1": MadeScenes(train_seeds=(2, 3, 0), test_seed=1, size=160, bands=48),
+            "scene-2": MadeScenes(train_seeds=(3, 0, 1), test_seed=2, size=160, bands=48),
+            "tiny": MadeScenes(train_seeds=(0, 1), test_seed=2, size=48, bands=8),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 16, 4: 16, 8: 16},

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,15 @@ class Split:
     @property
     def bands(self) -> int:
         return (*self.train, *self.test)[0].cube.shape[0]
+
+
+class MadeScenes(NamedTuple):
+    """Which made scenes train and test: their seeds, their side in pixels, their number of bands."""
+
+    train_seeds: tuple[int, ...]
+    test_seed: int
+    size: int
+    bands: int
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
 
 
 def _floor(quality: pd.Series, bicubic: float | None) -> float:
-    """Below this a value would squeeze all others: more than their spread under bicubic."""
+    """The least value that a figure shows: those lower, farther below bicubic than the others spread, squeeze all."""
     if bicubic is None:
         return -np.inf
     above = max(quality.max() - bicubic, 0.1)
@@ -105,7 +105,7 @@ def gallery(
 
 
 def _grid(count: int) -> tuple[int, int]:
-    """Rows and columns for so many pictures, the rows equally full."""
+    """The numbers of rows and columns in which so many pictures fill all rows equally."""
     rows = -(-count // COLUMNS)
     return rows, -(-count // rows)
 

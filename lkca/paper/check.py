@@ -146,7 +146,7 @@ def check_protocol(
 
     Parameters
     ----------
-    measured : of the cube (B, H, W) with the file's numbers as they are; what it measured once it keeps.
+    measured : measures the cube (B, H, W), with the file's numbers as they are; it keeps what it measured once.
     printed : columns scale (x4 and x8) and the six metrics, with four decimals.
     file_maximum : where the file has more bands than the cube, the maximum over all.
 
@@ -206,7 +206,10 @@ def _work(chosen: Iterable[Setting], bands: int) -> float:
 
 
 def _nearest(scores: Mapping[Setting, float], limit: float, bands: int, shared: bool = False) -> list[Setting]:
-    """The best by their scores, as many as come to `limit` values; `shared` images count once. At least one."""
+    """The readings with the best scores: so many that their images hold `limit` values at most, but at least one.
+
+    Where `shared` is set, images that several readings share count once.
+    """
     kept: list[Setting] = []
     work, seen = 0.0, set()
     for setting in sorted(scores, key=scores.get):
@@ -258,7 +261,7 @@ def _lost(value: float, printed: float) -> float:
 
 
 def _add(rows: list[dict], cells: list[dict], readings: list[Reading], bicubic: str, compared: list[dict]) -> None:
-    """One row, and its cells."""
+    """The row of one reading, and the cells that it is compared in."""
     number = len(rows)
     row = {axis: " | ".join(dict.fromkeys(getattr(r, axis) for r in readings)) for axis in Reading._fields}
     row |= {"bicubic": bicubic, "same": len(readings) * (1 + bicubic.count("|"))}

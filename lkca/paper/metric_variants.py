@@ -36,7 +36,7 @@ Values = dict[tuple[str, str], float]  # (metric, variant) -> value
 class BandSums:
     """Sums over the pixels of one image and its truth: (B,) float64 each.
 
-    p, t : of prediction and truth. pp, tt, pt : of their products. error : of the squared difference.
+    p, t : sums of prediction and truth. pp, tt, pt : sums of their products. error : sum of the squared difference.
     low, top : the truth's minimum and maximum.
     """
 
@@ -52,7 +52,7 @@ class BandSums:
 
     @classmethod
     def of(cls, prediction: Tensor, truth: Tensor) -> "BandSums":
-        """Of two (b, H, W) float32 tensors; rows are added in their precision, the rows' sums in float64."""
+        """The sums of two (b, H, W) float32 tensors; rows are added in their precision, the rows' sums in float64."""
         p, t = prediction, truth
         products = (p, t, p * p, t * t, p * t, (p - t).square_())
         sums = [x.sum(2).sum(1, dtype=torch.float64) for x in products]
@@ -60,7 +60,7 @@ class BandSums:
 
     @classmethod
     def joined(cls, parts: list["BandSums"]) -> "BandSums":
-        """Of pieces of the bands."""
+        """The sums of an image whose bands were summed in pieces."""
         arrays = (np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)[1:])
         return cls(parts[0].pixels, *arrays)
 

@@ -61,7 +61,7 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
 
 
 def _size_in_memory(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Of the array as it is stored, at most as large, and as it is given."""
+    """Bytes that two copies of the array need: one as it is stored, at most as large, and one as it is given."""
     return int(np.prod(shape, dtype=object)) * 2 * dtype.itemsize
 
 

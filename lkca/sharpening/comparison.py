@@ -92,7 +92,7 @@ def corner_shift(before: Scene, after: Scene) -> float:
 
 
 def corner_table(scenes: dict[str, Scene]) -> pd.DataFrame:
-    """A row a scene: pixels, and its corners; see `corners`."""
+    """A table with a row for each scene: its size in pixels, and its corners (see `corners`)."""
     rows = {
         name: {"pixels": f"{scene.shape[1]} x {scene.shape[2]}"}
         | {corner: f"{x:.3f}, {y:.3f}" for corner, (x, y) in corners(scene).items()}
@@ -114,7 +114,7 @@ def _rms(difference: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray
 
 
 def _strips(scene: Scene, numbers: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of strips of so many numbers a number of the scene."""
+    """The first row and the end of each strip of a scene, for work that needs `numbers` numbers for each of its own."""
     bands, height, width = scene.shape
     rows = max(1, NUMBERS_AT_ONCE // (bands * width * numbers))
     for start in range(0, height, rows):

@@ -21,7 +21,7 @@ class Rows(Protocol):
     shape: tuple[int, int, int]  # (B, h, w)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """float32 (B, stop - start, w)."""
+        """The rows from `start` to before `stop`: float32 (B, stop - start, w)."""
 
 
 class WholeImage:
@@ -36,7 +36,7 @@ class WholeImage:
 
 
 class ImageRows:
-    """`Rows` as a batch of one, to be read as a feature map is."""
+    """An LR image that can be read as a feature map is: each strip of rows is a batch of one."""
 
     def __init__(self, lr: Rows) -> None:
         self.lr, self.height = lr, lr.shape[1]
@@ -46,7 +46,7 @@ class ImageRows:
 
 
 class FeatureMap:
-    """(h, w, C) float32 that is read and written by rows, in memory or in a temporary file."""
+    """A feature map (h, w, C), float32, that is read and written by rows, in memory or in a temporary file."""
 
     def __init__(self, shape: tuple[int, int, int], file: tempfile._TemporaryFileWrapper | None = None) -> None:
         self.height, self.width, self.channels = shape
@@ -55,7 +55,7 @@ class FeatureMap:
         self.row_bytes = self.width * self.channels * FLOATS
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, w), channels last; in memory a view."""
+        """The rows as (1, C, stop - start, w), channels last; a view where the map is in memory."""
         if self.memory is not None:
             strip = self.memory[start:stop]
         else:
@@ -96,7 +96,7 @@ def said_of_spill(file: IO[bytes]) -> Iterator[None]:
 
 
 def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of strips of at most `rows` rows."""
+    """The first row and the end of each strip of at most `rows` rows."""
     for start in range(0, height, rows):
         yield start, min(start + rows, height)
 

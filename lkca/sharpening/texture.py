@@ -41,7 +41,7 @@ class Texture:
 
 
 def texture(correction: Tensor, scale: int) -> Texture:
-    """Of a correction (B, r·h, r·w) whose first pixel is the first of an input pixel."""
+    """The texture of a correction (B, r·h, r·w) whose first pixel is the first of an input pixel."""
     return Texture(grid_share(correction, scale), likeness(correction))
 
 

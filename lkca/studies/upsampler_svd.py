@@ -42,7 +42,7 @@ KINDS = {
 def upsampler_matrices(run: Run, groups: int) -> dict[str, Tensor]:
     """The matrices to be looked at of a finished run's upsampler, by kind: see `KINDS`.
 
-    groups : of the diagonal blocks that are cut out of a network without groups.
+    groups : number of the diagonal blocks that are cut out of a network without groups.
     """
     matrix = upsampler_matrix(load_result(run).model())
     if run.options["groups"] > 1:

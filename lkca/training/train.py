@@ -324,7 +324,7 @@ def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, devic
 def _direction_trainer(
     run: Run, model: AnySensor, passport: Passport, split: Split, device: torch.device, log: Log
 ) -> DirectionTrainer:
-    """Of LKCA-Any: on a single scene it begins with the weights in the box, and a quarter of what trains validates."""
+    """The trainer of LKCA-Any: on a single scene it begins with the weights in the box, and holds a quarter out."""
     if run.dataset == "sensors":
         return DirectionTrainer(run, model, passport, split.train, split.validation, MADE_SHARE, device, log)
     areas, held_out = held_out_strip(split.train, run.scale)
@@ -340,7 +340,7 @@ def _stops_early(run: Run) -> bool:
 
 
 def _scale_factor(run: Run) -> float | None:
-    """Of the user's own scene; the study's datasets are used as their files hold them."""
+    """The scale factor of the user's own scene; None for the study's datasets, used as their files hold them."""
     return None if run.dataset in DATASETS else (run.view or SceneView()).open(run.dataset).scale_factor
 
 
@@ -353,7 +353,7 @@ def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Modul
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of the GPU's memory, else of this process's."""
+    """The most memory that was in use, in bytes: the GPU's where the run was on one, else this process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
