@@ -58,6 +58,7 @@ benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_groups.py
 	$(BIN)/python benchmarks/bench_upsamplers.py
 	$(BIN)/python benchmarks/bench_inference.py
+	$(BIN)/python benchmarks/bench_precision.py
 
 lint: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks
