@@ -3,7 +3,8 @@
     python benchmarks/bench_inference.py                       # one image of 32x32 LR pixels, then a scene of 576x512
     python benchmarks/bench_inference.py --no-scene --csv results/bench_inference.csv
 
-Every way computes the same (checked to 1e-4, in bfloat16 to a share of the residual), and they take turns of a few passes: whatever else the machine does slows
+Every way computes the same (checked to 1e-4, in bfloat16 to a share of the residual).
+They take turns of a few passes: whatever else the machine does slows
 all of them alike. The scene and everything written lie in a temporary folder. Needs no data; ONNX Runtime and OpenVINO
 only where the packages of lkca[onnx] are installed.
 """
@@ -21,12 +22,12 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
+from lkca.models.precision import computing_in
 from torch import Tensor, nn
 
 import lkca
 from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet
-from lkca.models.precision import computing_in
 from lkca.paths import write_text
 from lkca.training.provenance import provenance
 from lkca.training.weights import Passport, save_weights
