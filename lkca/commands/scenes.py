@@ -10,6 +10,7 @@ import shlex
 from lkca.commands.training import add_settings, train_and_compare
 from lkca.data.loaders import find_dataset
 from lkca.models import SCALES
+from lkca.models.precision import AUTO, PRECISIONS
 from lkca.paths import written_whole
 from lkca.scenes.bands import numbers_in
 from lkca.scenes.picture import picture
@@ -59,6 +60,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--rgb", help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10"
     )
     parser.add_argument("--no-quicklook", action="store_true", help="no picture (OUT-quicklook.png) beside OUT")
+    parser.add_argument(
+        "--precision",
+        choices=(*PRECISIONS, AUTO),
+        default=PRECISIONS[0],
+        help="of the network; auto: bfloat16 where it is native and changes next to nothing",
+    )
     parser.set_defaults(do=_upscale)
 
     parser = commands.add_parser(
@@ -101,7 +108,7 @@ def _upscale(given: argparse.Namespace) -> None:
     print(view.describe(before))
     done = upscale(
         given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-        given.interleave, view, given.force_units,
+        given.interleave, view, given.force_units, given.precision,
     )  # fmt: skip
     after = done.open()
     sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]

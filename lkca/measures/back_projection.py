@@ -62,7 +62,7 @@ def corrections(error: Tensor, ratio: int, steps: int) -> Tensor:
 
 def shrunk_enlarged(x: Tensor, ratio: int) -> Tensor:
     """`resize(resize(x, ratio), 1 / ratio)` of (..., h, w), without an image of full size."""
-    kernel = _kernel(ratio).to(x)
+    kernel = _kernel(ratio, x.dtype, x.device)
     height, width = x.shape[-2:]
     y = x.reshape(-1, 1, height, width)
     y = F.conv2d(y[..., mirrored(height, REACH, x.device), :], kernel.view(1, 1, -1, 1))
@@ -70,10 +70,11 @@ def shrunk_enlarged(x: Tensor, ratio: int) -> Tensor:
     return y.reshape(x.shape)
 
 
-@cache
-def _kernel(ratio: int) -> Tensor:
+@cache  # on its device as well: sent there once
+@torch.inference_mode(False)  # made in inference, it could not serve a gradient later
+def _kernel(ratio: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The seven taps along one axis: an impulse, enlarged and shrunk, with room for both kernels."""
     impulse = torch.zeros(1, 4 * REACH + 1, 1, dtype=torch.float64)
     impulse[0, 2 * REACH] = 1
     response = resize(resize(impulse, ratio), 1 / ratio)[0, :, 0]
-    return response[REACH : 3 * REACH + 1]
+    return response[REACH : 3 * REACH + 1].to(device, dtype)

@@ -9,6 +9,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lkca.measures.resize import resize
 from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet, Pointwise
+from lkca.models.precision import check_precision
 from lkca.paths import written_whole
 from lkca.sharpening.streaming import REACH, bicubic_weights
 from lkca.training.weights import FORMAT, Passport, load_weights
@@ -74,6 +77,11 @@ def export_onnx(weights: str | Path, path: str | Path, overwrite: bool = False) 
 class OnnxNetwork:
     """An exported network, run by OpenVINO on the CPU. A new image size takes a moment: it is compiled for it.
 
+    Parameters
+    ----------
+    path : what `export_onnx` wrote. threads : as many as torch's, unless said.
+    precision : "float32", or "bfloat16" for the network's residual; bicubic and the sum stay float32.
+
     Attributes
     ----------
     passport : what the weights are for.
@@ -84,7 +92,7 @@ class OnnxNetwork:
         If there is no such file, or it was not written by `export_onnx`. ImportError: without the packages.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None, precision: str = "float32") -> None:
         try:
             import onnx
             import openvino
@@ -97,10 +105,11 @@ class OnnxNetwork:
             self.passport = Passport(**json.loads(properties[FORMAT]))
         except Exception as error:  # protobuf's own types
             raise ValueError(f"{path} was not written by `python -m lkca export`, or is damaged ({error!r})") from error
-        self._core, self._path, self._compiled = openvino.Core(), str(path), {}
+        check_precision(precision)
+        self._core, self._path, self._compiled, self._precision = openvino.Core(), str(path), {}, precision
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
         }
 
@@ -109,8 +118,23 @@ class OnnxNetwork:
         if lr.shape not in self._compiled:
             network = self._core.read_model(self._path)
             network.reshape(list(lr.shape))
+            if self._precision == "bfloat16":
+                network = _residual_alone(network)
             self._compiled = {lr.shape: self._core.compile_model(network, "CPU", self._settings)}  # the last one only
-        return self._compiled[lr.shape](lr)[0]
+        result = self._compiled[lr.shape](lr)[0]
+        if self._precision == "float32":
+            return result
+        return resize(torch.from_numpy(np.ascontiguousarray(lr)), self.passport.scale).numpy() + result
+
+
+def _residual_alone(network: Any) -> Any:  # noqa: ANN401 - openvino's Model
+    """The part of an exported network that bfloat16 is good enough for: all but bicubic and the last sum."""
+    import openvino
+
+    total = network.outputs[0].get_node().input_value(0).get_node()
+    if total.get_type_name() != "Add":
+        raise ValueError(f"the exported network ends in {total.get_type_name()}, not in a sum: export it again")
+    return openvino.Model([total.input_value(0)], network.get_parameters())  # the residual stands first in the sum
 
 
 class _Exportable(nn.Module):

@@ -24,6 +24,7 @@ from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.folding import folded
 from lkca.models.lkca import AttendedFusion, LargeKernelBlock, LKCANet, add_enlarged
+from lkca.models.precision import check_precision, computing_in
 from lkca.sharpening.corrected import CorrectedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
 
@@ -44,6 +45,7 @@ def upscaled_strips(
     memory: float = 2e9,
     folder: str | Path | None = None,
     log: Callable[[str], None] = lambda line: None,
+    precision: str = "float32",
 ) -> Iterator[tuple[int, Tensor]]:
     """The enlarged image from top to bottom, strip by strip, on the CPU.
 
@@ -56,6 +58,8 @@ def upscaled_strips(
         price of time.
     folder : where those files are; by default where the system has its temporary files.
     log : takes a line now and then while the blocks are computed, before the first strip comes.
+    precision : "float32", or "bfloat16" for the convolutions of LKCA-Net; feature maps, bicubic and the sum stay
+        float32.
 
     Yields
     ------
@@ -64,8 +68,9 @@ def upscaled_strips(
     Raises
     ------
     ValueError
-        If the memory is too small for a strip of a single row.
+        If the memory is too small for a strip of a single row, or there is no such precision.
     """
+    check_precision(precision)
     if isinstance(model, BackProjection):
         lr, model = CorrectedRows(lr, model.scale, model.steps), Bicubic(lr.shape[0], model.scale)
     if isinstance(model, Bicubic):
@@ -77,7 +82,7 @@ def upscaled_strips(
         warnings.warn(f"{type(model).__name__} sees the whole image at once: its memory is not bounded", stacklevel=2)
         yield 0, model(lr.rows(0, lr.shape[1])[None])[0]
         return
-    yield from _through(model, lr, memory, folder, log)
+    yield from _through(model, lr, memory, folder, log, precision)
 
 
 def _through(
@@ -86,6 +91,7 @@ def _through(
     memory: float,
     folder: str | Path | None,
     log: Callable[[str], None],
+    precision: str,
 ) -> Iterator[tuple[int, Tensor]]:
     """`upscaled_strips` of a folded LKCA-Net."""
     bands, height, width = lr.shape
@@ -105,17 +111,20 @@ def _through(
         )
         image = ImageRows(lr)
         for start, stop in strips(height, rows):
-            x.put(start, model.head(around(image, start, stop, 1)))
+            with computing_in(precision):
+                x.put(start, model.head(around(image, start, stop, 1)))
         said = time.perf_counter()
         for number, block in enumerate(model.body, 1):
-            _block(block, x, y, near, far, rows)
+            with computing_in(precision):
+                _block(block, x, y, near, far, rows)
             if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
                 said = time.perf_counter()
                 log(f"block {number} of {len(model.body)}")
         for start, strip in _enlarged(lr, scale, rows):  # strip (n, B, scale·w)
             count = len(strip) // scale
             strip = strip.permute(1, 0, 2)
-            add_enlarged(model.upsampler, around(x, start, start + count, 1), strip[None])
+            with computing_in(precision):  # not around `yield`: what the caller does in between is the caller's
+                add_enlarged(model.upsampler, around(x, start, start + count, 1), strip[None])
             yield start * scale, strip
 
 
@@ -136,10 +145,11 @@ def _block(
     ]
     means = torch.cat(sums)[None, :, None, None] / (x.height * x.width)
     fuse = AttendedFusion(attention.fuse, attention.channel_attention.factors(means.float()))
+    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
     for start, stop in strips(x.height, rows):
-        features = [source.rows(start, stop) for source in (y, near, far)]
-        attended = fuse(features).mul_(y.rows(start, stop))
-        x.put(start, block.project_out(attended).add_(x.rows(start, stop)))
+        features = [source.rows(start, stop).to(kind) for source in (y, near, far)]
+        attended = fuse(features).mul_(features[0])
+        x.put(start, x.rows(start, stop) + block.project_out(attended))
 
 
 def _convolved(
@@ -150,7 +160,7 @@ def _convolved(
     for start, stop in strips(source.height, rows):
         strip = function(around(source, start, stop, halo))
         target.put(start, strip)
-        sums += strip.sum(dim=(0, 2)).sum(dim=1, dtype=torch.float64)
+        sums += strip.sum(dim=(0, 2), dtype=torch.float32).sum(dim=1, dtype=torch.float64)
     return sums
 
 

@@ -23,6 +23,7 @@ from lkca.data.synthetic import synthetic_scene
 from lkca.measures.resize import resize
 from lkca.models import MODELS, build_model
 from lkca.models.any_sensor import AnySensor
+from lkca.models.precision import AUTO, PRECISIONS, check_precision
 from lkca.paths import expanded
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
@@ -30,6 +31,7 @@ from lkca.scenes.view import SceneView, part
 from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.feature_maps import Rows, resident
+from lkca.sharpening.precision_choice import chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.sharpening.texture import WINDOW, texture
@@ -86,6 +88,7 @@ def upscale(
     interleave: str | None = None,
     view: SceneView = WHOLE,
     force_units: bool = False,
+    precision: str = "float32",
     log: Callable[[str], None] = print,
 ) -> Upscaled:
     """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
@@ -102,6 +105,8 @@ def upscale(
     interleave : "bsq", "bil" or "bip", of an ENVI file.
     view : which variable, axes, bands, rows and columns of the source; see `lkca.scenes.view.SceneView`.
     force_units : go on where the numbers look as if they were of another kind than those trained on.
+    precision : of LKCA-Net's convolutions: "float32"; "bfloat16"; "auto" takes bfloat16 where the processor multiplies
+        it itself and it changes the scene's own shrunk copy, sharpened, by less than 0.002 dB.
     log : takes lines of progress.
 
     Notes
@@ -136,6 +141,7 @@ def upscale(
     from lkca.scenes.writing import SceneWriter, enlarged  # GDAL, which `import lkca` can do without
 
     start = time.perf_counter()
+    check_precision(precision, (*PRECISIONS, AUTO))
     whole, target = view.open(source), expanded(target)
     whole.check_memory(memory, resident())
     bands, left_out = usable_bands(whole, view.bands)
@@ -177,7 +183,10 @@ def upscale(
         writing: Future | None = None
         said, begun = time.perf_counter(), None
         log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
-        for row, strip in _strips(model, lr if own_range else shown, lr.missing, memory, target.parent, log):
+        shown_to_it = lr if own_range else shown
+        if precision == AUTO:
+            precision = chosen_precision(model, shown_to_it, log)
+        for row, strip in _strips(model, shown_to_it, lr.missing, memory, target.parent, log, precision):
             if excess:
                 shown.add_excess(row, strip, scale)
             if bounds:
@@ -277,11 +286,17 @@ def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
 
 
 def _strips(
-    model: nn.Module, lr: Rows, missing: NDArray[np.bool_], memory: float, folder: Path, log: Callable[[str], None]
+    model: nn.Module,
+    lr: Rows,
+    missing: NDArray[np.bool_],
+    memory: float,
+    folder: Path,
+    log: Callable[[str], None],
+    precision: str,
 ) -> Iterator[tuple[int, Tensor]]:
     if isinstance(model, AnySensor):
         return any_sensor_strips(model, lr, memory, folder, log, torch.as_tensor(missing))
-    return upscaled_strips(model, lr, memory, folder, log)
+    return upscaled_strips(model, lr, memory, folder, log, precision)
 
 
 def _remarks(model: nn.Module, lr: Rows, scale: int) -> list[str]:

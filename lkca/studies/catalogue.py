@@ -97,6 +97,22 @@ def _regions(profile: Profile) -> list[Run]:
     ]
 
 
+def _scenes(profile: Profile) -> list[Run]:
+    """Every model on every scene, scale by scale; cheap ones first, so that a part of it already compares."""
+    plan = profile.scenes
+    if plan is None:
+        return []
+
+    def run(model: str, name: str, scale: int) -> Run:
+        settings = {**plan.settings, "dataset": name, "scale": scale}
+        ours = model.startswith("lkca")
+        teacher = Distillation(teacher_blocks=profile.teacher_blocks) if model == "lkca-kd" else None
+        options = dict(plan.options) if ours else dict(plan.sizes.get(model, {}))
+        return Run(model=model, options=options, distillation=teacher, **settings)
+
+    return [run(model, name, scale) for scale, models in plan.models.items() for model in models for name in plan.names]
+
+
 _DECLARATIONS = (
     Study("block_count", "number of large-kernel blocks", _block_count),
     Study("upsampler_svd", "singular values of the trained upsampler", _upsampler_svd),
@@ -105,6 +121,7 @@ _DECLARATIONS = (
     Study("distillation", "decay, weight and terms of the distillation", distillation_runs),
     Study("benchmark", "all networks of the paper", benchmark_runs),
     Study("regions", "which scene tests", _regions),
+    Study("scenes", "scene by scene, over places and sensors", _scenes),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}

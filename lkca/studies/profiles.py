@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lkca.data.datasets import DATASETS
+from lkca.data.loaders import sensor_scenes
 from lkca.models import model_names
 from lkca.models.upsamplers import KINDS
 from lkca.training.run import Distillation, Run
@@ -34,6 +35,21 @@ class UpsamplerPlan:
 
 
 @dataclass(frozen=True)
+class ScenesPlan:
+    """What the study `scenes` runs, with one seed: scenes differ by far more than seeds do.
+
+    names : datasets of one scene each. models : by scale.
+    settings : of every run. options : of every LKCA network. sizes : of the other networks, by name.
+    """
+
+    names: tuple[str, ...]
+    models: Mapping[int, tuple[str, ...]]
+    settings: Mapping[str, object]
+    options: Mapping[str, object]
+    sizes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Profile:
     """On what the studies run, and how large.
 
@@ -50,6 +66,7 @@ class Profile:
     repeated : cases that it trains with every seed; None for all of them.
     regions : dataset and readings of `regions`; each reading tests on another scene.
     upsamplers : what the two studies of upsamplers run; None for nothing.
+    scenes : what the study of many scenes runs; None for nothing.
     """
 
     name: str
@@ -68,6 +85,7 @@ class Profile:
     repeated: tuple[tuple[str, int], ...] | None = None
     regions: tuple[str, tuple[str, ...]] | None = None
     upsamplers: UpsamplerPlan | None = None
+    scenes: ScenesPlan | None = None
 
     @property
     def title(self) -> str:
@@ -92,6 +110,23 @@ class Profile:
         return self.run(model, seed, **{**self.baselines.get(model, {}), **case})
 
 
+CHOSEN_ON = "Los Angeles"  # the place whose scenes settings were tried on: in no table of `scenes`
+CHEAP = ("bicubic", "back-projection", "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")
+SCENES = ScenesPlan(
+    names=tuple(dataset.name for dataset in sensor_scenes() if dataset.place != CHOSEN_ON),
+    models={4: (*CHEAP, "sspsr", "msdformer", "essaformer", "3dfcnn"), 2: CHEAP, 8: CHEAP},
+    settings={"epochs": 40, "batch": 4, "learning_rate": 1.5e-3},
+    options={"blocks": 2, "channels": 64},
+    # One block (VDSR: six layers), as wide as comes nearest to the MACs of this LKCA-Net, 0.51 G at x4, 200 bands and
+    # 16x16. 3DFCNN's last layer alone costs that much, so that it is as narrow as it can be.
+    sizes={
+        "vdsr": {"blocks": 6, "channels": 60},
+        "sspsr": {"blocks": 1, "channels": 16},
+        "msdformer": {"blocks": 1, "channels": 24, "heads": 3},
+        "essaformer": {"blocks": 1, "channels": 24},
+        "3dfcnn": {"channels": 2},
+    },
+)
 OTHER_NETWORKS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
 HEAVY = ("sspsr", "msdformer", "essaformer")
 LA_REGIONS = ("la_aviris", tuple(DATASETS["la_aviris"].readings))
@@ -118,6 +153,12 @@ PROFILES = {
             "essaformer": {"options": {"channels": 16, "blocks": 1}},
         },
         regions=("synthetic", ("default", "scene-0", "scene-1", "scene-2")),
+        scenes=ScenesPlan(
+            names=("indian_pines",),  # ships with a package: nothing to download
+            models={4: ("bicubic", "back-projection", "lkca-lr")},
+            settings={"epochs": 3, "batch": 4, "learning_rate": 2e-3, "stride": 16},
+            options={"blocks": 2, "channels": 32},
+        ),
         upsamplers=UpsamplerPlan(
             spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
         ),
@@ -146,6 +187,7 @@ PROFILES = {
             ranks={"svd": (4,), "spectral": (2,)},
             networks={"vdsr": "spectral"},
         ),
+        scenes=SCENES,
     ),
     "small": Profile(
         name="small",

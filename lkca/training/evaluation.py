@@ -14,6 +14,7 @@ from lkca.measures.back_projection import back_project
 from lkca.measures.blur import shrink
 from lkca.measures.metrics import METRICS, quality
 from lkca.measures.resize import crop_to_multiple
+from lkca.models.precision import computing_in
 
 
 def low_resolution(area: Area, scale: int, blur: str = "bicubic") -> tuple[Tensor, Tensor]:
@@ -46,8 +47,10 @@ def check_size(area: Area, scale: int) -> None:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, lr: Tensor) -> Tensor:
-    """One LR image (B, h, w) through the model, back on the CPU: (B, r·h, r·w).
+def predict(model: nn.Module, lr: Tensor, precision: str = "float32") -> Tensor:
+    """One LR image (B, h, w) through the model, back on the CPU: (B, r·h, r·w), float32.
+
+    precision : "float32", that of every number of the study, or "bfloat16".
 
     An image that the GPU's memory does not hold is done on the CPU, with a warning.
 
@@ -60,7 +63,8 @@ def predict(model: nn.Module, lr: Tensor) -> Tensor:
     training = model.training
     model.eval()
     try:
-        prediction = model(lr[None].to(device))[0].float().cpu()
+        with computing_in(precision, device):
+            prediction = model(lr[None].to(device))[0].float().cpu()
     except torch.OutOfMemoryError:
         prediction = None
     if prediction is None:  # out of the except block: the error holds on to the tensors that filled the memory

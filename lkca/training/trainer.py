@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from lkca.data.patches import Area, split_patches
 from lkca.measures.blur import shrink
 from lkca.measures.resize import resize
 from lkca.models import build_model
+from lkca.models.precision import computing_in
 from lkca.models.upsamplers import data_started
 from lkca.paths import write_text
 from lkca.training.evaluation import patch_mpsnr
@@ -205,9 +206,7 @@ class Trainer:
             )
 
     def _precision(self) -> AbstractContextManager:
-        if self.run.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return computing_in(self.run.precision, self.device)
 
     def _learning_rate(self, epoch: int) -> float:
         """Half a cosine from the first to the final learning rate, constant within an epoch."""

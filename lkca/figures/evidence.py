@@ -1,0 +1,49 @@
+"""Figures over many scenes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lkca.figures.style import COLOURS, LABELS
+
+
+def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title: str) -> Figure:
+    """Gain of each model over one on each scene (grey dots), mean over places with its 95 % interval (bars).
+
+    gains, means : from `lkca.studies.scenes.paired` and `over_places`, both against the model `against`.
+    """
+    settings = list(dict.fromkeys(gains["setting"]))
+    place = {setting: -number for number, setting in enumerate(settings)}
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 1.4 + 0.26 * len(settings)), sharey=True)
+    figure.suptitle(title)
+    for axis, (metric, unit) in zip(axes, (("MPSNR", "dB"), ("SAM", "degrees")), strict=True):
+        axis.axvline(0, color=COLOURS[against], ls="--", lw=1.2)
+        rows = gains[gains["metric"] == metric]
+        axis.plot(rows["difference"], rows["setting"].map(place), ls="none", marker="o", ms=3, color="#b8b8b8")
+        found = means[means["metric"] == metric]
+        for row in found.itertuples():
+            colour = COLOURS.get(_model(row.setting), "#000000")
+            half = None if np.isnan(row.half_width) else row.half_width
+            filled = colour if not row.setting.startswith(f"{_model(row.setting)} + bp") else "white"
+            axis.errorbar(row.mean, place[row.setting], xerr=half, fmt="o", capsize=3, color=colour, mfc=filled, ms=5)
+        axis.set_xlim(*_without_failures(rows["difference"], found["mean"]))
+        better = "more is better" if metric == "MPSNR" else "less is better"
+        axis.set_xlabel(f"difference in {metric} ({unit}), {better}")
+        axis.grid(False, axis="y")
+    names = [setting.removesuffix(f" - {against}") for setting in settings]
+    shown = [LABELS.get(_model(n), _model(n)) + n.removeprefix(_model(n)) for n in names]
+    axes[0].set_yticks(list(place.values()), shown)
+    return figure
+
+
+def _model(setting: str) -> str:
+    """The model of "MODEL + bp - OTHER"."""
+    return setting.split(" - ")[0].removesuffix(" + bp")
+
+
+def _without_failures(differences: pd.Series, means: pd.Series) -> tuple[float, float]:
+    """Limits that a network which failed on a scene does not stretch: four times the middle half of all dots."""
+    low, high = differences.quantile([0.25, 0.75])
+    reach = 4 * max(high - low, means.abs().median(), 1e-3)
+    return max(differences.min() - 0.05 * reach, low - reach), min(differences.max() + 0.05 * reach, high + reach)
