@@ -22,12 +22,12 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
-from lkca.models.precision import computing_in
 from torch import Tensor, nn
 
 import lkca
 from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet
+from lkca.models.precision import computing_in
 from lkca.paths import write_text
 from lkca.training.provenance import provenance
 from lkca.training.weights import Passport, save_weights
