@@ -56,9 +56,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--force-units", action="store_true", help="go on where the numbers look like those of another unit"
     )
     add_view(parser)
-    parser.add_argument(
-        "--rgb", help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10"
-    )
+    parser.add_argument("--rgb", help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10")
     parser.add_argument("--no-quicklook", action="store_true", help="no picture (OUT-quicklook.png) beside OUT")
     parser.add_argument(
         "--precision",
