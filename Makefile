@@ -16,7 +16,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 # Two processes of two threads on two cores are several times slower than two of one: idle threads must not spin.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup study test lab figures report weights benchmark lint clean
+.PHONY: setup study test faults lab figures report weights benchmark lint clean
 
 setup: $(SETUP)
 	@echo "ready: $(BIN)/lkca --help, or source $(BIN)/activate and then lkca --help"
@@ -37,6 +37,12 @@ test: $(SETUP)
 	step $(BIN)/lint-imports; \
 	step $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 tests notebooks; \
 	exit $$worst
+
+# Kills, full disks, flipped bits, damaged files and hostile servers, all of them; `make test` takes a sample.
+faults: export OMP_NUM_THREADS := 1
+faults: export LKCA_FAULTS := full
+faults: $(SETUP)
+	$(BIN)/python -m pytest -m faults tests/faults
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks
