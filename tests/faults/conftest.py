@@ -12,7 +12,7 @@ TRIES, FAILED = Counter(), Counter()
 
 @pytest.fixture
 def tried() -> Callable[[str, bool, object], None]:
-    """Counts a try of a category, and stops where it failed; takes category, whether all was well, and what was tried."""
+    """Counts a try, and stops where it failed; takes its category, whether all was well, and what was tried."""
 
     def count(category: str, well: bool, what: object) -> None:
         TRIES[category] += 1
