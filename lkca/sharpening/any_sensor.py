@@ -19,8 +19,8 @@ from lkca.measures.back_projection import corrections
 from lkca.measures.resize import resize
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
 from lkca.sharpening.corrected import CorrectedRows, DetailedRows
-from lkca.sharpening.feature_maps import FLOATS, FeatureMap, Rows, around, strips
-from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _resident, _strip_rows, folded
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, Rows, around, resident, strips
+from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _strip_rows, folded
 from lkca.training.weights import load_weights
 
 SHRINKING = 2  # LR rows above and below that shrinking looks at
@@ -106,7 +106,7 @@ def _details(
     """What the network adds to each direction before back-projection: maps (r·h, r·w, 1)."""
     count, height, width = coefficients.shape
     scale, channels = model.scale, model.head.out_channels
-    free = (memory - _resident()) * 3 / 4
+    free = (memory - resident()) * 3 / 4
     maps_bytes, detail_bytes = MAPS * height * width * channels * FLOATS, count * scale**2 * height * width * FLOATS
     maps_fit = maps_bytes + min(detail_bytes, free / 2) < free
     details_fit = detail_bytes + (maps_bytes if maps_fit else 0) < free

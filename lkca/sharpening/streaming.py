@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
-import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,7 +25,7 @@ from lkca.models.folding import folded
 from lkca.models.lkca import AttendedFusion, LargeKernelBlock, LKCANet, add_enlarged
 from lkca.models.precision import check_precision, computing_in
 from lkca.sharpening.corrected import CorrectedRows
-from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, strips
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, resident, strips
 
 MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
 REACH = 2  # LR pixels on either side that bicubic enlarging looks at
@@ -97,7 +96,7 @@ def _through(
     bands, height, width = lr.shape
     scale, channels = model.scale, model.head.out_channels
     maps_bytes = MAPS * height * width * channels * FLOATS
-    fits = maps_bytes < (memory - _resident()) * 3 / 4
+    fits = maps_bytes < (memory - resident()) * 3 / 4
     rows = _strip_rows(lr, scale, channels, memory - (maps_bytes if fits else 0))
     for module in model.modules():
         if isinstance(module, nn.Conv2d):  # strips come with the rows that a convolution looks at
@@ -203,15 +202,11 @@ def _strip_rows(lr: Rows, scale: int, channels: int, memory: float) -> int:
     # three maps joined, a convolution's input and output, and the neighbouring rows.
     a_row = width * FLOATS * max(7 * bands * scale**2, 12 * channels)
     halo = width * FLOATS * max(4 * REACH * bands * scale, 2 * 9 * 4 * channels)
-    rows = int((memory - _resident() - halo) // a_row)
+    rows = int((memory - resident() - halo) // a_row)
     if rows < 1:
-        needed = _resident() + halo + a_row
+        needed = resident() + halo + a_row
         raise ValueError(
             f"memory of {memory / 1e9:.2f} GB is too small: a strip of one row of this image needs "
             f"{needed / 1e9:.2f} GB with what the program itself takes; give more"
         )
     return min(rows, MOST_ROWS, height)
-
-
-def _resident() -> int:
-    return psutil.Process().memory_info().rss
