@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from lkca.data.synthetic import synthetic_scene
 from lkca.scenes import open_scene
 from lkca.scenes.bands import in_ranges, numbers_in, usable_bands
 from lkca.scenes.view import SceneView, part
@@ -132,3 +133,15 @@ def test_a_virtual_raster_joins_tiles(tmp_path: Path) -> None:
     vrt.write_text("<VRTDataset")
     with pytest.raises(ValueError, match="joined.vrt: cannot be read"):
         open_scene(vrt)
+
+
+def test_axes_in_the_other_order_are_suspected(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    cube = synthetic_scene(60, 50, 40, seed=2).cube
+    for name, axes in (("hwb.npy", (1, 2, 0)), ("bhw.npy", (0, 1, 2))):
+        np.save(tmp_path / name, cube.transpose(axes))
+    view = SceneView()
+    assert "(height, width, bands)" in view.describe(view.open(tmp_path / "hwb.npy")) and not recwarn.list
+    with pytest.warns(UserWarning, match="bhw.npy: .* right order. See --layout"):
+        view.describe(view.open(tmp_path / "bhw.npy"))
+    said = SceneView(layout="BHW")
+    assert "(bands, height, width)" in said.describe(said.open(tmp_path / "bhw.npy"))
