@@ -24,6 +24,10 @@ setup: $(SETUP)
 study: $(SETUP)
 	$(BIN)/python -m lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS) $(if $(FRESH),--fresh)
 
+# The notebooks, those that train first: the last process to end should not be a long one.
+LONG := $(patsubst %,notebooks/%.ipynb,visual quickstart your_scene speed)
+NOTEBOOKS := $(LONG) $(filter-out $(LONG),$(sort $(wildcard notebooks/*.ipynb)))
+
 # Lint, tests and notebooks; all of it whatever fails, the exit status the worst, pytest's closing line the last. Tests and
 # notebooks go side by side, a file or notebook to a process (loadscope), each process with one thread: two processes of
 # two threads on two cores are slower. Notebooks take their results from a copy, so that nothing of the checkout changes.
@@ -35,7 +39,8 @@ test: $(SETUP)
 	@worst=0; step() { echo "$$*"; "$$@" || { status=$$?; [ $$status -le $$worst ] || worst=$$status; }; }; \
 	step $(BIN)/ruff check lkca tests benchmarks; \
 	step $(BIN)/lint-imports; \
-	step $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 tests notebooks; \
+	step $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --timeout=900 \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 $(NOTEBOOKS) tests; \
 	exit $$worst
 
 # Kills, full disks, flipped bits, damaged files and hostile servers, all of them; `make test` takes a sample.

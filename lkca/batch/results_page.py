@@ -30,6 +30,7 @@ TITLES = {
     "regions": "Every region tests once",
     "upsamplers_elsewhere": "Upsamplers in other networks",
     "upsamplers": "Upsamplers of LKCA-Net",
+    "any_sensor": "One network for every sensor",
 }
 FOLDERS = {  # beside those of the profiles
     "quickstart": "Quickstart: one network against bicubic",
