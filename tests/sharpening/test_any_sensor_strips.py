@@ -39,7 +39,7 @@ def test_strips_make_the_whole(
     model.corrections = corrections
     with torch.inference_mode():
         whole = model(lr[None])[0]
-    monkeypatch.setattr(any_sensor, "_resident", lambda: resident)
+    monkeypatch.setattr(any_sensor, "resident", lambda: resident)
     monkeypatch.setattr(any_sensor, "_strip_rows", lambda *a: 7)
     assert torch.allclose(joined(model, lr), whole, atol=2e-5 * float(whole.abs().max()))
 

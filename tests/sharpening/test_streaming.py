@@ -75,7 +75,7 @@ def test_bicubic_is_that_of_resize(size):
 
 def test_maps_that_do_not_fit_go_to_files(monkeypatch):
     model, lr = network(), image(64, 23)
-    monkeypatch.setattr(streaming, "_resident", lambda: 0)
+    monkeypatch.setattr(streaming, "resident", lambda: 0)
     in_files = []
     init = streaming.FeatureMap.__init__
     monkeypatch.setattr(
@@ -90,7 +90,7 @@ def test_maps_that_do_not_fit_go_to_files(monkeypatch):
 
 
 def test_too_little_memory_says_how_much_is_needed(monkeypatch):
-    monkeypatch.setattr(streaming, "_resident", lambda: int(4e8))
+    monkeypatch.setattr(streaming, "resident", lambda: int(4e8))
     with pytest.raises(ValueError, match=r"0\.40 GB is too small.*needs 0\.40 GB"):
         joined(network(), image(8, 8), memory=4.0e8)
 
