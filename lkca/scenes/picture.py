@@ -56,8 +56,9 @@ def _components(values: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDAr
     vectors = vectors[:, ::-1][:, :3]
     vectors = vectors * np.sign(vectors.sum(axis=0))  # an eigenvector's sign is nobody's choice: mostly positive
     scores = np.einsum("bk,bhw->khw", vectors, values - mean[..., None])
+    scores = np.concatenate([scores, np.zeros((3 - len(scores), *missing.shape))])  # fewer than three bands
     bright = _stretched(scores[0], missing)
-    warm, green = (2 * _stretched(score, missing) - 1 for score in scores[1:])
+    warm, green = (2 * _stretched(score, missing) - 1 if score.any() else score for score in scores[1:])
     shown = np.stack([bright + COLOUR * warm, bright + COLOUR * green, bright - COLOUR * (warm + green) / 2], axis=-1)
     return _grey_where(missing, shown.clip(0, 1))
 
