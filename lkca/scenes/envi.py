@@ -251,9 +251,9 @@ def find_data(header_path: Path, fields: Header) -> Path:
 
 def _check_whole_numbers(fields: Header) -> None:
     """ValueError for numbers that are none of ENVI's; spectral takes any."""
-    for name, least in (("samples", 1), ("lines", 1), ("bands", 1), ("header offset", 0)):
-        if name in fields and int(str(fields[name])) < least:
-            raise ValueError(f"{name} is {fields[name]}, expected at least {least}")
+    for name in ("samples", "lines", "bands", "header offset"):
+        if name in fields and int(str(fields[name])) < 0:
+            raise ValueError(f"{name} is {fields[name]}, expected at least 0")
     if str(fields["byte order"]).strip() not in ("0", "1"):
         raise ValueError(f"byte order is {fields['byte order']}, expected 0 or 1")
 
