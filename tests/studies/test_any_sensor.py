@@ -92,7 +92,14 @@ def made_up(values: dict[str, dict[str, float]], **facts: object) -> pd.DataFram
     rows = []
     for scene, methods in values.items():
         for method, value in methods.items():
-            identity = {"scene": scene, "sensor": "A", "place": "", "part": WHOLE, "scale": 4, "optics": "bicubic"}
+            identity = {
+                "scene": scene,
+                "sensor": "A",
+                "place": scene[0],
+                "part": WHOLE,
+                "scale": 4,
+                "optics": "bicubic",
+            }
             directions = 8 if method in (MADE, REAL) else None
             rows.append(identity | facts | {"method": method, "directions": directions}
                         | dict.fromkeys(METRICS, 1.0) | {"MPSNR": value, "SAM": 10 - value / 10})  # fmt: skip
@@ -118,9 +125,10 @@ def test_gains_are_paired_and_their_interval_is_students_over_scenes() -> None:
 
 
 def test_sentences_say_what_the_numbers_say() -> None:
-    (sentence,) = verdict.in_words(made_up(FOUR))
+    sentence, by_place = verdict.in_words(made_up(FOUR))
     assert sentence.startswith("x4, lkca-any, made: +0.75 ± ") and "(not to be told from zero) in MPSNR" in sentence
     assert "over 4 scenes; better than bicubic on 3 of them, than back-projection on 2, by +0.25 dB" in sentence
+    assert by_place.strip().startswith("Each of the 3 places counted once: +0.62 ± ")  # two and three are at t
     assert verdict.least_gain(made_up(FOUR), 2) == ["four", "two"]
 
 
@@ -136,8 +144,8 @@ def test_other_optics_are_warned_of_where_the_network_loses() -> None:
     )
     worst = made_up({"one": harmed, "two": harmed}, optics="fog")
     assert verdict.optics_in_words(pd.concat([protocol, fine, bad, worst])) == [
-        "noise: with care, +0.00 dB against bicubic, but worse on 1 of 2 scenes.",
-        "fog: harm, -1.00 dB against bicubic, worse on 2 of 2 scenes.",
+        "noise: with care, +0.00 dB against bicubic, but worse on 1 of 2 scenes (two -1.00).",
+        "fog: harm, -1.00 dB against bicubic, worse on 2 of 2 scenes (one -1.00, two -1.00).",
     ]
     (sentence,) = verdict.optics_in_words(pd.concat([protocol, fine]))
     assert sentence.startswith("Through none of these optics")

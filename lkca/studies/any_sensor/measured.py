@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.box import box_file
@@ -34,6 +36,7 @@ from lkca.measures.resize import crop_to_multiple
 from lkca.models import SCALES, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import results_folder, write_text
+from lkca.scenes.wavelengths import rgb_bands
 from lkca.training.box_runs import box_run
 from lkca.training.evaluation import predict
 from lkca.training.provenance import provenance
@@ -58,7 +61,8 @@ class Ground:
     """A scene, or the far quarter of one, that is measured on.
 
     scene : its name. sensor, place : what took it, and where; "made" and "" of a made scene. part : WHOLE or QUARTER.
-    area : in [0, 1]. checksum : SHA-256 of its files, or of the made cube.
+    area : in [0, 1]. checksum : SHA-256 of its files, or of the made cube. wavelengths : (B,) in nm, or None.
+    rgb : bands to show.
     """
 
     scene: str
@@ -67,6 +71,8 @@ class Ground:
     part: str
     area: Area
     checksum: str
+    wavelengths: NDArray[np.float64] | None = None
+    rgb: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -227,10 +233,11 @@ def _in_place(profile: str) -> list[Dataset]:
 @cache
 def real_ground(name: str) -> Ground:
     """A real scene whole, normalised by itself alone."""
-    area, _, checksum = whole_scene(name)
+    area, wavelengths, checksum = whole_scene(name)
     normalise(area.cube, hot_pixel_limit([area]))
     dataset = DATASETS[name]
-    return Ground(name, dataset.sensor, dataset.place, WHOLE, without_no_data(area), checksum)
+    rgb = dataset.rgb or rgb_bands(len(area.cube), wavelengths)
+    return Ground(name, dataset.sensor, dataset.place, WHOLE, without_no_data(area), checksum, wavelengths, rgb)
 
 
 @cache
@@ -244,8 +251,8 @@ def far_quarter(name: str) -> Ground:
 def made_ground(seed: int) -> Ground:
     cube = made_cube(seed, MADE_SIDE)
     normalise(cube, hot_pixel_limit([Area("", cube)]))
-    name = f"made {seed % 1000 + 1}"
-    return Ground(name, "made", "", WHOLE, Area(name, cube), hashlib.sha256(cube.tobytes()).hexdigest())
+    name, checksum = f"made {seed % 1000 + 1}", hashlib.sha256(cube.tobytes()).hexdigest()
+    return Ground(name, "made", "", WHOLE, Area(name, cube), checksum, None, rgb_bands(len(cube), None))
 
 
 @cache

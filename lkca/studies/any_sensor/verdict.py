@@ -100,6 +100,20 @@ def far_quarters(frame: pd.DataFrame, profile: str) -> tuple[pd.DataFrame, list[
     return gains(both), missing
 
 
+def ahead_of_trained(quarters: pd.DataFrame) -> list[str]:
+    """On how many far quarters the box, which saw nothing of the scene, is ahead of a network trained on the rest."""
+    table, sentences = quarters.pivot_table("MPSNR", "scene", "method", sort=False), []
+    if MADE not in table:
+        return sentences
+    for other in table.columns.intersection((BACK_PROJECTION, *TRAINED), sort=False):
+        ahead = (table[MADE] - table[other]).dropna()
+        sentences.append(
+            f"{MADE} is ahead of {LABELS[other]} on {int((ahead > 0).sum())} of {len(ahead)} far quarters, "
+            f"by {ahead.mean():+.2f} dB on the mean."
+        )
+    return sentences
+
+
 def in_words(frame: pd.DataFrame) -> list[str]:
     """A sentence for every scale and kind of weights: the gain, whether it is more than chance, who is beaten."""
     rows, sentences = main_rows(frame), []
@@ -118,6 +132,12 @@ def in_words(frame: pd.DataFrame) -> list[str]:
                 f"bicubic on {better} of them, than back-projection on {int((beyond > 0).sum())}, "
                 f"by {beyond.mean():+.2f} dB on the mean."
             )
+            if (places := own["place"].where(own["place"] != "", own["scene"])).nunique() < count:
+                # Scenes of one place are not independent: each place counts once.
+                by_place = own.assign(scene=places).groupby(["method", "scene"])[list(METRICS)].mean().reset_index()
+                means = intervals(by_place, ["method"]).set_index("metric")
+                said = [f"{_signed(means.loc[m], UNITS[m])}" for m in UNITS]
+                sentences.append(f"    Each of the {places.nunique()} places counted once: {said[0]}, {said[1]}.")
     return sentences
 
 
@@ -148,6 +168,8 @@ def by_optics(frame: pd.DataFrame) -> pd.DataFrame:
 def optics_in_words(frame: pd.DataFrame) -> list[str]:
     """Where the network in the box should not be used without a look: it loses, or gains less than back-projection."""
     table = by_optics(frame).query("metric == 'MPSNR'").set_index(["optics", "method"])
+    single = gains(frame[(frame["part"] == WHOLE) & (frame["scale"] == SCALE)])
+    single = single[(single["method"] == MADE) & (single["directions"] == USUAL)]
     sentences = []
     for optics in table.index.get_level_values("optics").unique():
         if (optics, MADE) not in table.index:
@@ -155,6 +177,9 @@ def optics_in_words(frame: pd.DataFrame) -> list[str]:
         own, plain = table.loc[(optics, MADE)], table.loc[(optics, BACK_PROJECTION)]
         count, better = int(own["scenes"]), int(own["better"])
         gain, worse = f"{own['mean']:+.2f} dB against bicubic", f"worse on {count - better} of {count} scenes"
+        lost = single[(single["optics"] == optics) & (single["MPSNR"] <= 0)].sort_values("MPSNR")
+        if len(lost):
+            worse += f" ({', '.join(f'{row.scene} {row.MPSNR:+.2f}' for row in lost.head(3).itertuples())})"
         if own["mean"] < 0:
             sentences.append(f"{optics}: harm, {gain}, {worse}.")
         elif better < count:
