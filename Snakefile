@@ -71,15 +71,39 @@ rule train:
         "{PYTHON:q} -m lkca run {wildcards.run:q} --profile {PLAN.profile:q} --device {DEVICE:q} >> {log:q} 2>&1"
 
 
+def runs_of(wildcards):
+    return metrics(study_runs(wildcards.study, PLAN.profile))
+
+
+COLLECT = "{PYTHON:q} -m lkca collect {wildcards.study} --profile {PLAN.profile} > {log:q} 2>&1"
+
+
 rule collect:
+    wildcard_constraints:
+        study="|".join(name for name in STUDIES if name not in batch.MEASURED),
     input:
-        lambda wildcards: metrics(study_runs(wildcards.study, PLAN.profile)),
+        runs_of,
     output:
         RESULTS + "/{study}.csv",
     log:
         RESULTS + "/logs/{study}.csv.log",
     shell:
-        "{PYTHON:q} -m lkca collect {wildcards.study} --profile {PLAN.profile} > {log:q} 2>&1"
+        COLLECT
+
+
+# Not local: on a cluster it is a job, not work for the login node; here it has all cores, or its times would be others'.
+rule measure:
+    wildcard_constraints:
+        study="|".join(batch.MEASURED),
+    input:
+        runs_of,
+    output:
+        RESULTS + "/{study}.csv",
+    log:
+        RESULTS + "/logs/{study}.csv.log",
+    threads: workflow.cores or 1
+    shell:
+        COLLECT
 
 
 # papermill saves as it goes, also what failed: the notebook gets its name only when all of it ran. The process number keeps

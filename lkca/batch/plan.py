@@ -31,6 +31,8 @@ WORKING_NOTEBOOKS = ("quickstart", "speed", "your_scene")
 NEED_WEIGHTS = ("visual",)
 # Measures time, so nothing else runs meanwhile.
 ALONE = ("speed",)
+# Studies whose table comes with something fine-tuned and timed: a job of its own, alone on its machine.
+MEASURED = ("upsamplers",)
 
 
 @dataclass(frozen=True)
