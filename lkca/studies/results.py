@@ -60,9 +60,18 @@ def row(run: Run) -> dict[str, object]:
         "params_M": record["params"] / 1e6,
         "macs_G": record["macs"] / 1e9,
         **{metric: result.metrics[metric] for metric in METRICS},
+        "late_rise_dB": late_rise(result.history),
         "diverged_in_epoch": record.get("diverged_in_epoch"),
         **{name: trace.get(name) for name in TRACE},
     }
+
+
+def late_rise(history: pd.DataFrame) -> float | None:
+    """By how much the best validation rose in the last tenth of the epochs, in dB; None where nothing was trained."""
+    if history.empty:
+        return None
+    best = history["validation"].cummax()
+    return float(best.iloc[-1] - best.iloc[max(0, len(best) - 1 - -(-len(best) // 10))])
 
 
 def _json(path: Path) -> dict[str, object]:
