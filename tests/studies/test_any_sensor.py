@@ -145,7 +145,8 @@ def test_other_optics_are_warned_of_where_the_network_loses() -> None:
     worst = made_up({"one": harmed, "two": harmed}, optics="fog")
     assert verdict.optics_in_words(pd.concat([protocol, fine, bad, worst])) == [
         "noise: with care, +0.00 dB against bicubic, but worse on 1 of 2 scenes (two -1.00).",
-        "fog: harm, -1.00 dB against bicubic, worse on 2 of 2 scenes (one -1.00, two -1.00).",
+        "fog: harm, -1.00 dB against bicubic, but worse on 2 of 2 scenes (one -1.00, two -1.00); "
+        "the spectral angle grows by 0.10°, on 2 of 2 scenes.",
     ]
     (sentence,) = verdict.optics_in_words(pd.concat([protocol, fine]))
     assert sentence.startswith("Through none of these optics")

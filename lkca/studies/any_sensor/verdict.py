@@ -166,26 +166,24 @@ def by_optics(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def optics_in_words(frame: pd.DataFrame) -> list[str]:
-    """Where the network in the box should not be used without a look: it loses, or gains less than back-projection."""
-    table = by_optics(frame).query("metric == 'MPSNR'").set_index(["optics", "method"])
+    """Where the network in the box should not be used without a look: a scene loses, or the spectral angle grows."""
+    table = by_optics(frame).query("method == @MADE").set_index(["metric", "optics"])
     single = gains(frame[(frame["part"] == WHOLE) & (frame["scale"] == SCALE)])
     single = single[(single["method"] == MADE) & (single["directions"] == USUAL)]
     sentences = []
     for optics in table.index.get_level_values("optics").unique():
-        if (optics, MADE) not in table.index:
-            continue
-        own, plain = table.loc[(optics, MADE)], table.loc[(optics, BACK_PROJECTION)]
-        count, better = int(own["scenes"]), int(own["better"])
-        gain, worse = f"{own['mean']:+.2f} dB against bicubic", f"worse on {count - better} of {count} scenes"
+        quality, angle = table.loc[("MPSNR", optics)], table.loc[("SAM", optics)]
         lost = single[(single["optics"] == optics) & (single["MPSNR"] <= 0)].sort_values("MPSNR")
+        if lost.empty and angle["mean"] <= 0:
+            continue
+        said = f"{optics}: {'harm' if quality['mean'] < 0 else 'with care'}, {quality['mean']:+.2f} dB against bicubic"
         if len(lost):
-            worse += f" ({', '.join(f'{row.scene} {row.MPSNR:+.2f}' for row in lost.head(3).itertuples())})"
-        if own["mean"] < 0:
-            sentences.append(f"{optics}: harm, {gain}, {worse}.")
-        elif better < count:
-            sentences.append(f"{optics}: with care, {gain}, but {worse}.")
-        elif own["mean"] < plain["mean"]:
-            sentences.append(f"{optics}: {gain}, less than back-projection alone ({plain['mean']:+.2f} dB).")
+            worst = ", ".join(f"{row.scene} {row.MPSNR:+.2f}" for row in lost.head(3).itertuples())
+            said += f", but worse on {len(lost)} of {quality['scenes']} scenes ({worst})"
+        if angle["mean"] > 0:
+            grows = angle["scenes"] - angle["better"]
+            said += f"; the spectral angle grows by {angle['mean']:.2f}°, on {grows} of {angle['scenes']} scenes"
+        sentences.append(f"{said}.")
     return sentences or ["Through none of these optics do the weights of made scenes lose to bicubic on any scene."]
 
 
