@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from lkca.data.made_scenes import made_cube
 from lkca.data.patches import Area
 from lkca.measures.back_projection import back_project
+from lkca.measures.blur import shrink
 from lkca.measures.resize import crop_to_multiple, resize
 from lkca.models.any_sensor import AnySensor
 from lkca.training.directions import MADE_SIDE, VALIDATION_SEEDS, Directions, MadeScenes, batches
 from lkca.training.run import Run
-from lkca.training.trainer import Trainer
+from lkca.training.trainer import Trainer, watched
 from lkca.training.weights import Passport, load_weights, save_weights
 
 STEPS = 50  # of an epoch
@@ -112,7 +114,7 @@ class DirectionTrainer(Trainer):
         drawn = batches(self.scenes, made, self.share, STEPS, self.run.batch, generator)
         with ThreadPoolExecutor(1) as ahead:
             upcoming = ahead.submit(next, drawn)
-            for step in range(STEPS):
+            for step in tqdm(range(STEPS), f"epoch {epoch + 1}", leave=False, mininterval=1, disable=not watched()):
                 hr = upcoming.result().to(self.device)
                 if step + 1 < STEPS:
                     upcoming = ahead.submit(next, drawn)
@@ -126,7 +128,7 @@ class DirectionTrainer(Trainer):
 
     def _loss(self, hr: Tensor, epoch: int) -> Tensor:
         """L1 between the sharpened direction and the true one; (n, 2, size, size), direction and guide."""
-        lr = resize(hr, 1 / self.run.scale)
+        lr = shrink(hr, self.run.scale, self.run.blur)
         with self._precision():
             residual = self.model.residual(lr)
         return (residual.float() + self.model.enlarged(lr[:, :1]) - hr[:, :1]).abs().mean()
@@ -150,7 +152,7 @@ class DirectionTrainer(Trainer):
     def _measured(self, area: Area) -> tuple[Tensor, Tensor, Tensor]:
         """LR and HR image of an area, and the mean squared error of back-projection in each band."""
         hr = crop_to_multiple(torch.from_numpy(np.ascontiguousarray(area.cube)), self.run.scale).to(self.device)
-        lr = resize(hr, 1 / self.run.scale)
+        lr = shrink(hr, self.run.scale, self.run.blur)
         base = back_project(resize(lr, self.run.scale), lr, self.model.corrections)
         return lr, hr, (base - hr).square().mean(dim=(1, 2)).clamp_min(1e-12)
 

@@ -180,7 +180,7 @@ def test_compare_trains_reads_and_says_what_is_missing(tiny: Path, monkeypatch: 
 def test_absent_data_leaves_the_papers_rows(tiny: Path) -> None:
     case = compare("quick", "chikusei", 4, log=str)
     assert case.ours.empty and len(case.table()) == 9
-    assert "needs HyperspecVNIR_Chikusei_20140729.mat" in case.notes[0]
+    assert "HyperspecVNIR_Chikusei_20140729.mat" in case.notes[0]
     figure = benchmark.quality_against_cost(case.ours, case.paper, "the paper", case.title)
     assert len(figure.axes) == 2
 
