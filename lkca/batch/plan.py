@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from lkca.paths import data_folder, project_root, results_folder, runs_folder
 from lkca.studies.catalogue import STUDIES, study_runs
 from lkca.studies.profiles import find_profile
 from lkca.studies.results import row
+from lkca.studies.rows_of_runs import read_rows
 from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
 from lkca.training.train import find_device, forget, is_stale, recorded_code
@@ -139,11 +138,7 @@ def _trouble(run: Run) -> str | None:
 
 def table_is_current(plan: Plan, study: str) -> bool:
     """Whether the study's CSV holds exactly its runs."""
-    try:
-        found = set(pd.read_csv(plan.table(study))["run"])
-    except (OSError, ValueError, KeyError):
-        return False
-    return found == {run.name for run in study_runs(study, plan.profile)}
+    return read_rows(plan.table(study), study_runs(study, plan.profile)) is not None
 
 
 def summary(plan: Plan) -> tuple[str, bool]:

@@ -20,6 +20,7 @@ from lkca.studies.catalogue import benchmark_runs, study_runs
 from lkca.studies.distillation import mean_differences, with_verdict
 from lkca.studies.profiles import find_profile
 from lkca.studies.results import over_seeds, write_rows
+from lkca.studies.rows_of_runs import read_or_train
 from lkca.tables import BEST, SECOND
 from lkca.training.evaluation import low_resolution, predict
 from lkca.training.run import Run
@@ -125,16 +126,10 @@ def compare(
 
 
 def _results(profile: str, runs: Sequence[Run], name: str, device: str, log: Log) -> pd.DataFrame:
-    names = [run.name for run in runs]
+    everything = {run.name for run in study_runs("benchmark", profile)} == {run.name for run in runs}
+    made = f"{profile}/benchmark" if everything else name
     path = results_folder() / profile / "benchmark.csv"
-    if path.is_file() and set(names) <= set((frame := pd.read_csv(path))["run"]):
-        return frame[frame["run"].isin(names)].reset_index(drop=True)
-    for number, run in enumerate(runs, 1):
-        log(f"run {number} of {len(runs)}: {run.name}")
-        train(run, device, log)
-    if {run.name for run in study_runs("benchmark", profile)} == set(names):
-        return write_rows(runs, f"{profile}/benchmark")
-    return write_rows(runs, name)
+    return read_or_train(path, runs, lambda: write_rows(runs, made), device, log, among_others=True)
 
 
 def paper_case(dataset: str, scale: int) -> pd.DataFrame | None:

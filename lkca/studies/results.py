@@ -13,12 +13,13 @@ import pandas as pd
 from lkca.measures.metrics import METRICS
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
+from lkca.studies.rows_of_runs import read_or_train
 from lkca.studies.upsampler_svd import collect_singular_values
 from lkca.studies.upsamplers.measured import collect_upsamplers
 from lkca.training.corrected import corrected_metrics
 from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
-from lkca.training.train import Log, load_result, train
+from lkca.training.train import Log, load_result
 
 NESTED = ("options", "distillation", "view")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
@@ -116,17 +117,10 @@ def study_results(study: str, profile: str, device: str = "auto", log: Log = pri
     """The study's table: read where its CSV holds exactly the study's runs, else the missing runs are trained first."""
     runs = study_runs(study, profile)
     path = results_folder() / profile / f"{study}.csv"
-    if path.is_file():
-        frame = pd.read_csv(path)
-        if set(frame["run"]) == {run.name for run in runs}:
-            if count := int(stale_rows(frame, runs).sum()):
-                log(f"{path.name}: {count} of {len(frame)} rows are stale: other code made them (study --fresh renews)")
-            return frame
-        log(f"{path.name} holds other runs than the study now has: doing what is missing")
-    for number, run in enumerate(runs, 1):
-        log(f"run {number} of {len(runs)}: {run.name}")
-        train(run, device, log)
-    return collect(study, profile)
+    frame = read_or_train(path, runs, lambda: collect(study, profile), device, log)
+    if count := int(stale_rows(frame, runs).sum()):
+        log(f"{path.name}: {count} of {len(frame)} rows are stale: other code made them (study --fresh renews)")
+    return frame
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

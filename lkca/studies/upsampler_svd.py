@@ -27,8 +27,9 @@ from lkca.measures.rank import (
 from lkca.models import build_model
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
+from lkca.studies.rows_of_runs import read_or_train
 from lkca.training.run import Run
-from lkca.training.train import Log, load_result, train
+from lkca.training.train import Log, load_result
 
 KINDS = {
     "trained": "trained",
@@ -79,14 +80,7 @@ def collect_singular_values(profile: str) -> pd.DataFrame:
 def study_singular_values(profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:
     """The singular values of the study: read where the CSV holds exactly its runs, else missing runs are trained."""
     runs = study_runs("upsampler_svd", profile)
-    if _path(profile).is_file():
-        frame = pd.read_csv(_path(profile))
-        if set(frame["run"]) == {run.name for run in runs}:
-            return frame
-        log(f"{_path(profile).name} holds other runs than the study now has: doing what is missing")
-    for run in runs:
-        train(run, device, log)
-    return collect_singular_values(profile)
+    return read_or_train(_path(profile), runs, lambda: collect_singular_values(profile), device, log)
 
 
 def rank_table(values: pd.DataFrame) -> pd.DataFrame:

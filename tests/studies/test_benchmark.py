@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lkca.studies.benchmark
+import lkca.studies.rows_of_runs
 from lkca import tables
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import load_dataset
@@ -171,7 +171,7 @@ def test_compare_trains_reads_and_says_what_is_missing(tiny: Path, monkeypatch: 
     frame = pd.read_csv(path)
     frame.loc[frame["model"] == "vdsr", "diverged_in_epoch"] = 2
     frame.to_csv(path, index=False)
-    monkeypatch.setattr(lkca.studies.benchmark, "train", lambda *a: pytest.fail("all of it is in the table"))
+    monkeypatch.setattr(lkca.studies.rows_of_runs, "train", lambda *a: pytest.fail("all of it is in the table"))
     again = compare("tiny", "synthetic", 2, ["bicubic", "vdsr"])
     assert again.ours["model"].tolist() == ["bicubic", "vdsr"]
     assert "vdsr, seed 0: the loss became NaN in epoch 2" in again.notes[1]
