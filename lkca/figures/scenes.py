@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lkca.figures.pictures import band_axis, bare, rgb
 from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
 from lkca.scenes import Scene
+from lkca.scenes.no_data import missing_pixels
 
 NO_DATA = 0.85  # the grey of pixels without data
 MOST_PIXELS = 1200  # on a side of a picture
@@ -115,8 +116,8 @@ def chosen_pixels(change: NDArray, scale: int) -> list[tuple[int, int]]:
 
 def _picture(scene: Scene, limits: NDArray, rows: slice, columns: slice) -> NDArray:
     """(h, w, 3), pixels without data grey."""
-    block = scene.read(rows, columns, scene.rgb_bands()).astype(np.float64)
-    missing = ~_valid(scene, block)
+    block = scene.read(rows, columns, scene.rgb_bands())
+    missing = missing_pixels(block, scene.no_data)[0]
     picture = rgb(np.where(missing, 0, block), (0, 1, 2), limits)
     picture[missing] = NO_DATA
     return picture
@@ -125,14 +126,9 @@ def _picture(scene: Scene, limits: NDArray, rows: slice, columns: slice) -> NDAr
 def _limits(scene: Scene) -> NDArray:
     """2nd and 98th percentile of the three bands shown, (3, 2)."""
     step = max(1, max(scene.shape[1:]) // MOST_PIXELS)
-    block = scene.read(slice(None, None, step), slice(None, None, step), scene.rgb_bands()).astype(np.float64)
-    return np.percentile(block[:, _valid(scene, block)], (2, 98), axis=1).T
-
-
-def _valid(scene: Scene, block: NDArray) -> NDArray[np.bool_]:
-    """(h, w), True where the bands shown have data."""
-    valid = np.isfinite(block).all(axis=0)
-    return valid if scene.no_data is None else valid & (block != scene.no_data).all(axis=0)
+    block = scene.read(slice(None, None, step), slice(None, None, step), scene.rgb_bands())
+    missing = missing_pixels(block, scene.no_data)[0]
+    return np.percentile(block[:, ~missing].astype(np.float64), (2, 98), axis=1).T
 
 
 def quantity(scene: Scene) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from lkca.scenes.scene import BLOCK_BYTES, Scene, _as_dtype
+from lkca.scenes.no_data import missing_values
+from lkca.scenes.scene import BLOCK_BYTES, Scene
 
 
 def numbers_in(text: str, count: int, what: str) -> list[int]:
@@ -90,9 +91,11 @@ def flagged_bands(scene: Scene) -> list[int]:
 
 
 def bands_without_data(scene: Scene, bands: Sequence[int]) -> list[int]:
-    """Those of the bands in which every pixel is NaN, infinite or the no-data value."""
-    no_data = _as_dtype(scene.no_data, scene.dtype)
-    if no_data is None and scene.dtype.kind != "f":
+    """Those of the bands in which not one pixel has data: see `lkca.scenes.no_data`.
+
+    Whole numbers of a scene that declares no no-data value are not read: a band of nothing but a fill value is rare.
+    """
+    if scene.no_data is None and scene.dtype.kind != "f":
         return []
     silent = list(bands)
     height, width = scene.shape[1:]
@@ -100,10 +103,8 @@ def bands_without_data(scene: Scene, bands: Sequence[int]) -> list[int]:
     while silent and start < height:
         rows = max(1, BLOCK_BYTES // (len(silent) * width * scene.dtype.itemsize))
         block = scene.read(slice(start, start + rows), slice(None), silent)
-        data = np.ones(block.shape, bool) if no_data is None else block != no_data
-        if scene.dtype.kind == "f":
-            data &= np.isfinite(block)
-        silent = [band for band, alive in zip(silent, data.any(axis=(1, 2)), strict=True) if not alive]
+        missing = np.logical_or(*missing_values(block, scene.no_data)).all(axis=(1, 2))
+        silent = [band for band, dead in zip(silent, missing, strict=True) if dead]
         start += rows
     return silent
 

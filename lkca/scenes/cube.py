@@ -1,15 +1,11 @@
-"""A scene as a cube in memory, and the one rule of what is no data."""
-
-import warnings
+"""A scene as a cube in memory."""
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from lkca.scenes.scene import Scene, _as_dtype
-
-LARGEST = 1e15  # of a float: the fill values of netCDF (9.97e36), IDL and the types' own limits are beyond
-FILLS = (-9999, -99999, -32768)
+from lkca.scenes.no_data import missing_pixels, warn_of_fills
+from lkca.scenes.scene import Scene
 
 
 def read_cube(
@@ -84,39 +80,3 @@ def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
     if found is None:
         raise ValueError("every pixel of the area is no-data")
     return found
-
-
-def missing_pixels(raw: NDArray, no_data: float | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(H, W) twice, of (B, H, W): where any band has no data, and where only an undeclared fill value says so.
-
-    No data is the no-data value, NaN and infinity; and what no instrument measures and programs fill gaps with: floats
-    beyond `LARGEST`, the least number of a signed type, and `FILLS` exactly.
-    """
-    declared, undeclared = np.zeros(raw.shape[1:], bool), np.zeros(raw.shape[1:], bool)
-    own = _as_dtype(no_data, raw.dtype)
-    is_float, signed = raw.dtype.kind == "f", raw.dtype.kind == "i" and raw.dtype.itemsize > 1
-    least = np.iinfo(raw.dtype).min if signed else None
-    fills = [fill for fill in (*FILLS, least) if fill is not None and _as_dtype(fill, raw.dtype) not in (None, own)]
-    for band in raw:
-        here = np.zeros(band.shape, bool)
-        if own is not None:
-            here |= band == own
-        if is_float:
-            here |= ~np.isfinite(band)
-            undeclared |= (np.abs(band) > LARGEST) & ~here
-        if (is_float or signed) and np.fmin.reduce(band, axis=None, initial=0) <= max(FILLS):
-            for fill in fills:
-                undeclared |= (band == fill) & ~here
-        declared |= here
-    return declared | undeclared, undeclared & ~declared
-
-
-def warn_of_fills(name: object, undeclared: int, pixels: int) -> None:
-    """Say how many pixels were taken as no data though the file does not declare their value."""
-    if undeclared:
-        warnings.warn(
-            f"{name}: {undeclared} of {pixels} pixels have a value that cannot be data (beyond {LARGEST:g}, the least "
-            f"number of its type, or {', '.join(map(str, FILLS))}) and that the file does not declare: they are taken "
-            "as no data",
-            stacklevel=3,
-        )

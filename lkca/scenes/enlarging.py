@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from lkca.scenes.scene import Scene, _as_dtype
+from lkca.scenes.no_data import held_as
+from lkca.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -49,7 +50,7 @@ def enlarged(scene: Scene, scale: int) -> dict[str, object]:
             except (ValueError, IndexError):  # not as ENVI writes it, so nobody can say where its pixels are
                 del metadata[name]
     no_data = scene.no_data
-    if no_data is not None and scene.dtype.kind in "iu" and _as_dtype(no_data, scene.dtype) is None:
+    if no_data is not None and scene.dtype.kind in "iu" and held_as(no_data, scene.dtype) is None:
         no_data = None
     return {
         "wavelengths": scene.wavelengths,

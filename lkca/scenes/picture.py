@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lkca.scenes.no_data import missing_values
 from lkca.scenes.scene import Scene
 from lkca.scenes.wavelengths import shows_colours
 
@@ -34,9 +35,7 @@ def picture(scene: Scene, rgb: Sequence[int] | None = None, most: int = MOST_PIX
 def _read(scene: Scene, every: slice, bands: list[int] | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(b, h, w), 0 without data, and where that is."""
     block = scene.read(every, every) if bands is None else scene.read(every, every, bands)
-    valid = np.isfinite(block) if scene.dtype.kind == "f" else np.ones(block.shape, bool)
-    if scene.no_data is not None:
-        valid &= block != scene.no_data
+    valid = ~np.logical_or(*missing_values(block, scene.no_data))
     alive = valid.any(axis=(1, 2))  # a dead band says nothing on the others' pixels
     if bands is None:
         block, valid = block[alive], valid[alive]

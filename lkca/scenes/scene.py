@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lkca.scenes.no_data import missing_pixels
 from lkca.scenes.wavelengths import rgb_bands
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ class Scene:
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """Bool (H, W), True where a pixel has no data in any band: see `lkca.scenes.cube.missing_pixels`."""
-        from lkca.scenes.cube import missing_pixels  # which knows what a Scene is
-
+        """Bool (H, W), True where a pixel has no data in any band: see `lkca.scenes.no_data.missing_pixels`."""
         if self.no_data is None and self.dtype.kind == "u":
             return np.zeros(self.shape[1:], bool)  # nothing to look for, nothing to read
         return missing_pixels(self.cube, self.no_data)[0]
@@ -209,16 +208,3 @@ def mapped_reader(open_view: Callable[[], np.ndarray], dtype: np.dtype) -> Reade
 
 def _bounds(numbers: range) -> slice:
     return slice(min(numbers), max(numbers) + 1)
-
-
-def _as_dtype(number: float | None, dtype: np.dtype) -> np.generic | None:
-    """`number` as `dtype` holds it, so that -3.4e38 is found in float32; None where it cannot be in there."""
-    if number is None or not np.isfinite(number):
-        return None
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return dtype.type(number)
-    limits = np.iinfo(dtype)
-    if number != int(number) or not limits.min <= number <= limits.max:
-        return None
-    return dtype.type(int(number))

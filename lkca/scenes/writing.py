@@ -19,8 +19,8 @@ from lkca.paths import expanded, put_in_place, tell, temporary_beside
 from lkca.scenes.enlarging import enlarged
 from lkca.scenes.envi_header import DATA_TYPES, envi_header
 from lkca.scenes.file_names import TIFF_SUFFIXES, check_names, file_names, interleave_of, sidecars
+from lkca.scenes.no_data import held_as
 from lkca.scenes.row_files import TIFF_TYPES, RawFile, TiffFile
-from lkca.scenes.scene import _as_dtype
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -237,7 +237,7 @@ class SceneWriter:
         no_data, factor = said["no_data"], said["scale_factor"]
         is_float = self.dtype.kind == "f"
         if no_data is not None and not (is_float and not np.isfinite(no_data)):
-            held = _as_dtype(no_data, self.dtype)
+            held = held_as(no_data, self.dtype)
             if held is None or not np.isfinite(held):
                 raise ValueError(f"{self.path}: the no-data value {no_data} does not fit {name}; choose another")
         if not np.isfinite(factor) or factor == 0:

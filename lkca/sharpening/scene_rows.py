@@ -12,9 +12,8 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from lkca.scenes import Scene
-from lkca.scenes.cube import missing_pixels, warn_of_fills
 from lkca.scenes.files import files_of
-from lkca.scenes.scene import _as_dtype
+from lkca.scenes.no_data import held_as, missing_pixels, warn_of_fills
 from lkca.sharpening.feature_maps import resident, said_of_spill
 
 SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
@@ -285,7 +284,7 @@ def no_data_for(scene: Scene, bands: Sequence[int]) -> np.generic | None:
     """The no-data value of the enlarged file: the scene's own; for whole numbers without one, of which some bands are
     left out, the end of the type; else None.
     """
-    own = _as_dtype(scene.no_data, scene.dtype)
+    own = held_as(scene.no_data, scene.dtype)
     if own is not None or scene.dtype.kind == "f" or len(bands) == scene.shape[0]:
         return own
     limits = np.iinfo(scene.dtype)

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from lkca.scenes import open_scene
-from lkca.scenes.cube import missing_pixels, read_cube
+from lkca.scenes.bands import bands_without_data
+from lkca.scenes.cube import read_cube
+from lkca.scenes.no_data import missing_pixels
+from lkca.scenes.picture import NO_DATA, picture
 from lkca.sharpening.upscale import upscale
 
 
@@ -79,3 +82,14 @@ def test_a_declared_value_is_not_called_undeclared() -> None:
     cube[0, 0, 0] = -9999
     missing, undeclared = missing_pixels(cube, -9999)
     assert missing.sum() == 1 and not undeclared.any()
+
+
+def test_the_same_rule_holds_for_a_band_and_for_a_picture(tmp_path: Path) -> None:
+    """A band of fill values alone has no data, and pixels of them are grey, not the darkest of the picture."""
+    path, cube = scene(tmp_path / "s.npy", "float32", -9999)
+    cube[..., 2] = -9999
+    np.save(path, cube)
+    assert bands_without_data(open_scene(path), range(3)) == [2]
+    path, _ = scene(path, "float32", -9999)
+    grey = (picture(open_scene(path), (0, 1, 2)) == NO_DATA).all(axis=-1)
+    assert grey[4, 5] and grey.sum() == 1
