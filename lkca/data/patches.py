@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SYMMETRIES = 8  # four rotations, each with and without a flip
+from lkca.measures.symmetries import SYMMETRIES, symmetry
 
 VALIDATIONS = ("disjoint", "paper")
 
@@ -82,12 +82,6 @@ class Patches:
                 if start + batch < len(self):
                     upcoming = ahead.submit(cut, start + batch)
                 yield current
-
-
-def symmetry(patch: Tensor, s: int) -> Tensor:
-    """Symmetry s of a square, on the last two axes: a rotation by s % 4 quarters, then, if s >= 4, a flip."""
-    patch = torch.rot90(patch, s % 4, (-2, -1))
-    return patch.flip(-1) if s >= 4 else patch
 
 
 def split_patches(

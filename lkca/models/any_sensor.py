@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lkca.measures.back_projection import corrections, shrunk_enlarged
 from lkca.measures.resize import resize
+from lkca.measures.symmetries import SYMMETRIES, symmetry, unsymmetry
 from lkca.models.lkca import LargeKernelBlock
 from lkca.models.upsamplers import start_near_zero
 
@@ -92,6 +93,10 @@ class AnySensor(nn.Module):
     blocks : number of large-kernel blocks. channels : feature channels C, a multiple of 16.
     corrections : back-projections, in training too; 0 leaves them out.
 
+    Attributes
+    ----------
+    symmetries : True takes the mean of a residual over the eight symmetries of the image, at eight times the work.
+
     Raises
     ------
     ValueError
@@ -105,6 +110,7 @@ class AnySensor(nn.Module):
         if channels % REDUCTION:
             raise ValueError(f"channels must be a multiple of {REDUCTION}, got {channels}")
         self.scale, self.directions, self.corrections = scale, directions, corrections
+        self.symmetries = False
         self.head = nn.Conv2d(2, channels, 3, padding=1)
         self.body = nn.Sequential(*(BoundedBlock(channels, 0.0) for _ in range(blocks)))
         self.upsampler = nn.Sequential(nn.Conv2d(channels, scale**2, 3, padding=1), nn.PixelShuffle(scale))
@@ -137,12 +143,19 @@ class AnySensor(nn.Module):
         Training takes this path as well. Inputs are bounded as they are in training, and a correction is no larger than
         the range of the pixel's neighbourhood, so that a hot pixel cannot explode.
         """
-        seen = pairs.clamp(-USUAL, USUAL)
-        features = self.head(seen)
+        turned = [unsymmetry(self.raw(symmetry(pairs, s)), s) for s in self.turns()]
+        return self.consistent(bounded(torch.stack(turned).mean(dim=0), pairs[:, :1], self.scale))
+
+    def turns(self) -> range:
+        """The symmetries that a residual is the mean over."""
+        return range(SYMMETRIES if self.symmetries else 1)
+
+    def raw(self, pairs: Tensor) -> Tensor:
+        """What the network says of (k, 2, h, w), before it is bounded and made consistent: (k, 1, r·h, r·w)."""
+        features = self.head(pairs.clamp(-USUAL, USUAL))
         if features.device.type == "cpu":  # see LKCANet.residual
             features = features.contiguous(memory_format=torch.channels_last)
-        raw = self.upsampler(self.body(features).contiguous())
-        return self.consistent(bounded(raw, pairs[:, :1]))
+        return self.upsampler(self.body(features).contiguous())
 
     def consistent(self, residuals: Tensor) -> Tensor:
         """Residuals (..., r·h, r·w) back-projected: shrunk, they shall vanish."""
@@ -169,9 +182,10 @@ class BoundedBlock(LargeKernelBlock):
         return super().forward(x).clamp(-LARGEST, LARGEST)
 
 
-def bounded(residuals: Tensor, lr: Tensor) -> Tensor:
+def bounded(residuals: Tensor, lr: Tensor, scale: int) -> Tensor:
     """Residuals (k, 1, r·h, r·w), none larger than the range of its neighbourhood in the LR image (k, 1, h, w)."""
     margin = NEIGHBOURS // 2
     highest, lowest = (F.max_pool2d(sign * lr, NEIGHBOURS, 1, margin) for sign in (1, -1))
-    limit = F.interpolate(highest + lowest, scale_factor=residuals.shape[-1] // lr.shape[-1], mode="nearest")
+    limit = (highest + lowest)[..., :, None, :, None].expand(-1, -1, -1, scale, -1, scale)
+    limit = limit.reshape(residuals.shape)
     return torch.minimum(torch.maximum(residuals, -limit), limit)

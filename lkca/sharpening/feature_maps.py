@@ -54,6 +54,12 @@ class FeatureMap:
         self.memory = None if file else torch.empty(shape)
         self.row_bytes = self.width * self.channels * FLOATS
 
+    def turn(self, height: int, width: int) -> None:
+        """Hold a map of as many pixels but other sides from now on; what it held is lost."""
+        self.height, self.width = height, width
+        self.memory = None if self.memory is None else self.memory.view(height, width, self.channels)
+        self.row_bytes = width * self.channels * FLOATS
+
     def rows(self, start: int, stop: int) -> Tensor:
         """The rows as (1, C, stop - start, w), channels last; a view where the map is in memory."""
         if self.memory is not None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.measures.resize import resize
+from lkca.models.any_sensor import USUAL, AnySensor, bounded
 from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet, Pointwise
 from lkca.models.precision import check_precision
@@ -33,9 +34,13 @@ def export_onnx(weights: str | Path, path: str | Path, overwrite: bool = False) 
 
     The file maps "lr" (n, B, h, w), float32, 1 for the scene's peak, h and w at least 2, to "hr" (n, B, r·h, r·w).
 
+    Of LKCA-Any it holds the network alone: "lr" (k, 2, h, w), coefficient images beside the first of them, to "hr"
+    (k, 1, r·h, r·w), their residuals before back-projection. Directions need an eigendecomposition, which ONNX has not:
+    `lkca.models.any_sensor.Basis` makes the coefficients, and puts the residuals back.
+
     Parameters
     ----------
-    weights : a weights file of LKCA-Net or one of its variants, as `load_weights` takes it.
+    weights : a weights file of LKCA-Net, one of its variants or LKCA-Any, as `load_weights` takes it.
     path : the file to write.
 
     Raises
@@ -48,20 +53,23 @@ def export_onnx(weights: str | Path, path: str | Path, overwrite: bool = False) 
     if Path(path).exists() and not overwrite:
         raise FileExistsError(f"{path} exists: choose another name, or overwrite it (--overwrite)")
     model, passport = load_weights(weights)
-    if not isinstance(model, LKCANet):
-        raise ValueError(f"{weights} are weights of {passport.model}; only LKCA-Net and its variants can be exported")
+    if not isinstance(model, LKCANet | AnySensor):
+        raise ValueError(
+            f"{weights} are weights of {passport.model}; only LKCA-Net, its variants and LKCA-Any can be exported"
+        )
     try:
         import onnxscript  # noqa: F401 - what torch exports with
     except ImportError as error:
         raise ImportError(INSTALL) from error
     length = torch.export.Dim("length", min=2, max=2**20)
     shapes = {"x": {0: torch.export.Dim("n", max=2**20), 2: length, 3: torch.export.Dim("width", min=2, max=2**20)}}
-    example = torch.zeros(2, passport.bands, 5, 6)
+    channels = 2 if isinstance(model, AnySensor) else passport.bands
+    example = torch.zeros(2, channels, 5, 6)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here uses
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecations inside torch
         program = torch.onnx.export(
-            _Exportable(model).eval(),
+            (_ExportableDirections if isinstance(model, AnySensor) else _Exportable)(model).eval(),
             (example,),
             input_names=["lr"],
             output_names=["hr"],
@@ -137,15 +145,34 @@ def _residual_alone(network: Any) -> Any:  # noqa: ANN401 - openvino's Model
     return openvino.Model([total.input_value(0)], network.get_parameters())  # the residual stands first in the sum
 
 
+def _plain(model: nn.Module) -> nn.Module:
+    """A folded copy whose convolutions are torch's own: their other order of the sums is torch's alone."""
+    network = folded(model).cpu()
+    for module in network.modules():
+        if isinstance(module, DilatedDepthwise | Pointwise):
+            module.__class__ = nn.Conv2d
+    return network
+
+
+class _ExportableDirections(nn.Module):
+    """The network of a folded LKCA-Any in operations that ONNX has."""
+
+    def __init__(self, model: AnySensor) -> None:
+        super().__init__()
+        self.network = _plain(model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        network = self.network
+        raw = network.upsampler(network.body(network.head(x.clamp(-USUAL, USUAL))))
+        return bounded(raw, x[:, :1], network.scale)
+
+
 class _Exportable(nn.Module):
     """A folded LKCA-Net in operations that ONNX has."""
 
     def __init__(self, model: LKCANet) -> None:
         super().__init__()
-        self.network = folded(model).cpu()
-        for module in self.network.modules():
-            if isinstance(module, DilatedDepthwise | Pointwise):
-                module.__class__ = nn.Conv2d  # their other order of the sums is torch's alone
+        self.network = _plain(model)
         self.scale = model.scale
         taps = bicubic_weights(1, self.scale)  # (r, 5)
         kernels = torch.einsum("ai,bj->abij", taps, taps).reshape(self.scale**2, 1, 5, 5)

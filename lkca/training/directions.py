@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from lkca.data.made_scenes import made_cube
-from lkca.data.patches import SYMMETRIES, Area, positions, symmetry
+from lkca.data.patches import Area, positions
 from lkca.measures.resize import crop_to_multiple, resize
+from lkca.measures.symmetries import SYMMETRIES, symmetry
 from lkca.models.any_sensor import AnySensor, Basis
 
 COMPONENT, BAND = 0.4, 0.35  # shares of the samples that are a leading component, a band; the rest are mixtures

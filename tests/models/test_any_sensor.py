@@ -102,7 +102,7 @@ def test_features_and_residuals_are_bounded(model: AnySensor) -> None:
     assert model.body[0](huge).abs().max() <= LARGEST
     lr = torch.zeros(1, 1, 9, 9)
     lr[0, 0, 4, 4] = 3
-    limited = bounded(torch.full((1, 1, 18, 18), 10.0), lr)
+    limited = bounded(torch.full((1, 1, 18, 18), 10.0), lr, 2)
     assert limited.max() == 3 and limited[0, 0, 0, 0] == 0
 
 
@@ -140,3 +140,13 @@ def test_it_costs_less_than_lkca_lr() -> None:
 def test_channels_must_fit_the_attention() -> None:
     with pytest.raises(ValueError, match="multiple of 16, got 20"):
         build_model("lkca-any", 4, 4, channels=20)
+
+
+def test_the_mean_over_the_symmetries_turns_with_the_image(model: AnySensor) -> None:
+    lr = image(4, 9, 7)[None]
+    turned = torch.rot90(lr, 1, (-2, -1))
+    with torch.inference_mode():
+        one_way = torch.rot90(model(lr), 1, (-2, -1)) - model(turned)
+        model.symmetries = True
+        both = torch.rot90(model(lr), 1, (-2, -1)) - model(turned)
+    assert both.abs().max() < 1e-5 < 1e-3 < one_way.abs().max()

@@ -32,11 +32,16 @@ def joined(model: AnySensor, lr: torch.Tensor, **given: object) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("resident", (0, int(1e10)), ids=["in memory", "in temporary files"])
-@pytest.mark.parametrize("corrections", (0, 3))
+@pytest.mark.parametrize(("corrections", "symmetries"), [(0, False), (3, False), (3, True)])
 def test_strips_make_the_whole(
-    model: AnySensor, lr: torch.Tensor, resident: int, corrections: int, monkeypatch: pytest.MonkeyPatch
+    model: AnySensor,
+    lr: torch.Tensor,
+    resident: int,
+    corrections: int,
+    symmetries: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model.corrections = corrections
+    model.corrections, model.symmetries = corrections, symmetries
     with torch.inference_mode():
         whole = model(lr[None])[0]
     monkeypatch.setattr(any_sensor, "resident", lambda: resident)
