@@ -9,7 +9,6 @@ and ESSAformer have no groups, so there is nothing to compare. Needs the package
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from lkca.models.blocks import BandGroups
 from lkca.models.msdformer import MSDformer
 from lkca.models.sspsr import SSPSR
 from lkca.paths import written_whole
+from lkca.studies.turns import take_turns
 from lkca.training.provenance import provenance
 
 BANDS, SCALE = 128, 4
@@ -59,32 +59,6 @@ def msdformer_loop(model: MSDformer, x: Tensor) -> Tensor:
 LOOPS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"sspsr": sspsr_loop, "msdformer": msdformer_loop}
 
 
-def timings(functions: list[Callable[[], Tensor]], device: torch.device, repeats: int) -> list[float]:
-    """Median time of each function in milliseconds; taken in turn, so that a busy machine slows both alike."""
-    times: list[list[float]] = [[] for _ in functions]
-    clock = time_cuda if device.type == "cuda" else time_cpu
-    for _ in range(repeats):
-        for function, taken in zip(functions, times, strict=True):
-            taken.append(clock(function))
-    return [statistics.median(taken) for taken in times]
-
-
-def time_cpu(function: Callable[[], Tensor]) -> float:
-    begin = time.perf_counter()
-    function()
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def time_cuda(function: Callable[[], Tensor]) -> float:
-    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    torch.cuda.synchronize()
-    begin.record()
-    function()
-    end.record()
-    torch.cuda.synchronize()
-    return begin.elapsed_time(end)
-
-
 @torch.inference_mode()
 def compare(name: str, batch: int, size: int, channels: int | None, device: torch.device, repeats: int) -> dict:
     """One row: both outputs compared, both times taken."""
@@ -92,11 +66,12 @@ def compare(name: str, batch: int, size: int, channels: int | None, device: torc
     options = {"channels": channels} if channels else {}
     model = build_model(name, BANDS, SCALE, **options).to(device).eval()
     x = torch.rand(batch, BANDS, size, size, device=device)
-    together, looped = model(x), LOOPS[name](model, x)  # also warms both up
+    together, looped = model(x), LOOPS[name](model, x)
     difference = ((together - looped).abs().max() / looped.std()).item()
     if not difference < TOLERANCE:
         raise SystemExit(f"{name}: the two outputs differ by {difference:.1e} of their standard deviation")
-    ours, loop = timings([lambda: model(x), lambda: LOOPS[name](model, x)], device, repeats)
+    times = take_turns([lambda: model(x), lambda: LOOPS[name](model, x)], device, repeats)
+    ours, loop = (1e3 * statistics.median(taken) for taken in times)
     return {
         "model": name,
         "batch": batch,

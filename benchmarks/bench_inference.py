@@ -29,6 +29,7 @@ from lkca.models.folding import folded
 from lkca.models.lkca import DilatedDepthwise, LKCANet
 from lkca.models.precision import computing_in
 from lkca.paths import write_text
+from lkca.studies.turns import take_turns
 from lkca.training.provenance import provenance
 from lkca.training.weights import Passport, save_weights
 
@@ -106,16 +107,9 @@ def forward_times(turns: int, size: int) -> pd.DataFrame:
         passes["ESSAformer"] = lambda: heavy(x)
         matrix = torch.rand(PRODUCT, PRODUCT)
         passes["matrix product"] = lambda: matrix @ matrix
-        times: dict[str, list[float]] = {name: [] for name in passes}
-        for _ in range(turns):
-            for name, forward in passes.items():
-                # The first does not count: every runtime's threads still wait busily for a moment after their work.
-                for number in range(2 if name == "ESSAformer" else 1 + PASSES):
-                    start = time.perf_counter()
-                    forward()
-                    if number:
-                        times[name].append(1000 * (time.perf_counter() - start))
-    table = pd.DataFrame({"way": list(times), "milliseconds": [statistics.median(t) for t in times.values()]})
+        in_a_row = [1 if name == "ESSAformer" else PASSES for name in passes]
+        times = take_turns(list(passes.values()), torch.device("cpu"), turns, in_a_row=in_a_row)
+    table = pd.DataFrame({"way": list(passes), "milliseconds": [1000 * statistics.median(t) for t in times]})
     by_way = table.set_index("way").milliseconds
     table["faster than torch's own"] = by_way["LKCA-LR, torch's own convolutions"] / table.milliseconds
     table["faster than ESSAformer"] = by_way["ESSAformer"] / table.milliseconds

@@ -9,8 +9,8 @@ Quality: LKCA-LR on a made scene, every seed in both precisions, the same patche
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,14 @@ from torch import nn
 import lkca
 from lkca.data.patches import Area, split_patches
 from lkca.data.synthetic import synthetic_scene
+from lkca.models.precision import PRECISIONS
 from lkca.paths import write_text
+from lkca.studies.turns import take_turns
 from lkca.training.evaluation import patch_mpsnr
 from lkca.training.provenance import provenance
 from lkca.training.train import find_device
 
 BANDS, SCALE, PATCH = 128, 4, 64
-PRECISIONS = ("float32", "bfloat16")
 # The sizes of the profile `cpu`, and four times as many channels and blocks.
 SIZES = ({"channels": 64, "blocks": 2, "batch": 2}, {"channels": 128, "blocks": 8, "batch": 4})
 TRACE = ("device", "cpu", "gpu", "threads", "torch", "commit", "started")
@@ -63,16 +64,8 @@ def step_rates(device: torch.device, turns: int) -> pd.DataFrame:
         for name in ("lkca", "lkca-lr"):
             works = {p: stepper(network(name, device, **size), 1e-4, p) for p in PRECISIONS}
             works["product"] = lambda _: matrix @ matrix
-            times: dict[str, list[float]] = {what: [] for what in works}
-            for turn in range(-2, turns):
-                for what, work in works.items():
-                    start = time.perf_counter()
-                    work(hr)
-                    if device.type == "cuda":
-                        torch.cuda.synchronize()
-                    if turn >= 0:
-                        times[what].append(time.perf_counter() - start)
-            median = {what: statistics.median(values) for what, values in times.items()}
+            times = take_turns([partial(work, hr) for work in works.values()], device, turns)
+            median = {what: statistics.median(taken) for what, taken in zip(works, times, strict=True)}
             rows.append(
                 {"model": name, **sizes}
                 | {f"{p} ms": 1e3 * median[p] for p in PRECISIONS}

@@ -12,6 +12,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lkca.synthetic
@@ -23,10 +24,12 @@ import lkca
 from lkca.data.loaders import normalise
 from lkca.data.patches import Area, split_patches
 from lkca.scenes.cube import read_cube
+from lkca.studies.turns import take_turns
 from lkca.training.provenance import provenance
 from lkca.training.train import find_device
 
 BANDS, SCALE = 128, 4
+REPEATS = 9
 COLUMNS = 2048  # of the scene whose preparation is measured; with 2304 rows it is Chikusei's size
 
 
@@ -130,17 +133,8 @@ def _peak() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _median_seconds(work, device: torch.device, repeats: int = 9) -> float:  # noqa: ANN001 - any callable
-    for _ in range(2):
-        work()
-    times = []
-    for _ in range(repeats):
-        _wait(device)
-        start = time.perf_counter()
-        work()
-        _wait(device)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+def _median_seconds(work: Callable[[], object], device: torch.device) -> float:
+    return float(np.median(take_turns([work], device, REPEATS)))
 
 
 def _wait(device: torch.device) -> None:

@@ -1,9 +1,9 @@
 """Time and memory of one forward pass, for every network at its full size, on the machine at hand.
 
-The networks take turns, so that whatever else the machine does slows all of them alike; a time is the median of several
-turns, after one that does not count. The weights are random: what they are does not change the time. Peak memory is
-what the network and its pass add to the process: on a GPU by torch's own account, on a CPU as the largest resident size
-of a fresh process that does nothing else.
+The networks take turns (see `lkca.studies.turns`); a time is the median of several, after one that does not count. The
+weights are random: what they are does not change the time. Peak memory is what the network and its pass add to the
+process: on a GPU by torch's own account, on a CPU as the largest resident size of a fresh process that does nothing
+else.
 """
 
 import multiprocessing
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from lkca.measures.cost import cost
 from lkca.models import MODELS, build_model, model_names
 from lkca.models.folding import fold
+from lkca.studies.turns import take_turns
 from lkca.training.provenance import provenance
 from lkca.training.run import PRECISIONS
 
@@ -87,9 +89,10 @@ def measure_speed(
         memory = {name: peak_memory(name, networks[name], x, scale, precision) for name in kept}
         notes |= {name: "out of memory" for name in kept if np.isnan(memory[name])}
         kept = [name for name in kept if name not in notes]
-        turns = take_turns(
-            [networks[name] for name in kept], x, precision, left / waiting - (time.perf_counter() - start)
-        )
+        passes = [partial(networks[name], x) for name in kept]
+        fitting = left / waiting - (time.perf_counter() - start)
+        with torch.inference_mode(), _autocast(device, precision):
+            turns = take_turns(passes, device, MOST_TURNS, LEAST_TURNS, fitting)
         times = dict(zip(kept, turns, strict=True))
         for name in kept:
             known.loc[name] = statistics.median(times[name]) / pixels, memory[name] / pixels
@@ -117,39 +120,6 @@ def _left_out(expected: pd.DataFrame, allowed: float, device: torch.device) -> d
         else:
             taken += needed
     return notes
-
-
-@torch.inference_mode()
-def take_turns(networks: Sequence[nn.Module], x: Tensor, precision: str, allowed: float) -> list[list[float]]:
-    """Seconds of each network's passes, one network after the other in every round, after a round to warm up.
-
-    allowed : seconds; there are at least `LEAST_TURNS` rounds.
-    """
-    begin = time.perf_counter()
-    times: list[list[float]] = [[] for _ in networks]
-    with _autocast(x.device, precision):
-        for turn in range(-1, MOST_TURNS):
-            if turn >= LEAST_TURNS and (time.perf_counter() - begin) * (turn + 2) / (turn + 1) > allowed:
-                break
-            for network, taken in zip(networks, times, strict=True):
-                seconds = _seconds(network, x)
-                if turn >= 0:
-                    taken.append(seconds)
-    return times
-
-
-def _seconds(network: nn.Module, x: Tensor) -> float:
-    if x.device.type == "cuda":
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        torch.cuda.synchronize()
-        begin.record()
-        network(x)
-        end.record()
-        torch.cuda.synchronize()
-        return begin.elapsed_time(end) / 1e3
-    start = time.perf_counter()
-    network(x)
-    return time.perf_counter() - start
 
 
 def peak_memory(name: str, network: nn.Module, x: Tensor, scale: int, precision: str) -> float:

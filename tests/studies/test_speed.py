@@ -1,6 +1,7 @@
 """Speed: every network gets a turn, what would take too long is left out and said, ratios are of the same setting."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import lkca.studies.timing
 from lkca.figures import benchmark as benchmark_plots
 from lkca.studies import speed as speed_study
 from lkca.studies import timing as speed
+from lkca.studies.turns import take_turns
 
 CPU = torch.device("cpu")
 
@@ -32,12 +34,25 @@ class Sleeper(nn.Module):
 def test_networks_take_turns_after_one_to_warm_up() -> None:
     turns: list[str] = []
     networks = [Sleeper("slow", 0.02, turns), Sleeper("fast", 0.001, turns)]
-    slow, fast = speed.take_turns(networks, torch.zeros(1), "float32", allowed=0)
+    passes = [partial(network, torch.zeros(1)) for network in networks]
+    slow, fast = take_turns(passes, CPU, speed.MOST_TURNS, speed.LEAST_TURNS, allowed=0)
     assert turns == ["slow", "fast"] * (speed.LEAST_TURNS + 1)
     assert len(slow) == len(fast) == speed.LEAST_TURNS and min(slow) > 0.02 > max(fast)
     turns.clear()
-    speed.take_turns(networks, torch.zeros(1), "float32", allowed=0.25)
+    take_turns(passes, CPU, speed.MOST_TURNS, speed.LEAST_TURNS, allowed=0.25)
     assert 2 * (speed.LEAST_TURNS + 1) < len(turns) < 2 * (speed.MOST_TURNS + 1)
+
+
+def test_turns_in_a_drawn_order_and_several_in_a_row() -> None:
+    turns: list[str] = []
+    passes = [partial(turns.append, name) for name in "abc"]
+    drawn = take_turns(passes, CPU, 20, order=np.random.default_rng(0))
+    rounds = ["".join(turns[start : start + 3]) for start in range(0, len(turns), 3)]
+    assert {tuple(sorted(order)) for order in rounds} == {("a", "b", "c")} and len(set(rounds)) == 6
+    assert [len(taken) for taken in drawn] == [20] * 3
+    turns.clear()
+    assert [len(taken) for taken in take_turns(passes, CPU, 1, in_a_row=[1, 2, 1])] == [1, 2, 1]
+    assert "".join(turns) == 2 * "aabbbcc"
 
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ Everything is made from finished runs when the study's CSV is, in seconds, and s
 
 import copy
 import math
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from lkca.models.upsamplers import RANKED, chosen_rank, fitting_rank
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.profiles import find_profile
+from lkca.studies.turns import take_turns
 from lkca.studies.upsamplers.runs import STAND_IN
 from lkca.tables import CURVE, EQUAL_PARAMS, FULL
 from lkca.training.evaluation import evaluate, mean_quality
@@ -181,15 +182,9 @@ def measured_times(bands: int, scale: int, channels: int, kinds: Sequence[str], 
         for setting, options in upsamplers.items()
     }
     features = torch.rand(1, channels, TIMED_SIZE, TIMED_SIZE, generator=torch.Generator().manual_seed(0))
-    rounds, order = [], np.random.default_rng(0)  # an upsampler must not always have the same one before it
-    for _ in range(TIMED_ROUNDS + 1):
-        seconds = {}
-        for setting in order.permutation(list(modules)):
-            start = time.perf_counter()
-            modules[setting](features)
-            seconds[setting] = time.perf_counter() - start
-        rounds.append(seconds)
-    times = pd.DataFrame(rounds[1:], columns=list(modules))  # the first warms up
+    passes = [partial(module, features) for module in modules.values()]
+    turns = take_turns(passes, torch.device("cpu"), TIMED_ROUNDS, order=np.random.default_rng(0))
+    times = pd.DataFrame(dict(zip(modules, turns, strict=True)))
     ratios = times.div(times["grouped"], axis=0).median()
     table = {"setting": times.columns, "milliseconds": 1e3 * times.median().to_numpy(), "ratio": ratios.to_numpy()}
     return pd.DataFrame(table)
