@@ -17,7 +17,7 @@ from lkca.data.loaders import open_whole
 from lkca.data.suspicions import described, suspicions
 from lkca.measures.metrics import METRICS
 from lkca.paper.measures import AS_IT_IS, Measurements
-from lkca.paper.metric_variants import VARIANTS, Values
+from lkca.paper.metric_variants import VARIANTS, VariantValues
 from lkca.paper.readings import LR_FROM, PROTOCOLS, SCALES, Protocol, Reading, Setting, settings
 from lkca.paper.tables import COST_TABLES, paper_table
 from lkca.paths import results_folder, write_text
@@ -223,7 +223,7 @@ def _nearest(scores: Mapping[Setting, float], limit: float, bands: int, shared: 
     return kept
 
 
-def _compare(values: Mapping[int, Values], wanted: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
+def _compare(values: Mapping[int, VariantValues], wanted: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
     """One cell for each metric and scale, of the variant that comes nearest at all scales together."""
     cells = []
     for metric in METRICS:

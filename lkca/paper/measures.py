@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lkca.measures.resize import resize
-from lkca.paper.metric_variants import SSIM_VARIANTS, Angles, BandSums, Values, ssim_sums
+from lkca.paper.metric_variants import SSIM_VARIANTS, Angles, BandSums, VariantValues, ssim_sums
 from lkca.paper.readings import SCALES, Setting, Tile
 
 AS_IT_IS, CLIPPED = "as it is", "clipped to 0-1"
@@ -22,13 +22,13 @@ class Measurements:
     def __init__(self, cube: Cube) -> None:
         self.cube = cube
         self._sums: dict[tuple[Tile, int], BandSums] = {}
-        self._angles: dict[tuple[Tile, int, tuple | None], Values] = {}
-        self._means: dict[tuple[Setting, int, bool], Values] = {}
-        self._six: dict[Setting, dict[str, dict[int, Values]]] = {}
+        self._angles: dict[tuple[Tile, int, tuple | None], VariantValues] = {}
+        self._means: dict[tuple[Setting, int, bool], VariantValues] = {}
+        self._six: dict[Setting, dict[str, dict[int, VariantValues]]] = {}
 
     def without_ssim(
         self, chosen: Iterable[Setting], scales: Iterable[int], sam: bool = True
-    ) -> dict[Setting, dict[int, Values]]:
+    ) -> dict[Setting, dict[int, VariantValues]]:
         """All metrics but SSIM of each setting, by scale: mean over the test images. SAM costs most of them."""
         chosen, scales = list(chosen), list(scales)
         needed: dict[Tile, set[tuple | None]] = {}
@@ -39,7 +39,7 @@ class Measurements:
             self._measure(tile, scale, needed[tile])
         return {setting: {scale: self._mean_of_images(setting, scale, sam) for scale in scales} for setting in chosen}
 
-    def all_six(self, setting: Setting) -> dict[str, dict[int, Values]]:
+    def all_six(self, setting: Setting) -> dict[str, dict[int, VariantValues]]:
         """All metrics by scale, of bicubic as it is, and clipped where that differs."""
         if setting not in self._six:
             self._six[setting] = _exactly(self.cube, setting)
@@ -61,7 +61,7 @@ class Measurements:
         self._sums[tile, scale] = BandSums.joined(parts)
         self._angles |= {(tile, scale, d): angles[d].values() for d in missing}
 
-    def _mean_of_images(self, setting: Setting, scale: int, sam: bool) -> Values:
+    def _mean_of_images(self, setting: Setting, scale: int, sam: bool) -> VariantValues:
         if (setting, scale, sam) not in self._means:
             images = []
             for tile in setting.tiles:
@@ -73,12 +73,12 @@ class Measurements:
         return self._means[setting, scale, sam]
 
 
-def _exactly(cube: Cube, setting: Setting) -> dict[str, dict[int, Values]]:
+def _exactly(cube: Cube, setting: Setting) -> dict[str, dict[int, VariantValues]]:
     """All six metrics by scale, each on the normalised images; of bicubic as it is, and clipped where that differs."""
-    found: dict[str, dict[int, Values]] = {AS_IT_IS: {}, CLIPPED: {}}
+    found: dict[str, dict[int, VariantValues]] = {AS_IT_IS: {}, CLIPPED: {}}
     differs = False
     for scale in SCALES:
-        images: dict[str, list[Values]] = {AS_IT_IS: [], CLIPPED: []}
+        images: dict[str, list[VariantValues]] = {AS_IT_IS: [], CLIPPED: []}
         for tile in setting.tiles:
             top = cube[:, tile.box[0] : tile.box[1], tile.box[2] : tile.box[3]].max()
             offset, divisor = (
@@ -137,5 +137,5 @@ def _direction(setting: Setting) -> tuple | None:
     return setting.offset, setting.divisor
 
 
-def _mean(images: list[Values]) -> Values:
+def _mean(images: list[VariantValues]) -> VariantValues:
     return {key: float(np.mean([image[key] for image in images])) for key in images[0]}

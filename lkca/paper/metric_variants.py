@@ -29,7 +29,7 @@ VARIANTS = {
     "RMSE": ("of all values", "mean of bands"),
     "ERGAS": ("100/r", "100/4"),
 }
-Values = dict[tuple[str, str], float]  # (metric, variant) -> value
+VariantValues = dict[tuple[str, str], float]  # (metric, variant) -> value
 
 
 @dataclass
@@ -79,7 +79,7 @@ class BandSums:
             (self.top - o) / d,
         )
 
-    def values(self, scale: int) -> Values:
+    def values(self, scale: int) -> VariantValues:
         """MPSNR, RMSE, CC and ERGAS in all variants. Constant bands are left out of CC, bands of mean 0 of ERGAS."""
         n, mse = self.pixels, self.error / self.pixels
         p_variance, t_variance = self.pp - self.p**2 / n, self.tt - self.t**2 / n
@@ -114,7 +114,7 @@ class Angles:
         new = [(a * b).sum(0, dtype=torch.float64) for a, b in pairs]
         self.products = new if self.products is None else [a.add_(b) for a, b in zip(self.products, new, strict=True)]
 
-    def values(self) -> Values:
+    def values(self) -> VariantValues:
         """SAM in all variants, in degrees. A zero spectrum is one that is 0 in every band, in either image."""
         dot, pp, tt = self.products
         norms = (pp * tt).sqrt()

@@ -14,12 +14,12 @@ from lkca.data.loaders import find_dataset
 from lkca.data.patches import VALIDATIONS
 from lkca.measures.blur import gaussian_width
 from lkca.models import check_scale, complete_options, model_options
+from lkca.models.precision import PRECISIONS
 from lkca.paths import runs_folder
 from lkca.scenes.view import SceneView
 
 FULL_UPSAMPLER = {"upsampler": "grouped", "groups": 1, "rank": 0}  # of a teacher
 LATER = {"blur": "bicubic", "view": None}  # settings that are left out of the record at these values
-PRECISIONS = ("float32", "bfloat16")
 HASH_LENGTH = 10
 MOST_SEED, MOST_RATE = 2**63 - 1, 1e30  # what torch's random numbers and float32 take
 
