@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
-from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, lines_to_beat
 from lkca.models import MODELS
 
 COSTS = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
@@ -40,8 +40,7 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
             floor = _floor(networks["MPSNR"], bicubic)
             for model, point in networks.iterrows():
                 _point(axis, model, point[column], point["MPSNR"], point.get("MPSNR_sd"), floor)
-            for model in lines:
-                axis.axhline(table["MPSNR"][model], color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])
+            lines_to_beat(axis, table.reset_index())
             axis.set(xscale="log", xlabel=label, ylabel="MPSNR (dB)", title=name)
             axis.margins(x=0.12, y=0.14)
             _plain_ticks(axis.xaxis)
@@ -220,11 +219,11 @@ def quality_against_time(qualities: Mapping[str, pd.DataFrame], times: pd.Series
     figure.suptitle(title)
     for axis, (name, table) in zip(axes[0], qualities.items(), strict=True):
         quality = table.set_index("model")["MPSNR"]
-        floor = _floor(quality.drop("bicubic", errors="ignore"), quality.get("bicubic"))
-        for model in times.index.intersection(quality.index, sort=False):
+        learned = [model for model in quality.index if MODELS[model].learned]
+        floor = _floor(quality[learned], quality.get("bicubic"))
+        for model in times.index.intersection(learned, sort=False):
             _point(axis, model, times[model], quality[model], None, floor)
-        if "bicubic" in quality:
-            axis.axhline(quality["bicubic"], color=COLOURS["bicubic"], ls="--", lw=1.2, label=LABELS["bicubic"])
+        lines_to_beat(axis, table)
         axis.set(xscale="log", xlabel=xlabel, ylabel="MPSNR (dB)", title=name)
         axis.margins(x=0.12, y=0.14)
         _plain_ticks(axis.xaxis)

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lkca.figures.style import COLOURS, LABELS
+from lkca.figures.style import COLOURS, LABELS, lines_to_beat
 from lkca.measures import rank as ranks
 from lkca.paper.tables import SINGULAR_VALUES
 from lkca.tables import PLAIN, TEACHER
@@ -27,11 +27,11 @@ SPECTRA = {  # kind of matrix: colour, line, short label
 
 
 def against_blocks(
-    ours: pd.DataFrame, bicubic: pd.Series, paper: pd.DataFrame, papers_setting: bool, title: str
+    ours: pd.DataFrame, frame: pd.DataFrame, paper: pd.DataFrame, papers_setting: bool, title: str
 ) -> Figure:
     """MPSNR, SAM, and cost against the number of blocks, standard deviations over seeds as bars.
 
-    ours : from `over_seeds`, a row for each number of blocks. bicubic : the row of that run.
+    ours : from `over_seeds`, a row for each number of blocks. frame : all rows; models that learn nothing are lines.
     paper : Table I; in the same panels where the setting is the paper's, else in a row of its own.
     """
     rows = 1 if papers_setting else 2
@@ -39,7 +39,7 @@ def against_blocks(
     figure.suptitle(title)
     _quality_and_cost(axes[0], ours, "ours", COLOURS["lkca"])
     for axis, metric in zip(axes[0], ("MPSNR", "SAM"), strict=False):
-        axis.axhline(bicubic[metric], color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
+        lines_to_beat(axis, frame, metric)
     _quality_and_cost(axes[-1], paper, "paper, Table I: Chikusei, x4", PAPER_COLOUR, costs=not papers_setting)
     for axis in axes[:, 0]:
         axis.legend()

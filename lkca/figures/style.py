@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lkca.models import MODELS
@@ -54,3 +55,11 @@ def save(figure: Figure, name: str) -> None:
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with written_whole(figures_folder() / f"{name}{suffix}") as temporary:
             figure.savefig(temporary, metadata=metadata)
+
+
+def lines_to_beat(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR", upright: bool = False) -> None:
+    """A dashed line for each model of a study's rows that learns nothing: bicubic, and bicubic with back-projection."""
+    draw = axis.axvline if upright else axis.axhline
+    for model, value in frame.drop_duplicates("model").set_index("model")[metric].items():
+        if not MODELS[model].learned:
+            draw(value, color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])

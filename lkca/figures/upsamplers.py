@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, UPSAMPLER_COLOURS
+from lkca.figures.style import UPSAMPLER_COLOURS, lines_to_beat
 from lkca.measures.rank import SHARE
 from lkca.tables import CURVE, DISTILLED, FULL
 
@@ -20,7 +20,7 @@ def upsampler_colour(setting: str) -> str:
     return UPSAMPLER_COLOURS[setting.removesuffix(DISTILLED).removesuffix(", equal params")]
 
 
-def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame, bicubic: float, title: str) -> Figure:
+def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame, title: str) -> Figure:
     """Quality of each upsampler, its difference from `grouped` of the same seed, and the upsampler's cost.
 
     frame : rows from `with_setting`; circles are runs, filled where undistilled. table : from `at_equal`. means : from
@@ -33,7 +33,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
         colour = upsampler_colour(setting)
         face = "none" if setting.endswith(DISTILLED) else colour
         quality.plot(runs["MPSNR"], [place[setting]] * len(runs), "o", color=colour, mfc=face)
-    quality.axvline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
+    lines_to_beat(quality, frame, upright=True)
     above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}  # not among the points
     quality.legend(**above)
     quality.set(xlabel="MPSNR (dB)", yticks=list(place.values()))
@@ -56,7 +56,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
     return figure
 
 
-def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
+def against_cost(frame: pd.DataFrame, title: str) -> Figure:
     """MPSNR against parameters and MACs of the whole network, a curve for each kind of upsampler; one seed.
 
     frame : rows from `with_setting`.
@@ -72,7 +72,7 @@ def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
         axis.plot(getattr(full, column), full.MPSNR, "*", ms=11, color=UPSAMPLER_COLOURS[FULL], label="full")
         (budget,) = plain.loc[plain["setting"] == "grouped", column]
         axis.axvline(budget, color=UPSAMPLER_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")
-        axis.axhline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
+        lines_to_beat(axis, frame)
         axis.set(xlabel=f"{label} of the network", xlim=(0, None))
     axes[0].set(ylabel="MPSNR (dB)")
     axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -80,7 +80,7 @@ def against_cost(frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
     return figure
 
 
-def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, bicubic: float, title: str) -> Figure:
+def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: str) -> Figure:
     """The trained full upsampler cut to rank k: MPSNR, and beside it what the singular values say of the same k.
 
     truncation : from `upsamplers.measured.truncation`. frame : rows from `with_setting`: svd ones trained as such.
@@ -93,7 +93,7 @@ def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, bicubic:
         (frame["upsampler"] == "svd") & (frame["model"] == "lkca-lr") & (frame["seed"] == frame["seed"].min())
     ]
     quality.plot(trained["k"], trained["MPSNR"], "s", color=UPSAMPLER_COLOURS["svd"], label="trained as svd")
-    quality.axhline(bicubic, color=COLOURS["bicubic"], ls="--", lw=1.2, label="bicubic")
+    lines_to_beat(quality, frame)
     quality.set(ylabel="MPSNR (dB)", title="quality")
     share.plot(truncation["k"], 100 * truncation["share"], "o-", color=UPSAMPLER_COLOURS[FULL])
     share.axhline(100 * SHARE, color="0.5", lw=1)

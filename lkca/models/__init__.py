@@ -68,6 +68,7 @@ MODELS: dict[str, Model] = {
     "lkca-any": Model(AnySensor, "LKCA-Any", "#CC6677", "X", of_paper=False, upsampler=False, small=_LKCA),
 }
 
+UNTRAINED = tuple(name for name, model in MODELS.items() if not model.learned)  # the lines to beat
 SCALES = (2, 4, 8)
 OWN = (
     "own"  # upsampler of a published network as it was published; the other kinds are those of `lkca.models.upsamplers`

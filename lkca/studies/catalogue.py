@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from lkca.models import UNTRAINED
 from lkca.studies.profiles import Profile, find_profile
 from lkca.studies.upsamplers.runs import upsamplers, upsamplers_elsewhere
 from lkca.training.run import Distillation, Run
@@ -27,7 +28,7 @@ class Study:
 
 
 def _block_count(profile: Profile) -> list[Run]:
-    return [profile.run("bicubic", profile.seeds[0])] + [
+    return profile.untrained() + [
         profile.run("lkca", seed, options={"blocks": blocks}) for blocks in profile.blocks for seed in profile.seeds
     ]
 
@@ -71,10 +72,10 @@ def distillation_runs(profile: Profile, varied: Sequence[str] = tuple(DISTILLED)
 
 
 def benchmark_runs(profile: Profile) -> list[Run]:
-    """Every model on every case; bicubic learns nothing, so that one of it is enough."""
+    """Every model on every case; one run is enough of what learns nothing."""
 
     def seeds(model: str, case: tuple[str, int]) -> tuple[int, ...]:
-        alone = model == "bicubic" or model in profile.once
+        alone = model in UNTRAINED or model in profile.once
         repeated = profile.repeated is None or case in profile.repeated
         return profile.seeds if repeated and not alone else profile.seeds[:1]
 
@@ -89,7 +90,7 @@ def benchmark_runs(profile: Profile) -> list[Run]:
 def _regions(profile: Profile) -> list[Run]:
     """One seed: what differs from region to region is asked, and that is far more than what seeds do."""
     dataset, readings = profile.regions or ("", ())
-    models = ("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd")
+    models = (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd")
     return [
         profile.compared(model, profile.seeds[0], dataset=dataset, reading=reading)
         for reading in readings

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import sensor_scenes
-from lkca.models import model_names
+from lkca.models import MODELS, UNTRAINED
 from lkca.models.upsamplers import KINDS
 from lkca.training.run import Distillation, Run
+
+COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in UNTRAINED)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Profile:
     teacher_blocks: int
     datasets: tuple[str, ...]
     cases: tuple[tuple[str, int], ...] = ()
-    models: tuple[str, ...] = model_names()
+    models: tuple[str, ...] = COMPARED
     baselines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     once: tuple[str, ...] = ()
     repeated: tuple[tuple[str, int], ...] | None = None
@@ -99,6 +101,10 @@ class Profile:
             settings["options"] = {**self.options, **settings.get("options", {})}
         return Run(model=model, seed=seed, distillation=distillation, **settings)
 
+    def untrained(self) -> list[Run]:
+        """The runs that every trained one is held against: bicubic, and bicubic with back-projection."""
+        return [self.run(model, self.seeds[0]) for model in UNTRAINED]
+
     def distilled(self, seed: int, **terms: object) -> Run:
         """A run of LKCA-KD with some settings of the distillation changed."""
         return self.run("lkca-kd", seed, Distillation(teacher_blocks=self.teacher_blocks, **terms))
@@ -111,7 +117,7 @@ class Profile:
 
 
 CHOSEN_ON = "Los Angeles"  # the place whose scenes settings were tried on: in no table of `scenes`
-CHEAP = ("bicubic", "back-projection", "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")
+CHEAP = (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")
 SCENES = ScenesPlan(
     names=tuple(dataset.name for dataset in sensor_scenes() if dataset.place != CHOSEN_ON),
     models={4: (*CHEAP, "sspsr", "msdformer", "essaformer", "3dfcnn"), 2: CHEAP, 8: CHEAP},
@@ -174,7 +180,7 @@ PROFILES = {
         teacher_blocks=4,
         datasets=("la_aviris",),
         cases=(("la_aviris", 4), ("la_aviris", 8)),
-        models=("bicubic", "vdsr", "lkca", "lkca-lr", "lkca-kd"),
+        models=(*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd"),
         baselines={"vdsr": {"options": {"channels": 32, "blocks": 6}}},
         once=("vdsr",),
         repeated=(("la_aviris", 4),),

@@ -104,11 +104,15 @@ def test_distillation_gain_shows_the_differences(seeds: int) -> None:
 def test_the_papers_curve_shares_panels_only_in_its_setting(papers_setting: bool) -> None:
     paper = paper_table("table1_blocks")
     ours = paper.assign(MPSNR=paper.MPSNR - 1)
-    figure = study_plots.against_blocks(ours, paper.iloc[0], paper, papers_setting, "title")
+    lines = {"bicubic": 38.0, "back-projection": 38.3}
+    frame = pd.DataFrame({"model": [*lines, "lkca"], "MPSNR": [*lines.values(), 39.0], "SAM": 2.0})
+    figure = study_plots.against_blocks(ours, frame, paper, papers_setting, "title")
     assert len(figure.axes) == (3 if papers_setting else 6)
     curves = [container.lines[0].get_ydata() for container in figure.axes[0].containers]
     assert len(curves) == (2 if papers_setting else 1)
     assert np.allclose(curves[0], ours.MPSNR)
+    across = {line.get_label(): line.get_ydata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"}
+    assert across == {"bicubic": 38.0, "bicubic + back-projection": 38.3}
 
 
 def test_spectra_mark_the_rank_and_the_blocks() -> None:

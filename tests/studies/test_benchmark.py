@@ -76,7 +76,9 @@ def test_benchmark_asks_for_every_row_with_its_own_settings() -> None:
         runs = study_runs("benchmark", name)
         found = {(run.dataset, run.scale, run.model) for run in runs}
         assert found == {(*case, model) for case in profile.cases for model in profile.models}
-    assert all(set(PROFILES[name].models) == set(model_names()) for name in ("quick", "small", "paper"))
+    assert all(
+        set(PROFILES[name].models) == {*model_names(), "back-projection"} for name in ("quick", "small", "paper")
+    )
     seeds = (
         pd.DataFrame([(r.model, r.scale, r.seed) for r in study_runs("benchmark", "small")]).groupby([0, 1])[2].size()
     )
@@ -92,7 +94,7 @@ def test_every_region_tests_once_and_the_others_train() -> None:
     readings = [DATASETS["synthetic"].readings[name] for name in dict.fromkeys(run.reading for run in runs)]
     assert sorted(tested for _, tested, *_ in readings) == [0, 1, 2, 3]
     assert all({*trained, tested} == {0, 1, 2, 3} and len(trained) == 3 for trained, tested, *_ in readings)
-    assert len(runs) == 4 * 5 and study_runs("regions", "paper") == []
+    assert len(runs) == 4 * 6 and study_runs("regions", "paper") == []
 
 
 def test_cases_narrow_the_profile() -> None:

@@ -12,6 +12,7 @@ import torch
 from lkca import build_model
 from lkca.figures import upsamplers as plots
 from lkca.measures.metrics import METRICS
+from lkca.models import UNTRAINED
 from lkca.models.folding import folded
 from lkca.models.upsamplers import SpectralBasis, fitting_rank
 from lkca.paper.tables import bands_of
@@ -38,13 +39,13 @@ def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str
     settings = {measured.setting_of(run, profile) for run in runs}
     plan = chosen.upsamplers
     distilled = {f"{kind}, distilled" for kind in plan.distilled}
-    assert settings == {"bicubic", "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
+    assert settings == {*UNTRAINED, "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
     channels, outputs = chosen.options["channels"], BANDS[profile] * 16
     assert plan.spectral_rank == fitting_rank("spectral", channels, outputs, 4, by=("params",))
     for run in runs + catalogue.study_runs("upsamplers_elsewhere", profile):
         with torch.device("meta"):  # every upsampler fits
             build_model(
-                run.model, BANDS[profile], run.scale, **run.options | ({"blocks": 1} if run.model != "bicubic" else {})
+                run.model, BANDS[profile], run.scale, **run.options | ({} if run.model in UNTRAINED else {"blocks": 1})
             )
 
 
@@ -85,9 +86,9 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
 
     bicubic = frame.set_index("setting").loc["bicubic", "MPSNR"]
     for figure in (
-        plots.at_equal_cost(frame, v.at_equal(table, "params_M"), v.differences(frame, "grouped"), bicubic, "t"),
-        plots.against_cost(frame, bicubic, "t"),
-        plots.truncated_upsamplers(truncation, frame, bicubic, "t"),
+        plots.at_equal_cost(frame, v.at_equal(table, "params_M"), v.differences(frame, "grouped"), "t"),
+        plots.against_cost(frame, "t"),
+        plots.truncated_upsamplers(truncation, frame, "t"),
     ):
         figure.draw_without_rendering()
     for sentence in (v.suffices_in_words(v.differences(frame, "full")), *v.rank_in_words(truncation, bicubic)):

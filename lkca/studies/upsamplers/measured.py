@@ -24,7 +24,7 @@ from lkca.measures import rank as ranks
 from lkca.measures.cost import cost
 from lkca.measures.rank import SHARE
 from lkca.measures.resize import resize
-from lkca.models import build_model, model_options
+from lkca.models import UNTRAINED, build_model, model_options
 from lkca.models.folding import fold
 from lkca.models.low_rank import truncate
 from lkca.models.upsamplers import RANKED, chosen_rank, fitting_rank
@@ -53,7 +53,7 @@ def collect_upsamplers(profile: str) -> None:
     full = next(run for run in runs if setting_of(run, profile) == FULL)
     split = load_dataset(full.dataset, full.reading)
     tables = {
-        "costs": pd.DataFrame([upsampler_row(run, split.bands) for run in runs if run.model != "bicubic"]),
+        "costs": pd.DataFrame([upsampler_row(run, split.bands) for run in runs if run.model not in UNTRAINED]),
         "truncation": truncation(full, split),
         "time": measured_times(split.bands, full.scale, full.options["channels"], plan.kinds, plan.spectral_rank),
     }
@@ -76,10 +76,11 @@ def beside(profile: str, name: str) -> pd.DataFrame:
 
 
 def setting_of(run: Run, profile: str) -> str:
-    """What a run of the study is in its tables: a kind of upsampler, "…, distilled", "bicubic", or "curve"."""
+    """What a run of the study is in its tables: a kind of upsampler, "…, distilled", a model's name, or "curve"."""
     options = run.options
     if run.model != STAND_IN:
-        return {"bicubic": "bicubic", "lkca": FULL}.get(run.model) or f"{options['upsampler']}, distilled"
+        named = {name: name for name in UNTRAINED} | {"lkca": FULL}
+        return named.get(run.model) or f"{options['upsampler']}, distilled"
     if options["groups"] == GROUPS and options["rank"] == 0:
         return options["upsampler"]
     if (options["upsampler"], options["rank"]) == ("spectral", find_profile(profile).upsamplers.spectral_rank):

@@ -7,12 +7,12 @@ STAND_IN = "lkca-lr"  # the model whose upsampler is replaced: what is compared 
 
 
 def upsamplers(profile: Profile) -> list[Run]:
-    """Bicubic; the full upsampler; every kind at LKCA-LR's cost; some distilled; curves of quality against cost."""
+    """What learns nothing; the full upsampler; every kind at LKCA-LR's cost; some distilled; curves of quality."""
     plan, first = profile.upsamplers, profile.seeds[0]
     if plan is None:
         return []
     options = [{"upsampler": kind} for kind in plan.kinds] + [{"upsampler": "spectral", "rank": plan.spectral_rank}]
-    runs = [profile.run("bicubic", first)]
+    runs = profile.untrained()
     runs += [profile.run("lkca", seed) for seed in profile.seeds]
     runs += [profile.run(STAND_IN, seed, options=each) for each in options for seed in profile.seeds]
     distillation = Distillation(teacher_blocks=profile.teacher_blocks)
@@ -30,7 +30,7 @@ def upsamplers_elsewhere(profile: Profile) -> list[Run]:
     """Other networks as published, with the grouped upsampler, and with one that is low rank; one seed."""
     if profile.upsamplers is None:
         return []
-    runs = [profile.run("bicubic", profile.seeds[0])]
+    runs = profile.untrained()
     for network, best in profile.upsamplers.networks.items():
         settings = dict(profile.baselines.get(network, {}))
         sizes = settings.pop("options", {})

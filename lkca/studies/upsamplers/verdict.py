@@ -5,6 +5,7 @@ import pandas as pd
 
 from lkca.measures.metrics import METRICS
 from lkca.measures.rank import SHARE
+from lkca.models import UNTRAINED
 from lkca.studies.distillation import mean_differences, paired_differences
 from lkca.studies.results import over_seeds
 from lkca.tables import CURVE, DISTILLED, EQUAL_PARAMS, FULL, PLAIN
@@ -19,7 +20,7 @@ def upsamplers_table(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
 
     frame : from `with_setting`. times : from `measured_times`; a distilled one takes as long as it does undistilled.
     """
-    chosen = frame[~frame["setting"].isin(["bicubic", CURVE])]
+    chosen = frame[~frame["setting"].isin([*UNTRAINED, CURVE])]
     table = over_seeds(chosen, ["setting"])
     upsamplers = chosen.groupby("setting", sort=False)[["k", "upsampler_params_M", "upsampler_macs_G"]].first()
     grouped = upsamplers.loc["grouped"]
@@ -41,7 +42,7 @@ def at_equal(table: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 def differences(frame: pd.DataFrame, against: str) -> pd.DataFrame:
     """Each upsampler minus the one named, seed by seed: mean and 95 % t-interval, as `comparisons.mean_differences`."""
-    chosen = frame[~frame["setting"].isin(["bicubic", CURVE])]
+    chosen = frame[~frame["setting"].isin([*UNTRAINED, CURVE])]
     return mean_differences(paired_differences(chosen.assign(setting=chosen["setting"].replace(against, PLAIN))))
 
 
@@ -125,7 +126,7 @@ def distillation_in_words(frame: pd.DataFrame) -> list[str]:
 
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each network and upsampler: cost, what of it is saved, quality, and that above bicubic and its own."""
-    table = frame[frame["model"] != "bicubic"].reset_index(drop=True)
+    table = frame[~frame["model"].isin(UNTRAINED)].reset_index(drop=True)
     own = table[table["upsampler"] == "own"].set_index("model")
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):
         table[saved] = 1 - table[column] / table["model"].map(own[column])
