@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import lkca.synthetic
 import numpy as np
 import pandas as pd
 import torch
 
 import lkca
+import lkca.data.synthetic
 from lkca.data.loaders import normalise
 from lkca.data.patches import Area, split_patches
 from lkca.scenes.cube import read_cube

@@ -17,7 +17,7 @@ from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
 from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, lines_to_beat
 from lkca.models import MODELS
 
-COSTS = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
+COST_AXES = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
 BOX = "#ff2020"
 COLUMNS = 5  # of pictures side by side: as many as stay readable across a page
 
@@ -36,7 +36,7 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
         bicubic = table["MPSNR"].get("bicubic")
         lines = [model for model in table.index if not MODELS[model].learned]  # they cost nothing
         networks = table.drop(index=lines)
-        for axis, (column, label) in zip(pair, COSTS.items(), strict=True):
+        for axis, (column, label) in zip(pair, COST_AXES.items(), strict=True):
             floor = _floor(networks["MPSNR"], bicubic)
             for model, point in networks.iterrows():
                 _point(axis, model, point[column], point["MPSNR"], point.get("MPSNR_sd"), floor)

@@ -17,7 +17,7 @@ from lkca.tables import PLAIN, TEACHER
 
 PAPER_COLOUR = "#000000"
 UNITS = {"MPSNR": "dB", "SAM": "degrees"}
-COSTS = {"params_M": ("parameters (M)", "#009E73", "o"), "macs_G": ("MACs (G)", "#E69F00", "s")}
+COST_LINES = {"params_M": ("parameters (M)", "#009E73", "o"), "macs_G": ("MACs (G)", "#E69F00", "s")}
 SPECTRA = {  # kind of matrix: colour, line, short label
     "trained": (COLOURS["lkca"], "-", "trained"),
     "untrained": ("#8c8c8c", "-", "untrained"),
@@ -53,7 +53,7 @@ def _quality_and_cost(axes: np.ndarray, table: pd.DataFrame, name: str, colour: 
         axis.errorbar(blocks, table[metric], spread, fmt="o-", capsize=3, color=colour, label=name)
         axis.set(ylabel=_with_unit(metric))
     if costs:
-        for column, (label, cost_colour, marker) in COSTS.items():
+        for column, (label, cost_colour, marker) in COST_LINES.items():
             axes[2].plot(blocks, table[column], marker=marker, color=cost_colour, label=label)
         axes[2].set(ylabel="parameters (M), MACs (G)", ylim=(0, None), title=f"cost: {name.split(',')[0]}")
         axes[2].legend()

@@ -12,7 +12,7 @@ from lkca.figures.style import UPSAMPLER_COLOURS, lines_to_beat
 from lkca.measures.rank import SHARE
 from lkca.tables import CURVE, DISTILLED, FULL
 
-COSTS = {"upsampler_params": ("parameters", "o"), "upsampler_macs": ("MACs", "s"), "upsampler_time": ("time", "^")}
+COST_MARKS = {"upsampler_params": ("parameters", "o"), "upsampler_macs": ("MACs", "s"), "upsampler_time": ("time", "^")}
 
 
 def upsampler_colour(setting: str) -> str:
@@ -46,7 +46,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
             gain.errorbar(row.mean, place[row.setting], xerr=bar, fmt="o", color=colour, mfc=face, capsize=3)
     gain.axvline(0, color="0.5", lw=1)
     gain.set(xlabel="MPSNR minus grouped, same seed (dB)")
-    for column, (label, marker) in COSTS.items():
+    for column, (label, marker) in COST_MARKS.items():
         y = [place[setting] for setting in settings]
         cost.plot(table[column], y, marker, color="0.25", mfc="none", label=label)
     cost.axvline(1, color=UPSAMPLER_COLOURS["grouped"], lw=1)

@@ -18,13 +18,13 @@ from lkca.data.suspicions import described, suspicions
 from lkca.measures.metrics import METRICS
 from lkca.paper.measures import AS_IT_IS, Measurements
 from lkca.paper.metric_variants import VARIANTS, VariantValues
-from lkca.paper.readings import LR_FROM, PROTOCOLS, SCALES, Protocol, Reading, Setting, settings
+from lkca.paper.readings import LR_FROM, PROTOCOLS, SCALES, Protocol, ProtocolReading, Setting, settings
 from lkca.paper.tables import COST_TABLES, paper_table
 from lkca.paths import results_folder, write_text
 from lkca.tables import write_table
 
 UNIT = 1e-4  # of the last digit that the paper prints, in every metric
-AXES = (*Reading._fields, "bicubic")
+AXES = (*ProtocolReading._fields, "bicubic")
 MANY = 1.7e9  # values (pixels x bands x scales x images) to screen at once; more are narrowed by a part of them first
 LAST = 5e8  # values of the readings for which SSIM is measured,
 LAST_FEW = 8  # and at most so many, but all that agree so far
@@ -260,10 +260,12 @@ def _lost(value: float, printed: float) -> float:
     return max(1e-3, float(np.log10(abs(value - printed) / (UNIT / 2))))
 
 
-def _add(rows: list[dict], cells: list[dict], readings: list[Reading], bicubic: str, compared: list[dict]) -> None:
+def _add(
+    rows: list[dict], cells: list[dict], readings: list[ProtocolReading], bicubic: str, compared: list[dict]
+) -> None:
     """The row of one reading, and the cells that it is compared in."""
     number = len(rows)
-    row = {axis: " | ".join(dict.fromkeys(getattr(r, axis) for r in readings)) for axis in Reading._fields}
+    row = {axis: " | ".join(dict.fromkeys(getattr(r, axis) for r in readings)) for axis in ProtocolReading._fields}
     row |= {"bicubic": bicubic, "same": len(readings) * (1 + bicubic.count("|"))}
     row |= {"agree": sum(c["agrees"] for c in compared), "within_one": sum(c["within_one"] for c in compared)}
     row |= {"of": len(compared), "digits_off": float(np.mean([c["lost"] for c in compared]))}

@@ -43,7 +43,7 @@ class Protocol:
     places: tuple[str, ...] = ("top", "left", "bottom")
 
 
-class Reading(NamedTuple):
+class ProtocolReading(NamedTuple):
     """One choice on every axis that decides the images, in words."""
 
     crop: str
@@ -95,9 +95,9 @@ PROTOCOLS = {name: _protocol(name) for name in ("chikusei", "houston2018", "pavi
 
 def settings(
     protocol: Protocol, cube: NDArray[np.float32], file_maximum: float | None = None
-) -> dict[Setting, list[Reading]]:
+) -> dict[Setting, list[ProtocolReading]]:
     """All readings that fit into the cube (B, H, W), by what they come to."""
-    found: dict[Setting, list[Reading]] = {}
+    found: dict[Setting, list[ProtocolReading]] = {}
     file_maximum = file_maximum or float(cube.max())
     for crop, box in protocol.crops.items():
         part = cube[:, box[0] : box[1], box[2] : box[3]]
@@ -107,7 +107,7 @@ def settings(
                 for outside, limits in _limits(divisor, scale, low, high):
                     tiles = _tiles(box, side, count, place, lr_from, limits)
                     if tiles:
-                        reading = Reading(crop, f"{count} of {side}x{side}", place, divisor, lr_from, outside)
+                        reading = ProtocolReading(crop, f"{count} of {side}x{side}", place, divisor, lr_from, outside)
                         found.setdefault(Setting(tiles, offset, scale), []).append(reading)
     return found
 
