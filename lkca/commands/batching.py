@@ -4,6 +4,7 @@ import argparse
 
 from lkca.batch import plan as batch
 from lkca.batch.results_page import write_results_page
+from lkca.commands import Defaults
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import PROFILES
 from lkca.studies.results import collect
@@ -20,7 +21,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         ("report", _report, "make site/index.html of the executed notebooks, tables and figures"),
         ("results", _results, "write results/README.md anew from the files beside it"),
     ):
-        parser = commands.add_parser(name, help=what, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser = commands.add_parser(name, help=what, formatter_class=Defaults)
         parser.set_defaults(do=do)
         if name in ("study", "figures", "status"):
             parser.add_argument("study", nargs="?", default="all", help=f"all, {', '.join(STUDIES)}")
@@ -31,14 +32,16 @@ def add(commands: argparse._SubParsersAction) -> None:
             parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
         if name in ("study", "figures"):
             parser.add_argument(
-                "--jobs", type=int, help="side by side; as many as there are cores, or as a cluster says"
+                "--jobs", type=int, help="side by side (default: as many as there are cores, or as a cluster says)"
             )
         if name == "study":
             parser.add_argument("--dry-run", "-n", action="store_true", help="only show what would be done, and why")
             parser.add_argument("--fresh", action="store_true", help="do the runs again that other code made")
             parser.add_argument("--threads", type=int, default=1, help="of a run on the CPU")
             parser.add_argument("--gpu-jobs", type=int, default=1, help="runs that share the GPU")
-            parser.add_argument("--cluster", help="a folder of workflow/profiles: slurm")
+            parser.add_argument(
+                "--cluster", help="a folder of workflow/profiles, such as slurm (default: this machine)"
+            )
 
 
 def _study(given: argparse.Namespace) -> bool:

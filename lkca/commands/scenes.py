@@ -7,19 +7,27 @@ import math
 import re
 import shlex
 
-from lkca.commands.training import add_settings, train_and_compare
+import torch
+
+from lkca.commands import Defaults
+from lkca.commands.training import add_settings, run_of, train_and_compare
 from lkca.data.loaders import find_dataset
 from lkca.models import SCALES
+from lkca.models.any_sensor import AnySensor
 from lkca.models.precision import AUTO, PRECISIONS
 from lkca.paths import written_whole
 from lkca.scenes.bands import numbers_in
 from lkca.scenes.picture import picture
 from lkca.scenes.scene import Scene
 from lkca.scenes.view import SceneView
+from lkca.sharpening.estimate import in_words, training_seconds
+from lkca.sharpening.scene_page import report_path, warnings_kept, write_scene_page
 from lkca.sharpening.upscale import WITHOUT_WEIGHTS, Upscaled, upscale
 from lkca.sharpening.verdict import judge
+from lkca.training.direction_trainer import STEPS
 from lkca.training.run import Run
-from lkca.training.train import Result
+from lkca.training.train import Result, find_device
+from lkca.training.trainer import fresh_model
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
 # Training begins with the weights in the box and ends by a rule (see `DirectionTrainer`), so that it may be short.
@@ -34,10 +42,7 @@ WORTH = 0.01  # dB of MPSNR: less is nothing
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    help_style = argparse.ArgumentDefaultsHelpFormatter
-    parser = commands.add_parser(
-        "upscale", help="sharpen a scene file, georeference and all", formatter_class=help_style
-    )
+    parser = commands.add_parser("upscale", help="sharpen a scene file, georeference and all", formatter_class=Defaults)
     parser.add_argument("source", metavar="IN", help="a scene: MATLAB, ENVI (.hdr beside its data), GeoTIFF, npy")
     parser.add_argument(
         "target", metavar="OUT", help="file to write: ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name"
@@ -51,18 +56,27 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--scale", type=int, help="2, 4 or 8 (default: 4; weights of a run have their own)")
     parser.add_argument("--memory", default="2G", help="the most that the process may hold: 2G, 500M or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
-    parser.add_argument("--interleave", choices=("bsq", "bil", "bip"), help="of an ENVI file")
+    parser.add_argument(
+        "--interleave",
+        choices=("bsq", "bil", "bip"),
+        help="of an ENVI file (default: by its name, else IN's, else bil)",
+    )
     parser.add_argument(
         "--force-units", action="store_true", help="go on where the numbers look like those of another unit"
     )
     add_view(parser)
-    parser.add_argument("--rgb", help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10")
+    parser.add_argument(
+        "--rgb",
+        help="bands shown as red, green and blue in the picture beside OUT, such as 30,20,10 (default: by wavelengths)",
+    )
     parser.add_argument("--no-quicklook", action="store_true", help="no picture (OUT-quicklook.png) beside OUT")
+    parser.add_argument("--report", metavar="PAGE.html", help="write a page on what was done (default: none)")
     parser.add_argument(
         "--precision",
         choices=(*PRECISIONS, AUTO),
         default=PRECISIONS[0],
-        help="of the network; auto: bfloat16 where it is native and changes next to nothing",
+        help="of a run's network (those in the box compute in float32); auto: bfloat16 where it is native and changes "
+        "next to nothing",
     )
     parser.set_defaults(do=_upscale)
 
@@ -74,7 +88,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "against itself. What does not validate better by a stated margin is not kept. With --model another network is "
         f"trained from nothing, unless said otherwise with {', '.join(f'{k}={v}' for k, v in FROM_NOTHING.items())} "
         f"and, of the LKCA family, {', '.join(f'{k}={v}' for k, v in OWN_OPTIONS.items())}.",
-        formatter_class=help_style,
+        formatter_class=Defaults,
     )
     parser.add_argument("dataset", metavar="SCENE", help="the scene file")
     add_settings(parser, **OWN_SCENE)
@@ -85,7 +99,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 def add_view(parser: argparse.ArgumentParser) -> None:
     """How the scene file is to be read."""
     group = parser.add_argument_group("how IN is read, where the file does not say it or only a part is wanted")
-    group.add_argument("--key", help="the variable of a .mat or .npz file that holds several cubes")
+    group.add_argument(
+        "--key", help="the variable of a .mat or .npz file that holds several cubes (default: the only one)"
+    )
     group.add_argument(
         "--layout", choices=("HWB", "BHW"), help="axes of a .mat, .npy or .npz file (default: HWB, bands last)"
     )
@@ -101,39 +117,60 @@ def view_of(given: argparse.Namespace) -> SceneView:
 
 
 def _upscale(given: argparse.Namespace) -> None:
+    page = None if given.report is None else report_path(given.report, given.overwrite)
     view = view_of(given)
-    before = view.open(given.source)
-    print(view.describe(before))
-    done = upscale(
-        given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-        given.interleave, view, given.force_units, given.precision,
-    )  # fmt: skip
-    after = done.open()
-    sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]
-    print(f"{done.path}: {done.shape[0]} bands of {sizes[1]} pixels (from {sizes[0]}), {done.dtype}")
-    if before.transform:
-        print(f"pixel size {_pixel_size(before)} -> {_pixel_size(after)}, upper left corner unchanged")
-    if done.no_data:
-        print(f"{done.no_data} pixels without data, as in the input")
-    print(f"{done.clipped} values clipped to the range of {done.dtype}")
-    print(_beyond_in_words(done))
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        print(line)
+        said.append(line)
+
+    with warnings_kept() as warned:
+        before = view.open(given.source)
+        colours = _colours(given.rgb, before)
+        say(view.describe(before))
+        done = upscale(
+            given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
+            given.interleave, view, given.force_units, given.precision, say,
+        )  # fmt: skip
+    for line in _results(done, before):
+        say(line)
     for remark in done.remarks:
         print(f"beware: {remark}")
     if not given.no_quicklook:
-        print(_quicklook(done, given.rgb, given.overwrite))
-    print(f"{done.seconds:.1f} s, at most {done.peak_memory / 1e9:.2f} GB of memory")
+        print(_quicklook(done, colours, given.overwrite))
+    say(f"{done.seconds:.1f} s, at most {done.peak_memory / 1e9:.2f} GB of memory")
+    if page:
+        write_scene_page(page, before, done, given.weights, said, [*warned, *done.remarks], colours)
+        print(f"{page}: a page on it")
 
 
-def _quicklook(done: Upscaled, rgb: str | None, overwrite: bool) -> str:
+def _results(done: Upscaled, before: Scene) -> list[str]:
+    """What came out, in lines."""
+    after = done.open()
+    sizes = [" x ".join(map(str, scene.shape[1:])) for scene in (before, after)]
+    lines = [f"{done.path}: {done.shape[0]} bands of {sizes[1]} pixels (from {sizes[0]}), {done.dtype}"]
+    if before.transform:
+        lines.append(f"pixel size {_pixel_size(before)} -> {_pixel_size(after)}, upper left corner unchanged")
+    if done.no_data:
+        lines.append(f"{done.no_data} pixels without data, as in the input")
+    return [*lines, f"{done.clipped} values clipped to the range of {done.dtype}", _beyond_in_words(done)]
+
+
+def _colours(rgb: str | None, scene: Scene) -> list[int] | None:
+    bands = None if rgb is None else numbers_in(rgb, scene.shape[0], "--rgb")
+    if bands is not None and len(bands) != 3:
+        raise ValueError(f"--rgb names three bands such as 30,20,10, got {rgb!r}")
+    return bands
+
+
+def _quicklook(done: Upscaled, bands: list[int] | None, overwrite: bool) -> str:
     """Write the new scene as a picture beside it; a line on it."""
     from matplotlib.image import imsave
 
     path = done.path.with_name(f"{done.path.stem}-quicklook.png")
     if path.exists() and not overwrite:
         return f"{path} exists, and is not replaced without --overwrite"
-    bands = None if rgb is None else numbers_in(rgb, done.shape[0], "--rgb")
-    if bands is not None and len(bands) != 3:
-        raise ValueError(f"--rgb names three bands such as 30,20,10, got {rgb!r}")
     with written_whole(path) as temporary:
         imsave(temporary, picture(done.open(), bands))
     return f"{path}: a picture of it"
@@ -162,6 +199,8 @@ def _train_on(given: argparse.Namespace) -> None:
     if given.patch is None and given.scale in SCALES:
         given.patch = _patch(given.dataset, scene.shape, given.scale, from_box)
     options = OWN_OPTIONS if given.model.startswith("lkca") and not from_box else {}
+    if line := _time_needed(run_of(given, **options), scene.shape, given.device):
+        print(line)
     result, metrics = train_and_compare(given, ("bicubic", "back-projection"), **options)
     further = json.loads((result.folder / "provenance.json").read_text()).get("trained_further")
     print(f"\n{_gain_in_words(result.run.model, metrics, further)}")
@@ -171,6 +210,25 @@ def _train_on(given: argparse.Namespace) -> None:
     weights = _recommended(result, metrics, further)
     as_read = "".join(f" {shlex.quote(word)}" for word in view.options())
     print(f"  python -m lkca upscale {shlex.quote(given.dataset)} OUT.tif{weights} --scale {result.run.scale}{as_read}")
+
+
+def _time_needed(run: Run, shape: tuple[int, int, int], device: str) -> str:
+    """A line on how long training will take, from a step of it; "" where there is nothing to train."""
+    if run.model in WITHOUT_WEIGHTS or (run.folder / "metrics.json").is_file():
+        return ""
+    bands, *sides = shape
+    model = fresh_model(run, bands).to(find_device(device)).train()
+    place = next(model.parameters()).device
+    if isinstance(model, AnySensor):
+        steps, what, bands = run.epochs * STEPS, model.residual, 2
+    else:
+        # of the longer side three quarters train; patches stand a stride apart
+        across, along = sorted(sides)
+        places = [max(1, (side - run.patch) // run.stride + 1) for side in (across, along * 3 // 4)]
+        steps, what = run.epochs * max(1, places[0] * places[1] // run.batch), model
+    piece = torch.rand(run.batch, bands, run.patch // run.scale, run.patch // run.scale, device=place)
+    seconds = training_seconds(lambda: what(piece).sum().backward(), steps)
+    return f"training takes about {in_words(seconds)} at most ({steps} steps; measured on one of them)"
 
 
 def _patch(path: str, shape: tuple[int, int, int], scale: int, from_box: bool) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lkca.commands import Defaults
 from lkca.data.datasets import DATASETS
 from lkca.tables import formatted
 from lkca.training.run import Distillation, Run
@@ -20,7 +21,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "train",
         help="train one model on a dataset or a scene file, and measure it against bicubic",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Defaults,
     )
     parser.add_argument("dataset", help=f"{', '.join(DATASETS)}, or the path of a scene file")
     add_settings(parser)
@@ -34,11 +35,11 @@ def add_settings(parser: argparse.ArgumentParser, **defaults: object) -> None:
             continue
         default = defaults.get(setting.name, setting.default)
         name = f"--{setting.name.replace('_', '-')}"
-        parser.add_argument(name, type=_plain(setting.type), default=default, help="default: %(default)s")
-    parser.add_argument("--options", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the model")
-    parser.add_argument(
-        "--distillation", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the distillation, for lkca-kd"
-    )
+        shown = "default: the dataset's" if default is None else "default: %(default)s"
+        parser.add_argument(name, type=_plain(setting.type), default=default, help=shown)
+    pairs = {"nargs": "*", "default": [], "metavar": "NAME=VALUE"}
+    parser.add_argument("--options", **pairs, help="sizes of the model (default: its own, see `models`)")
+    parser.add_argument("--distillation", **pairs, help="settings, for lkca-kd (default: its own)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.set_defaults(view=None)
 
@@ -56,15 +57,7 @@ def train_and_compare(
     `lines` are the models without weights that it is held against, `options` sizes of the model that hold unless others
     are given.
     """
-    settings = {f.name: getattr(given, f.name) for f in dataclasses.fields(Run)}
-    settings["options"] = options | _assignments(given.options)
-    distillation = _assignments(given.distillation)
-    try:
-        settings["distillation"] = Distillation(**distillation) if distillation else None
-    except TypeError as error:
-        allowed = ", ".join(f.name for f in dataclasses.fields(Distillation))
-        raise ValueError(f"--distillation: {error}; it has {allowed}") from error
-    run = Run(**settings)
+    run = run_of(given, **options)
     result = train(run, given.device)
     rows = {}
     for line in lines:
@@ -74,6 +67,19 @@ def train_and_compare(
     print(f"\n{run.dataset} x{run.scale}, test images: {', '.join(result.images)}")
     print(formatted(table).to_markdown(index=False))
     return result, rows
+
+
+def run_of(given: argparse.Namespace, **options: object) -> Run:
+    """The run that the options of `add_settings` say; `options` as in `train_and_compare`."""
+    settings = {f.name: getattr(given, f.name) for f in dataclasses.fields(Run)}
+    settings["options"] = options | _assignments(given.options)
+    distillation = _assignments(given.distillation)
+    try:
+        settings["distillation"] = Distillation(**distillation) if distillation else None
+    except TypeError as error:
+        allowed = ", ".join(f.name for f in dataclasses.fields(Distillation))
+        raise ValueError(f"--distillation: {error}; it has {allowed}") from error
+    return Run(**settings)
 
 
 def _assignments(pairs: Sequence[str]) -> dict[str, object]:

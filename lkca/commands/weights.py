@@ -5,6 +5,7 @@ import hashlib
 import json
 
 from lkca.box import KINDS, box_file
+from lkca.commands import Defaults
 from lkca.measures.cost import cost
 from lkca.models import SCALES, build_model
 from lkca.paths import write_text
@@ -19,7 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="train the network for any sensor anew, and put its weights into the package",
         description="Weights of the kind `made` need no file: they are trained on scenes made from seeds alone. Those "
         "of the kind `real` are trained on the small real scenes as well. Interrupted, the same command goes on.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Defaults,
     )
     parser.add_argument("--scale", type=int, choices=SCALES, nargs="+", default=SCALES, help="which enlargements")
     parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="what trains")

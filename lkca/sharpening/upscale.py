@@ -18,10 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lkca.box import DEFAULT, KINDS, box_weights
 from lkca.data.synthetic import synthetic_scene
 from lkca.measures.resize import resize
-from lkca.models import MODELS, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.models.precision import AUTO, PRECISIONS, check_precision
 from lkca.paths import expanded
@@ -30,20 +28,19 @@ from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
 from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
+from lkca.sharpening.estimate import in_words, upscaling_seconds
 from lkca.sharpening.feature_maps import Rows, resident
 from lkca.sharpening.precision_choice import chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.sharpening.texture import WINDOW, texture
+from lkca.sharpening.weights_choice import ANY_SCENE, WITHOUT_WEIGHTS, network
 from lkca.training.evaluation import predict
 from lkca.training.train import peak_memory
-from lkca.training.weights import Passport, load_weights
+from lkca.training.weights import Passport
 
 WHOLE = SceneView()
 LOOKED_AT = 48  # LR pixels on a side of the middle of a scene, where the network's texture is looked at
-WITHOUT_WEIGHTS = ("bicubic", "back-projection")
-ANY_SCENE = (*WITHOUT_WEIGHTS, "lkca-any")  # models for any bands, in any unit
-USUAL_SCALE = 4
 USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
 
 
@@ -106,7 +103,8 @@ def upscale(
     view : which variable, axes, bands, rows and columns of the source; see `lkca.scenes.view.SceneView`.
     force_units : go on where the numbers look as if they were of another kind than those trained on.
     precision : of LKCA-Net's convolutions: "float32"; "bfloat16"; "auto" takes bfloat16 where the processor multiplies
-        it itself and it changes the scene's own shrunk copy, sharpened, by less than 0.002 dB.
+        it itself and it changes the scene's own shrunk copy, sharpened, by less than 0.002 dB. All else computes in
+        float32, and says so.
     log : takes lines of progress.
 
     Notes
@@ -152,8 +150,11 @@ def upscale(
         whole.__dict__.pop("cube", None)  # kept by the formats that can only be read whole
     files = SourceFiles(scene)
     files.check_target(target)
-    model, passport = network(weights, scene, scale)
+    model, passport = network(weights, scene, scale, whole)
     scale = passport.scale
+    if passport.model in ANY_SCENE and precision != PRECISIONS[0]:
+        log(f"{passport.model} always computes in {PRECISIONS[0]}: --precision {precision} changes nothing")
+        precision = PRECISIONS[0]
     peak = _peak(scene, passport)
     if peak != passport.peak:
         log(
@@ -182,8 +183,10 @@ def upscale(
         numbers = FileNumbers(whole, bands, lr, peak, scale)
         writing: Future | None = None
         said, begun = time.perf_counter(), None
-        log(f"{scene.path}: read in {said - start:.1f} s; the network at work")
         shown_to_it = lr if own_range else shown
+        expected = upscaling_seconds(model, shown_to_it, scale)
+        about = "" if expected is None else f", for about {in_words(expected)} (measured on a small piece)"
+        log(f"{scene.path}: read in {said - start:.1f} s; {passport.model} at work{about}")
         if precision == AUTO:
             precision = chosen_precision(model, shown_to_it, log)
         for row, strip in _strips(model, shown_to_it, lr.missing, memory, target.parent, log, precision):
@@ -225,64 +228,6 @@ def upscale(
         tuple(bands),
         remarks,
     )
-
-
-def network(weights: str | Path, scene: Scene, scale: int | None = None) -> tuple[nn.Module, Passport]:
-    """The network that is to sharpen a scene, and what its weights are for; see `upscale`.
-
-    Raises
-    ------
-    ValueError
-        If it is not for such a scene, or not for that scale.
-    FileNotFoundError
-        If there are no such weights.
-    """
-    bands = scene.shape[0]
-    if str(weights) in WITHOUT_WEIGHTS:
-        scale = USUAL_SCALE if scale is None else scale
-        return build_model(str(weights), bands, scale), Passport(str(weights), bands, scale)
-    if weights is None or str(weights) in KINDS:
-        weights = box_weights(USUAL_SCALE if scale is None else scale, str(weights or DEFAULT))
-    path = expanded(weights)
-    path = path / "weights.safetensors" if path.is_dir() else path
-    if not path.is_file() and str(weights) in MODELS:
-        raise ValueError(f"{weights} is a network's name: give a run's folder, its weights.safetensors, or bicubic")
-    model, passport = load_weights(path)
-    if scale not in (None, passport.scale):
-        raise ValueError(
-            f"{path} enlarges {passport.scale} times, but scale {scale} is asked for: leave the scale out, or train "
-            f"weights for {scale}"
-        )
-    if passport.model in ANY_SCENE:
-        return model, passport
-    if passport.bands != bands:
-        raise ValueError(
-            f"{scene.path} has {bands} bands, but {path} was trained on {passport.bands} ({passport.trained_on}): "
-            "give a scene of the same sensor, or train on this one"
-        )
-    _check_wavelengths(scene, passport, path)
-    return model, passport
-
-
-def _check_wavelengths(scene: Scene, passport: Passport, path: Path) -> None:
-    """ValueError where a band lies farther from the weights' than half their spacing."""
-    if (scene.wavelengths is None) != (passport.wavelengths is None):
-        knows, silent = (scene.path, path) if passport.wavelengths is None else (path, scene.path)
-        warnings.warn(
-            f"{knows} knows its wavelengths, {silent} does not: whether the bands fit is not checked", stacklevel=4
-        )
-    if scene.wavelengths is None or passport.wavelengths is None:
-        return
-    trained = np.array(passport.wavelengths)
-    spacing = float(np.median(np.abs(np.diff(trained)))) if len(trained) > 1 else 10.0
-    wrong = np.flatnonzero(np.abs(scene.wavelengths - trained) > spacing / 2)
-    if len(wrong):
-        band = wrong[0]
-        raise ValueError(
-            f"{scene.path}: band {band + 1} is at {scene.wavelengths[band]:.1f} nm, but {path} was trained with it at "
-            f"{trained[band]:.1f} nm ({len(wrong)} of {len(trained)} bands differ by more than half the spacing of "
-            f"{spacing:.1f} nm): choose the same bands in the same order, or train on this scene"
-        )
 
 
 def _strips(

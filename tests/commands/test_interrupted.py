@@ -31,7 +31,7 @@ def test_what_an_interrupted_command_does_when_given_again(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((scenes, "upscale"), (scenes, "open_scene"), (data, "fetch")):
+    for module, name in ((scenes, "upscale"), (scenes.SceneView, "open"), (data, "fetch")):
         monkeypatch.setattr(module, name, stopped)
     assert main(arguments) == 130
     assert capsys.readouterr().err == f"interrupted; the same command {then}\n"

@@ -49,6 +49,7 @@ def test_train_on_ends_with_the_command_that_goes_on(
     assert main(["train-on", str(own), *settings, "--options", "blocks=1", "channels=16"]) == 0
     printed = capsys.readouterr().out
     assert "| bicubic" in printed and "| back-projection" in printed and "| lkca-lr" in printed
+    assert "training takes about" in printed and "measured on one of them" in printed
     command = command_in(printed, tmp_path)
     assert command[:2] == ["upscale", str(own)]
     assert main(command) == 0
@@ -76,7 +77,7 @@ def test_training_goes_on_from_the_box_and_is_kept_only_where_it_gains(
         monkeypatch.setattr(module, name, value)
     assert main(["train-on", str(own), "--epochs", "2", "--batch", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "the weights in the box validate at" in printed
+    assert "the weights in the box validate at" in printed and "training takes about" in printed
     command = command_in(printed, tmp_path)
     if kept:
         passport = load_weights(Path(command[4]) / "weights.safetensors")[1]

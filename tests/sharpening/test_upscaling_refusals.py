@@ -31,7 +31,7 @@ from tests.sharpening.small_scene import (
 @pytest.mark.parametrize(
     ("changes", "settings", "message"),
     [
-        ({"bands": 5, "wavelengths": None}, {}, r"scene.hdr has 6 bands, but .*safetensors was trained on 5 \(elsewh"),
+        ({"bands": 5, "wavelengths": None}, {}, r"scene.hdr has 6 usable bands, but .*safetensors was trained on 5 \("),
         (
             {"wavelengths": [*WAVELENGTHS[:3], 810.0, *WAVELENGTHS[4:]]},
             {},
