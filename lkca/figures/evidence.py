@@ -1,11 +1,11 @@
-"""Figures over many scenes."""
+"""Figures over many scenes, and over networks of equal cost."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, LABELS
+from lkca.figures.style import COLOURS, LABELS, MARKERS, lines_to_beat
 
 
 def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title: str) -> Figure:
@@ -34,6 +34,29 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
     names = [setting.removesuffix(f" - {against}") for setting in settings]
     shown = [LABELS.get(_model(n), _model(n)) + n.removeprefix(_model(n)) for n in names]
     axes[0].set_yticks(list(place.values()), shown)
+    return figure
+
+
+def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -> Figure:
+    """MPSNR and seconds of training against MACs, a line a family; bars are standard deviations over seeds.
+
+    table : from `lkca.studies.equal_cost.by_budget`. frame : the study's rows.
+    """
+    figure, (quality, corrected, seconds) = plt.subplots(1, 3, figsize=(10, 3.2))
+    figure.suptitle(title)
+    for model, rows in table.groupby("model", sort=False):
+        look = {"color": COLOURS[model], "marker": MARKERS[model], "ms": 5, "label": LABELS[model]}
+        quality.errorbar(rows["macs_G"], rows["MPSNR"], rows["MPSNR_sd"].fillna(0), capsize=2, **look)
+        corrected.plot(rows["macs_G"], rows["MPSNR_bp"], **look)
+        seconds.plot(rows["macs_G"], rows["seconds"], **look)
+    lines_to_beat(quality, frame)
+    lines_to_beat(corrected, frame[frame["model"] == "back-projection"])
+    quality.set(ylabel="MPSNR (dB)", title="as trained")
+    corrected.set(ylabel="MPSNR (dB)", title="with back-projection at test time")
+    seconds.set(ylabel="seconds of training", yscale="log", title="cost of training")
+    for axis in (quality, corrected, seconds):
+        axis.set(xscale="log", xlabel="MACs of a 16x16 LR patch (G)")
+    figure.legend(*quality.get_legend_handles_labels(), loc="outside right center")
     return figure
 
 

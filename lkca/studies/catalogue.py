@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from lkca.models import UNTRAINED
 from lkca.studies.profiles import Profile, find_profile
+from lkca.studies.sizes import options_of
 from lkca.studies.upsamplers.runs import upsamplers, upsamplers_elsewhere
 from lkca.training.run import Distillation, Run
 
@@ -114,6 +115,18 @@ def _scenes(profile: Profile) -> list[Run]:
     return [run(model, name, scale) for scale, models in plan.models.items() for model in models for name in plan.names]
 
 
+def _equal_cost(profile: Profile) -> list[Run]:
+    """Every family at every budget, cheap ones first, with every seed."""
+    if not profile.widths:
+        return []
+    return profile.untrained() + [
+        profile.run(model, seed, options=options_of(model, width))
+        for widths in profile.widths.values()
+        for model, width in widths.items()
+        for seed in profile.seeds
+    ]
+
+
 _DECLARATIONS = (
     Study("block_count", "number of large-kernel blocks", _block_count),
     Study("upsampler_svd", "singular values of the trained upsampler", _upsampler_svd),
@@ -123,6 +136,7 @@ _DECLARATIONS = (
     Study("benchmark", "all networks of the paper", benchmark_runs),
     Study("regions", "which scene tests", _regions),
     Study("scenes", "scene by scene, over places and sensors", _scenes),
+    Study("equal_cost", "families of networks at equal cost", _equal_cost),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for study in _DECLARATIONS}

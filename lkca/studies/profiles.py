@@ -11,6 +11,7 @@ from lkca.data.datasets import DATASETS
 from lkca.data.loaders import sensor_scenes
 from lkca.models import MODELS, UNTRAINED
 from lkca.models.upsamplers import KINDS
+from lkca.studies.sizes import LA_WIDTHS, MADE_WIDTHS
 from lkca.training.run import Distillation, Run
 
 COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in UNTRAINED)
@@ -69,6 +70,7 @@ class Profile:
     regions : dataset and readings of `regions`; each reading tests on another scene.
     upsamplers : what the two studies of upsamplers run; None for nothing.
     scenes : what the study of many scenes runs; None for nothing.
+    widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Profile:
     regions: tuple[str, tuple[str, ...]] | None = None
     upsamplers: UpsamplerPlan | None = None
     scenes: ScenesPlan | None = None
+    widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -165,6 +168,7 @@ PROFILES = {
             settings={"epochs": 3, "batch": 4, "learning_rate": 2e-3, "stride": 16},
             options={"blocks": 2, "channels": 32},
         ),
+        widths=MADE_WIDTHS,
         upsamplers=UpsamplerPlan(
             spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
         ),
@@ -194,6 +198,7 @@ PROFILES = {
             networks={"vdsr": "spectral"},
         ),
         scenes=SCENES,
+        widths=LA_WIDTHS,
     ),
     "small": Profile(
         name="small",

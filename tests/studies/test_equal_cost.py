@@ -1,0 +1,66 @@
+"""Networks of equal cost: the widths follow the rule, and the table says who is best at each budget."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lkca.figures.evidence import quality_against_macs
+from lkca.studies.catalogue import study_runs
+from lkca.studies.equal_cost import by_budget, equal_cost_in_words
+from lkca.studies.sizes import FAMILIES, FARTHEST, LA_WIDTHS, MADE_WIDTHS, macs, nearest_width
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_declared_widths_are_the_nearest(model: str) -> None:
+    family = FAMILIES[model]
+    for budget, widths in LA_WIDTHS.items():
+        least = macs(model, family.least, 205) / budget / 1e9
+        if model not in widths:
+            assert least > FARTHEST
+            continue
+        width = widths[model]
+        near = [width, *(other for other in (width - family.step, width + family.step) if other >= family.least)]
+        far = {found: abs(np.log(macs(model, found, 205) / budget / 1e9)) for found in near}
+        assert min(far, key=far.get) == width and far[width] < np.log(FARTHEST)
+
+
+@pytest.mark.parametrize(("model", "budget", "width"), [("vdsr", 0.1, 12), ("lkca", 0.3, 32), ("sspsr", 0.1, None)])
+def test_nearest_width_finds_them(model: str, budget: float, width: int | None) -> None:
+    assert nearest_width(model, 205, budget) == width
+
+
+def test_widths_for_made_scenes() -> None:
+    found = {
+        budget: {model: nearest_width(model, 48, budget) for model in widths} for budget, widths in MADE_WIDTHS.items()
+    }
+    assert found == MADE_WIDTHS
+
+
+def test_runs_are_of_those_widths() -> None:
+    runs = study_runs("equal_cost", "cpu")
+    assert study_runs("equal_cost", "small") == []
+    found = {(run.model, run.options["channels"]) for run in runs if run.options.get("channels")}
+    assert found == {pair for widths in LA_WIDTHS.values() for pair in widths.items()}
+    assert [run.model for run in runs[:2]] == ["bicubic", "back-projection"]
+
+
+def test_table_words_and_figure() -> None:
+    rows = [("bicubic", None, 0, 39.0), ("back-projection", None, 0, 39.4)]
+    rows += [("vdsr", 12, seed, 39.3 + seed / 10) for seed in range(3)]
+    rows += [("lkca", 16, 0, 39.5), ("lkca", 48, 0, 39.6)]
+    frame = pd.DataFrame(rows, columns=["model", "channels", "seed", "MPSNR"])
+    cost = frame["channels"].map({12: 0.1, 16: 0.12, 48: 0.31})
+    frame = frame.assign(macs_G=cost, params_M=cost, seconds=10, MPSNR_bp=frame.MPSNR + 0.2, SAM=1, SAM_bp=1)
+    table = by_budget(frame)
+    assert table["model"].tolist() == ["vdsr", "lkca", "lkca"] and table["seeds"].tolist() == [3, 1, 1]
+    assert table["MPSNR"].tolist() == pytest.approx([39.4, 39.5, 39.6])
+    assert table["MPSNR_sd"].iloc[0] == pytest.approx(0.1)
+    said = equal_cost_in_words(table.assign(MPSNR=[39.35, 39.5, 39.6]), frame, (0.1, 0.3, 0.9))
+    assert [s.split(";")[0] for s in said] == [
+        "At 0.1 G MACs lkca is best of 2, 39.500 dB",
+        "At 0.3 G MACs lkca is best of 1, 39.600 dB",
+    ]
+    assert "1 of them are above back-projection (39.400 dB) as trained, 2 with corrections" in said[0]
+    figure = quality_against_macs(table, frame, "title")
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 3
