@@ -1,13 +1,16 @@
 """A scene as a picture in colour, whatever it knows of its wavelengths."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lkca.scenes.no_data import missing_values
-from lkca.scenes.scene import Scene
 from lkca.scenes.wavelengths import shows_colours
+
+if TYPE_CHECKING:  # a scene knows its picture, a picture only reads a scene
+    from lkca.scenes.scene import Scene
 
 NO_DATA = 0.85  # the grey of pixels without data
 MOST_PIXELS = 1000  # on a side
@@ -15,7 +18,7 @@ SAMPLE = 100_000  # pixels that decide stretch and components
 COLOUR = 0.12  # how far the second and third component turn grey into colour
 
 
-def picture(scene: Scene, rgb: Sequence[int] | None = None, most: int = MOST_PIXELS) -> NDArray[np.float64]:
+def picture(scene: "Scene", rgb: Sequence[int] | None = None, most: int = MOST_PIXELS) -> NDArray[np.float64]:
     """(h, w, 3) in [0, 1], every n-th pixel of a large scene; pixels without data are grey.
 
     Colours are the bands `rgb` (from 0 on) or those nearest to red, green and blue, each between its 2nd and 98th
@@ -32,7 +35,7 @@ def picture(scene: Scene, rgb: Sequence[int] | None = None, most: int = MOST_PIX
     return _grey_where(missing, np.stack([_stretched(band, missing) for band in values], axis=-1))
 
 
-def _read(scene: Scene, every: slice, bands: list[int] | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _read(scene: "Scene", every: slice, bands: list[int] | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(b, h, w), 0 without data, and where that is."""
     block = scene.read(every, every) if bands is None else scene.read(every, every, bands)
     valid = ~np.logical_or(*missing_values(block, scene.no_data))
