@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lkca import load_weights
 from lkca.measures.resize import resize
 from lkca.sharpening import upscale as upscaling
 from lkca.sharpening.bounds import SHARE, Bounds, Limited, bounded
@@ -80,7 +81,7 @@ def test_a_hot_pixel_does_not_explode(tmp_path, weights, cube, monkeypatch: pyte
     cube = cube.copy()
     cube[:, 4, 5] = 1.7 * PEAK
     source = write_scene(tmp_path / "hot.hdr", cube)
-    passport = upscaling.load_weights(weights)[1]
+    passport = load_weights(weights)[1]
     monkeypatch.setattr(upscaling, "network", lambda *_: (Explosive(), passport))
     with pytest.warns(UserWarning, match="sees the whole image at once"):
         done = upscaling.upscale(source, tmp_path / "out.hdr", weights, log=quiet)
