@@ -58,7 +58,7 @@ figures: $(SETUP)
 report: $(SETUP)
 	$(BIN)/python -m lkca report --profile $(PROFILE)
 
-# The weights in the box, trained anew on made scenes: an hour or two on two cores; goes on where it was stopped.
+# The weights in the box, trained anew on made scenes: about half an hour on one core; goes on where it was stopped.
 weights: export OMP_NUM_THREADS := 1
 weights: $(SETUP)
 	$(BIN)/python -m lkca weights --kind made
