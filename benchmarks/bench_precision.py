@@ -25,8 +25,8 @@ from lkca.models.precision import PRECISIONS
 from lkca.paths import write_text
 from lkca.studies.turns import take_turns
 from lkca.training.evaluation import patch_mpsnr
+from lkca.training.machine import find_device
 from lkca.training.provenance import provenance
-from lkca.training.train import find_device
 
 BANDS, SCALE, PATCH = 128, 4, 64
 # The sizes of the profile `cpu`, and four times as many channels and blocks.

@@ -25,8 +25,8 @@ from lkca.data.loaders import normalise
 from lkca.data.patches import Area, split_patches
 from lkca.scenes.cube import read_cube
 from lkca.studies.turns import take_turns
+from lkca.training.machine import find_device
 from lkca.training.provenance import provenance
-from lkca.training.train import find_device
 
 BANDS, SCALE = 128, 4
 REPEATS = 9

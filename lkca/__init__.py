@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lkca.sharpening.upscale import Upscaled, upscale
     from lkca.training.losses import supervised_loss
     from lkca.training.run import Distillation, Run
-    from lkca.training.train import Result, train
+    from lkca.training.run_folder import Result
+    from lkca.training.train import train
     from lkca.training.weights import load_weights
 
 __version__ = "0.1.0"
@@ -26,7 +27,7 @@ HOMES = {
     "any_sensor": "lkca.sharpening.any_sensor",
     "Cost": "lkca.measures.cost",
     "Distillation": "lkca.training.run",
-    "Result": "lkca.training.train",
+    "Result": "lkca.training.run_folder",
     "Run": "lkca.training.run",
     "Upscaled": "lkca.sharpening.upscale",
     "back_project": "lkca.measures.back_projection",

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+Log = Callable[[str], None]  # takes a line of what goes on, as `print` does
 STEPS: list[Callable[[str, Path], None]] = []
 """Told of every step of a writing and its file, for tests that stop a process there: "begun", "content" (written, but
 perhaps not on the disk), "synced", "renamed"."""

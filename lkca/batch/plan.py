@@ -20,8 +20,9 @@ from lkca.studies.profiles import find_profile
 from lkca.studies.results import row
 from lkca.studies.rows_of_runs import read_rows
 from lkca.training.fingerprint import fingerprint
+from lkca.training.machine import find_device
 from lkca.training.run import Run
-from lkca.training.train import find_device, forget, is_stale, recorded_code
+from lkca.training.run_folder import forget, is_stale, recorded_code
 
 # A notebook of a study's name shows that study. These show a study of another name, so they wait for its table.
 SHOWN = {"visual": "benchmark", "speed": "benchmark"}

@@ -25,8 +25,9 @@ from lkca.sharpening.scene_page import report_path, warnings_kept, write_scene_p
 from lkca.sharpening.upscale import WITHOUT_WEIGHTS, Upscaled, upscale
 from lkca.sharpening.verdict import judge
 from lkca.training.direction_trainer import STEPS
+from lkca.training.machine import find_device
 from lkca.training.run import Run
-from lkca.training.train import Result, find_device
+from lkca.training.run_folder import Result
 from lkca.training.trainer import fresh_model
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}

@@ -13,7 +13,8 @@ from lkca.commands import Defaults
 from lkca.data.datasets import DATASETS
 from lkca.tables import formatted
 from lkca.training.run import Distillation, Run
-from lkca.training.train import Result, train
+from lkca.training.run_folder import Result
+from lkca.training.train import train
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -10,7 +10,8 @@ from lkca.measures.cost import cost
 from lkca.models import SCALES, build_model
 from lkca.paths import write_text
 from lkca.training.box_runs import box_run
-from lkca.training.train import Result, train
+from lkca.training.run_folder import Result
+from lkca.training.train import train
 from lkca.training.weights import load_weights, save_weights
 
 

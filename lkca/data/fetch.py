@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,12 @@ from tqdm import tqdm
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import check_shape, missing_files
 from lkca.data.split import Dataset
-from lkca.paths import data_folder, put_in_place, written_whole
+from lkca.paths import Log, data_folder, put_in_place, written_whole
 from lkca.scenes import open_scene
 
 CHECKSUMS = "checksums.json"
 TRIES, PAUSE = 5, 2.0  # attempts without a new byte, and seconds before the second, doubled each time
 BLOCK, TIMEOUT = 1 << 16, (15, 60)  # bytes, lost at most by a cut; seconds to connect, and without a byte
-Log = Callable[[str], None]
 
 URLS = {  # file -> address; only those that lead to the file itself
     "Pavia.mat": "https://www.ehu.eus/ccwintco/uploads/e/e3/Pavia.mat",

@@ -6,7 +6,7 @@ come nearest go on; SSIM, which costs most, is measured for the last of them.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from lkca.paper.measures import AS_IT_IS, Measurements
 from lkca.paper.metric_variants import VARIANTS, VariantValues
 from lkca.paper.readings import LR_FROM, PROTOCOLS, SCALES, Protocol, ProtocolReading, Setting, settings
 from lkca.paper.tables import COST_TABLES, paper_table
-from lkca.paths import results_folder, write_text
+from lkca.paths import Log, results_folder, write_text
 from lkca.tables import write_table
 
 UNIT = 1e-4  # of the last digit that the paper prints, in every metric
@@ -28,7 +28,6 @@ AXES = (*ProtocolReading._fields, "bicubic")
 MANY = 1.7e9  # values (pixels x bands x scales x images) to screen at once; more are narrowed by a part of them first
 LAST = 5e8  # values of the readings for which SSIM is measured,
 LAST_FEW = 8  # and at most so many, but all that agree so far
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ attention (`lkca.sharpening.streaming`): no tiles, no seams.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from lkca.measures.back_projection import corrections
 from lkca.measures.resize import resize
 from lkca.measures.symmetries import symmetry, unsymmetry
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
+from lkca.paths import Log
 from lkca.sharpening.corrected import CorrectedRows, DetailedRows
 from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, WholeImage, around, resident, strips
 from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _strip_rows, folded
@@ -26,7 +27,6 @@ from lkca.training.weights import load_weights
 
 STRIP = 16  # LR rows of a strip in the network: more gain nothing
 SHRINKING = 2  # LR rows above and below that shrinking looks at
-Log = Callable[[str], None]
 
 
 def any_sensor(scale: int, kind: str = DEFAULT, directions: int | None = None, symmetries: bool = False) -> AnySensor:

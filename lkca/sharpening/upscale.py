@@ -36,7 +36,7 @@ from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
 from lkca.sharpening.texture import WINDOW, texture
 from lkca.sharpening.weights_choice import ANY_SCENE, WITHOUT_WEIGHTS, network
 from lkca.training.evaluation import predict
-from lkca.training.train import peak_memory
+from lkca.training.machine import peak_memory
 from lkca.training.weights import Passport
 
 WHOLE = SceneView()

@@ -15,7 +15,7 @@ from lkca.data.split import Split
 from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS
 from lkca.models import MODELS, model_names
 from lkca.paper.tables import COST_TABLES, paper_costs, paper_table
-from lkca.paths import results_folder
+from lkca.paths import Log, results_folder
 from lkca.studies.catalogue import benchmark_runs, study_runs
 from lkca.studies.distillation import mean_differences, with_verdict
 from lkca.studies.profiles import find_profile
@@ -24,7 +24,7 @@ from lkca.studies.rows_of_runs import read_or_train
 from lkca.tables import BEST, SECOND
 from lkca.training.evaluation import low_resolution, predict
 from lkca.training.run import Run
-from lkca.training.train import Log, train
+from lkca.training.train import train
 
 Cube = NDArray[np.floating]  # (B, H, W)
 

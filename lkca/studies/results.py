@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from lkca.measures.metrics import METRICS
-from lkca.paths import results_folder, write_text
+from lkca.paths import Log, results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.rows_of_runs import read_or_train
 from lkca.studies.upsampler_svd import collect_singular_values
@@ -19,7 +19,7 @@ from lkca.studies.upsamplers.measured import collect_upsamplers
 from lkca.training.corrected import corrected_metrics
 from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
-from lkca.training.train import Log, load_result
+from lkca.training.run_folder import load_result
 
 NESTED = ("options", "distillation", "view")  # settings that become several columns
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics

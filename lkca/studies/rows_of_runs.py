@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lkca.paths import Log
 from lkca.training.run import Run
-from lkca.training.train import Log, train
+from lkca.training.train import train
 
 
 def read_rows(path: Path, runs: Sequence[Run], among_others: bool = False) -> pd.DataFrame | None:

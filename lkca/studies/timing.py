@@ -7,9 +7,7 @@ else.
 """
 
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +25,7 @@ from lkca.measures.cost import cost
 from lkca.models import MODELS, build_model, model_names
 from lkca.models.folding import fold
 from lkca.studies.turns import take_turns
+from lkca.training.machine import peak_memory
 from lkca.training.provenance import provenance
 from lkca.training.run import PRECISIONS
 
@@ -86,7 +85,7 @@ def measure_speed(
         kept = [name for name in models if name not in notes]
         x = torch.rand(batch, bands, size, size, device=device)
         start = time.perf_counter()
-        memory = {name: peak_memory(name, networks[name], x, scale, precision) for name in kept}
+        memory = {name: memory_of_pass(name, networks[name], x, scale, precision) for name in kept}
         notes |= {name: "out of memory" for name in kept if np.isnan(memory[name])}
         kept = [name for name in kept if name not in notes]
         passes = [partial(networks[name], x) for name in kept]
@@ -122,7 +121,7 @@ def _left_out(expected: pd.DataFrame, allowed: float, device: torch.device) -> d
     return notes
 
 
-def peak_memory(name: str, network: nn.Module, x: Tensor, scale: int, precision: str) -> float:
+def memory_of_pass(name: str, network: nn.Module, x: Tensor, scale: int, precision: str) -> float:
     """Bytes that the network, its input and one pass take together; NaN where that is more than there is."""
     if x.device.type != "cuda":
         context = multiprocessing.get_context("forkserver")
@@ -151,8 +150,7 @@ def _resident(name: str, shape: tuple[int, ...], scale: int, precision: str, thr
     network = fold(build_model(name, shape[1], scale))
     with torch.inference_mode(), _autocast(torch.device("cpu"), precision):
         network(torch.rand(shape))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before)
+    return float(peak_memory(torch.device("cpu")) - before)
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager:

@@ -25,11 +25,11 @@ from lkca.measures.rank import (
     upsampler_matrix,
 )
 from lkca.models import build_model
-from lkca.paths import results_folder, write_text
+from lkca.paths import Log, results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.rows_of_runs import read_or_train
 from lkca.training.run import Run
-from lkca.training.train import Log, load_result
+from lkca.training.run_folder import load_result
 
 KINDS = {
     "trained": "trained",

@@ -4,8 +4,8 @@ It has two parts, SHARED-MODEL. The first covers what every run passes through: 
 measuring. The second covers the network's file, with all it imports, and the declaration of the dataset. They are
 hashes of the syntax trees: comments, docstrings, formatting and line numbers do not count; a renamed variable does.
 
-What only opens, names and writes files (`lkca.training.train`, `lkca.scenes`, `lkca.paths`) is left out; the scene
-files themselves have their own checksum in each run.
+What only opens, names and writes files (`lkca.training.train`, `lkca.training.run_folder`, `lkca.scenes`,
+`lkca.paths`) is left out; the scene files themselves have their own checksum in each run.
 """
 
 import ast

@@ -1,25 +1,11 @@
-"""Training: a `Run` becomes weights and `metrics.json`.
+"""Training: a `Run` becomes weights and `metrics.json` in a folder of its own, see `lkca.training.run_folder`.
 
-A run's folder holds
-    settings.json        the run
-    provenance.json      code, versions, machine, data checksum
-    history.csv          a row an epoch
-    weights.safetensors  the weights that did best on the validation patches
-    resume.pt            all that is needed to go on after the last finished epoch
-    checksums.json       of the files above and below, so that damage does not pass for a result
-    metrics.json         written last: where it stands, the run is finished; nothing else means finished
 Every file is written whole or not at all, so a run can be killed at any moment. An epoch's random numbers depend
 on the seed and the epoch alone; a resumed run therefore ends with the same bits as an uninterrupted one (on a CPU).
 """
 
 import json
-import resource
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
@@ -32,46 +18,28 @@ from lkca.data.split import Split
 from lkca.measures.back_projection import STEPS
 from lkca.measures.cost import cost
 from lkca.models.any_sensor import AnySensor
-from lkca.paths import remove_unfinished, write_text
+from lkca.paths import Log, remove_unfinished, write_text
 from lkca.scenes.view import SceneView
 from lkca.training import record
-from lkca.training.corrected import CORRECTED, corrected_record
+from lkca.training.corrected import corrected_record
 from lkca.training.direction_trainer import DirectionTrainer
 from lkca.training.evaluation import check_size, evaluate_corrected, mean_quality
 from lkca.training.fingerprint import fingerprint
+from lkca.training.machine import find_device, peak_memory
 from lkca.training.provenance import provenance
 from lkca.training.run import Run
-from lkca.training.trainer import HISTORY, Trainer, fresh_model
+from lkca.training.run_folder import (
+    Result,
+    check_same_data,
+    finished,
+    folder_history,
+    load_result,
+    start_over_if_other_code,
+)
+from lkca.training.trainer import Trainer, fresh_model
 from lkca.training.weights import Passport, load_weights, save_weights
 
 MADE_SHARE = 0.5  # of the samples of LKCA-Any, where real scenes train it as well
-Log = Callable[[str], None]
-RESULTS = (
-    *("metrics.json", CORRECTED, record.CHECKSUMS),
-    *("resume.pt", "history.csv", "weights.safetensors", "provenance.json"),
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run.
-
-    metrics : mean of each metric over the test images. images : the metrics of each.
-    history : a row an epoch: epoch, loss, validation (MPSNR in dB), learning_rate, seconds. Empty for bicubic.
-    """
-
-    run: Run
-    metrics: dict[str, float]
-    images: dict[str, dict[str, float]]
-    history: pd.DataFrame
-
-    @property
-    def folder(self) -> Path:
-        return self.run.folder
-
-    def model(self, device: torch.device | str = "cpu") -> nn.Module:
-        """The trained network, in eval mode."""
-        return load_weights(self.folder / "weights.safetensors", device, self.run.name)[0]
 
 
 def train(run: Run, device: str = "auto", log: Log = print, split: Split | None = None) -> Result:
@@ -115,148 +83,20 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
     try:
         if run.dataset not in DATASETS:  # the user's file may have changed since: look even where the run is finished
             split = split or load_dataset(run.dataset, run.reading, run.view)
-            _check_same_data(run, split, log)
-        if result := _finished(run, log):
+            check_same_data(run, split, log)
+        if result := finished(run, log):
             return result
         return _train(run, target, log, split or load_dataset(run.dataset, run.reading, run.view))
     finally:
         lock.release()
 
 
-def load_result(run: Run) -> Result:
-    """The result of a finished run, whose files are what was written.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the run is not finished.
-    ValueError
-        If one of its files is damaged or missing; which one.
-    """
-    path = run.folder / "metrics.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"run {run.name} is not finished: {path} does not exist")
-    record.check(run.folder, *record.RECORDED)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        metrics, images = dict(content["mean"]), dict(content["images"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error!r}): delete it, and the run evaluates its weights again"
-        ) from error
-    return Result(run, metrics, images, folder_history(run.folder))
-
-
-def folder_history(folder: Path) -> pd.DataFrame:
-    """The epochs of a run; none where there is no history.csv.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged.
-    """
-    path = folder / "history.csv"
-    if not path.is_file():
-        return pd.DataFrame(columns=list(HISTORY))
-    try:
-        history = pd.read_csv(path)
-        if list(history.columns) != list(HISTORY):
-            raise ValueError(f"columns {', '.join(map(str, history.columns))}, expected {', '.join(HISTORY)}")
-        return history.astype(float).astype({"epoch": int})
-    except ValueError as error:  # pandas' own kinds are of this one, and so are letters that are none
-        raise ValueError(
-            f"{path} is damaged ({error}): delete it, and `train` writes it again from resume.pt"
-        ) from error
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes a GPU where there is one.
-
-    Raises
-    ------
-    ValueError
-        If a GPU is asked for and there is none, or the name is unknown.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' was asked for, but torch sees no GPU here: use 'auto' or 'cpu'")
-    return torch.device(name)
-
-
-def _finished(run: Run, log: Log) -> Result | None:
-    try:
-        result = load_result(run)
-        load_weights(run.folder / "weights.safetensors", run=run.name)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        log(f"{run.name}: {error}. Evaluating again.")
-        return None
-    if record.recorded(run.folder) is None:
-        log(f"{run.name}: no checksum recorded, it was made by an older version; its files are taken as they are")
-    return result
-
-
-def _check_same_data(run: Run, split: Split, log: Log) -> None:
-    """ValueError if the run's folder was begun with other data. A damaged record of that is set aside."""
-    path = run.folder / "provenance.json"
-    if not path.is_file():
-        return
-    try:
-        begun_with = json.loads(path.read_text(encoding="utf-8"))["data_checksum"]
-    except (ValueError, LookupError, TypeError) as error:
-        aside = path.replace(path.with_name("provenance.damaged.json"))
-        log(f"{path} is damaged ({error}): set aside as {aside.name}, and written anew")
-        return
-    if begun_with == split.checksum:
-        return
-    if begun_with in split.partial:
-        log(
-            f"{run.folder} was begun when only one of the scene's files was watched for changes: whether the others "
-            "are as they were then is not known"
-        )
-        return
-    raise ValueError(
-        f"{run.folder} was begun with other data: its checksum is {begun_with}, that of {split.dataset} is now "
-        f"{split.checksum}. Put the file back, or delete the folder to start again."
-    )
-
-
-def recorded_code(run: Run) -> str | None:
-    """The fingerprint of the code that the run was begun with; None where it is not recorded."""
-    try:
-        return json.loads((run.folder / "provenance.json").read_text(encoding="utf-8")).get("code")
-    except (OSError, ValueError, AttributeError):  # missing or damaged: nothing is known
-        return None
-
-
-def is_stale(run: Run) -> bool:
-    """Whether the run's files come from other code than there is now, or from code that nobody recorded."""
-    return (run.folder / "provenance.json").is_file() and recorded_code(run) != fingerprint(run)
-
-
-def forget(run: Run) -> None:
-    """Remove what the run has written, so that it starts from its beginning."""
-    for name in RESULTS:
-        (run.folder / name).unlink(missing_ok=True)
-
-
-def _start_over_if_other_code(run: Run, code: str, log: Log) -> None:
-    begun = any((run.folder / name).is_file() for name in ("resume.pt", "weights.safetensors"))
-    if begun and is_stale(run):
-        log(f"{run.name}: begun by other code ({recorded_code(run) or 'unrecorded'}, now {code}): from the start")
-        forget(run)
-
-
 def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
     folder = run.folder
-    _check_same_data(run, split, log)
+    check_same_data(run, split, log)
     remove_unfinished(folder)
     code = fingerprint(run)
-    _start_over_if_other_code(run, code, log)
+    start_over_if_other_code(run, code, log)
     model = fresh_model(run, split.bands)
     for area in split.test:
         check_size(area, run.scale)  # now, rather than after the training
@@ -350,11 +190,3 @@ def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Modul
         return None
     model = train(run.teacher(), device.type, log, split).model(device)
     return model.to(memory_format=torch.channels_last).requires_grad_(False)
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory that was in use, in bytes: the GPU's where the run was on one, else this process's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -10,7 +10,7 @@ from lkca.batch.plan import Plan, stale_runs, summary
 from lkca.studies.results import stale_rows
 from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run
-from lkca.training.train import forget
+from lkca.training.run_folder import forget
 
 
 def finished(run: Run, code: str | None) -> Run:

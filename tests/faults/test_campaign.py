@@ -24,7 +24,8 @@ from lkca.data.loaders import load_dataset
 from lkca.data.split import Split
 from lkca.scenes import open_scene
 from lkca.training import record
-from lkca.training.train import load_result, train
+from lkca.training.run_folder import load_result
+from lkca.training.train import train
 from lkca.training.weights import load_weights
 from tests.faults.conftest import FULL
 from tests.training.tiny_run import TINY, outcome

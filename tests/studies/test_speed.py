@@ -57,7 +57,7 @@ def test_turns_in_a_drawn_order_and_several_in_a_row() -> None:
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSPSR takes 50 s in the first setting; the second has four times the pixels."""
-    monkeypatch.setattr(lkca.studies.timing, "peak_memory", lambda *a: 1e6)
+    monkeypatch.setattr(lkca.studies.timing, "memory_of_pass", lambda *a: 1e6)
     monkeypatch.setattr(lkca.studies.timing, "take_turns", lambda networks, *a: [[1e-3], [50.0]][: len(networks)])
     frame = speed.measure_speed([2, 4], [1], CPU, bands=8, budget=1000, models=("vdsr", "sspsr"))
     assert frame["model"].tolist() == ["vdsr", "sspsr"] * 2
@@ -78,7 +78,7 @@ def test_memory_that_is_not_there_is_not_asked_for() -> None:
 
 def test_memory_is_of_a_process_of_its_own() -> None:
     small, large = (
-        speed.peak_memory("vdsr", nn.Identity(), torch.rand(1, 16, size, size), 2, "float32") for size in (8, 256)
+        speed.memory_of_pass("vdsr", nn.Identity(), torch.rand(1, 16, size, size), 2, "float32") for size in (8, 256)
     )
     output = 4 * 16 * 512 * 512
     assert small < large and large > 2 * output

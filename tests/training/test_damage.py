@@ -17,7 +17,8 @@ import lkca.training.trainer
 from lkca.data.split import Split
 from lkca.training.record import read_state
 from lkca.training.run import Run
-from lkca.training.train import load_result, train
+from lkca.training.run_folder import load_result
+from lkca.training.train import train
 from tests.training.tiny_run import KEPT, TINY, Stop, elsewhere, files, interrupted_after, outcome
 
 

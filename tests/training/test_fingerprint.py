@@ -11,7 +11,8 @@ from lkca.models import MODELS
 from lkca.training import fingerprint as module
 from lkca.training.fingerprint import SHARED, fingerprint, tree_hash
 from lkca.training.run import Run
-from lkca.training.train import is_stale, recorded_code, train
+from lkca.training.run_folder import is_stale, recorded_code
+from lkca.training.train import train
 from tests.training.tiny_run import TINY, Stop, interrupted_after
 
 CODE = '''"""A module."""

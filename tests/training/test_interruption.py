@@ -14,7 +14,8 @@ import torch
 
 from lkca.data.split import Split
 from lkca.training.run import Run
-from lkca.training.train import load_result, train
+from lkca.training.run_folder import load_result
+from lkca.training.train import train
 from tests.training.tiny_run import KEPT, STUDENT, TINY, Stop, elsewhere, files, interrupted_after, outcome
 
 

@@ -16,7 +16,8 @@ from lkca.models import build_model
 from lkca.training import record
 from lkca.training.evaluation import predict
 from lkca.training.run import Distillation, Run
-from lkca.training.train import load_result, train
+from lkca.training.run_folder import load_result
+from lkca.training.train import train
 from lkca.training.weights import FORMAT, Passport, load_weights, save_weights
 
 TINY = Run(reading="tiny", options={"blocks": 1, "channels": 16}, epochs=2, batch=8, learning_rate=3e-3, stride=16)

@@ -8,8 +8,9 @@ import torch
 
 from lkca.data.patches import Area
 from lkca.data.split import Split
+from lkca.training.machine import find_device
 from lkca.training.run import Run
-from lkca.training.train import find_device, train
+from lkca.training.train import train
 from tests.training.tiny_run import TINY, files
 
 

@@ -16,7 +16,8 @@ from lkca.data.split import Split
 from lkca.measures.metrics import METRICS, mpsnr
 from lkca.measures.resize import resize
 from lkca.training.evaluation import evaluate
-from lkca.training.train import load_result, train
+from lkca.training.run_folder import load_result
+from lkca.training.train import train
 from lkca.training.trainer import HISTORY
 from tests.training.tiny_run import KEPT, STUDENT, TINY, elsewhere, files, outcome
 

@@ -4,7 +4,7 @@ Nothing is trained. A row is measured anew only where the table has none of the 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ from lkca.measures.optics import OPTICS, PROTOCOL, seen_through
 from lkca.measures.resize import crop_to_multiple
 from lkca.models import SCALES, build_model
 from lkca.models.any_sensor import AnySensor
-from lkca.paths import results_folder, write_text
+from lkca.paths import Log, results_folder, write_text
 from lkca.scenes.wavelengths import rgb_bands
 from lkca.training.box_runs import box_run
 from lkca.training.evaluation import predict
@@ -53,7 +53,6 @@ QUICK_OPTICS = 2  # scenes that are seen through other optics at `quick`
 KEY = ("scene", "part", "scale", "optics", "method", "directions", "data_checksum", "weights")
 TRACE = ("commit", "torch", "device", "threads", "started")
 TYPES = {"directions": "Int64", "weights": str, "data_checksum": str, "commit": str}
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)

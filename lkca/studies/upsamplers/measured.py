@@ -37,7 +37,7 @@ from lkca.tables import CURVE, EQUAL_PARAMS, FULL
 from lkca.training.evaluation import evaluate, mean_quality
 from lkca.training.losses import supervised_loss
 from lkca.training.run import Run
-from lkca.training.train import load_result
+from lkca.training.run_folder import load_result
 
 STUDY = "upsamplers"
 GROUPS = model_options(STAND_IN)["groups"]  # whose cost the upsamplers share
