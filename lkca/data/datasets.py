@@ -8,6 +8,8 @@ looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of
 from lkca.data.small_scenes import SMALL_SCENES
 from lkca.data.split import Dataset, MadeScenes, Reading, SensorReading
 
+MADE_COUNTS = (1, 4, 16, 64)  # numbers of made scenes, where training sees the same ones again and again
+
 _DECLARATIONS = (
     Dataset(
         name="chikusei",
@@ -91,6 +93,7 @@ _DECLARATIONS = (
         title="scenes of many sensors",
         readings={
             "made": SensorReading(real=False),
+            **{f"made-{count}": SensorReading(real=False, made=count) for count in MADE_COUNTS},
             "all": SensorReading(real=True),
             **{
                 f"without-{sensor}": SensorReading(True, sensor, "HYDICE" if sensor == "ROSIS" else "ROSIS")

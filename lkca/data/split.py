@@ -53,12 +53,14 @@ class SensorReading:
     """Which scenes of all sensors train a network for any of them.
 
     real : real scenes beside made ones. left_out : the sensor that tests. validates : the sensor that chooses the
-    weights; None lets made scenes choose.
+    weights; None lets made scenes choose. made : number of made scenes, the same in every epoch; None draws fresh ones
+    as training goes.
     """
 
     real: bool
     left_out: str | None = None
     validates: str | None = None
+    made: int | None = None
 
 
 @dataclass(frozen=True)

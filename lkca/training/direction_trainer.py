@@ -41,6 +41,7 @@ class DirectionTrainer(Trainer):
     areas : scenes to train on, of any sensors; may be empty.
     held_out : scenes to validate on; where there are none, made ones do.
     made : share of the samples that come from made scenes; 1 where there are no areas.
+    made_count : number of made scenes, the same in every epoch; None draws fresh ones as training goes.
     start : weights to begin with, those in the box. They are what is kept until an epoch validates better by `WORTH`,
         and training ends when none has been the best for `PATIENCE` epochs.
     """
@@ -56,6 +57,7 @@ class DirectionTrainer(Trainer):
         device: torch.device,
         log: Callable[[str], None],
         start: Path | None = None,
+        made_count: int | None = None,
     ) -> None:
         self.start, self.began = start, math.nan
         self.run, self.passport, self.device, self.log = run, passport, device, log
@@ -66,7 +68,7 @@ class DirectionTrainer(Trainer):
         self.history, self.best = [], -math.inf
         self.share = made if areas else 1.0
         self.scenes = [Directions(area, model, run.patch) for area in areas]
-        self.made = MadeScenes(run.seed, model, run.patch, run.epochs) if self.share else None
+        self.made = MadeScenes(run.seed, model, run.patch, run.epochs, made_count) if self.share else None
         side = MADE_SIDE[run.scale]
         made_areas = (Area(f"made scene {seed}", made_cube(seed, side)) for seed in VALIDATION_SEEDS)
         self.validated = [self._measured(area) for area in (held_out or made_areas)]

@@ -97,20 +97,21 @@ def _calmed(pair: Tensor, rng: np.random.Generator) -> Tensor:
 class MadeScenes:
     """Made scenes that are replaced as training goes: epoch e has those of the seeds FRESH·e … FRESH·e + POOL.
 
-    They are made in a process of their own, one epoch ahead.
+    They are made in a process of their own, one epoch ahead. count : so many scenes, and none is ever replaced.
     """
 
-    def __init__(self, seed: int, model: AnySensor, size: int, epochs: int) -> None:
+    def __init__(self, seed: int, model: AnySensor, size: int, epochs: int, count: int | None = None) -> None:
         self.model, self.size, self.side = model, size, MADE_SIDE[model.scale]
         self.first = 10_000_000 * (seed + 1)  # so that runs of other seeds see other scenes
-        self.last = FRESH * (epochs - 1) + POOL  # scenes in all
+        self.pool, self.fresh = (POOL, FRESH) if count is None else (count, 0)
+        self.last = self.fresh * (epochs - 1) + self.pool  # scenes in all
         self.ready: dict[int, Directions] = {}
         self.coming: dict[int, Future] = {}
         self.workers: ProcessPoolExecutor | None = None
 
     def of_epoch(self, epoch: int) -> list[Directions]:
-        wanted = range(FRESH * epoch, FRESH * epoch + POOL)
-        self._ask(range(wanted.start, min(wanted.stop + FRESH, self.last)))
+        wanted = range(self.fresh * epoch, self.fresh * epoch + self.pool)
+        self._ask(range(wanted.start, min(wanted.stop + self.fresh, self.last)))
         for number in wanted:
             if number not in self.ready:
                 cube = self.coming.pop(number).result()

@@ -166,7 +166,10 @@ def _direction_trainer(
 ) -> DirectionTrainer:
     """The trainer of LKCA-Any: on a single scene it begins with the weights in the box, and holds a quarter out."""
     if run.dataset == "sensors":
-        return DirectionTrainer(run, model, passport, split.train, split.validation, MADE_SHARE, device, log)
+        count = DATASETS[run.dataset].readings[run.reading].made
+        return DirectionTrainer(
+            run, model, passport, split.train, split.validation, MADE_SHARE, device, log, made_count=count
+        )
     areas, held_out = held_out_strip(split.train, run.scale)
     start = box_file(run.scale, DEFAULT)
     if not start.is_file() or load_weights(start)[1].options != run.options:

@@ -1,5 +1,7 @@
 """Training for any sensor: samples, the stream of made scenes, and a run that is interrupted."""
 
+import dataclasses
+import json
 from concurrent.futures import Future
 
 import numpy as np
@@ -7,10 +9,13 @@ import pytest
 import torch
 
 from lkca import Run, train
+from lkca.box import SCALES, box_file
+from lkca.data.datasets import DATASETS
 from lkca.data.made_scenes import made_cube
 from lkca.data.patches import Area
 from lkca.models.any_sensor import AnySensor
 from lkca.training import direction_trainer, directions
+from lkca.training.box_runs import box_run
 
 
 @pytest.fixture
@@ -81,6 +86,38 @@ def test_made_scenes_are_replaced_from_epoch_to_epoch(small: Run) -> None:
     assert all(torch.equal(a.standard, b.standard) for a, b in zip(second, resumed, strict=True))
     other = directions.MadeScenes(1, model, 16, epochs=3).of_epoch(0)
     assert not torch.equal(other[0].standard, first[0].standard)
+
+
+def test_a_given_number_of_made_scenes_is_never_replaced(small: Run) -> None:
+    model = AnySensor(1, 2, directions=2, blocks=1, channels=16)
+    made = directions.MadeScenes(0, model, 16, epochs=3, count=2)
+    first = made.of_epoch(0)
+    assert len(first) == 2 and made.of_epoch(1) == made.of_epoch(2) == first
+    endless = directions.MadeScenes(0, model, 16, epochs=3).of_epoch(0)
+    assert torch.equal(endless[1].standard, first[1].standard)  # they are the first ones of the endless stream
+
+
+@pytest.mark.parametrize(("reading", "count"), [("made", None), ("made-4", 4)])
+def test_a_reading_says_how_many_made_scenes_train(small: Run, monkeypatch, reading: str, count: int | None) -> None:
+    class Asked(Exception):
+        """In place of the scenes."""
+
+    def scenes(*given: object) -> None:
+        raise Asked(given[-1])
+
+    monkeypatch.setattr(direction_trainer, "MadeScenes", scenes)
+    with pytest.raises(Asked) as found:
+        train(dataclasses.replace(small, reading=reading), "cpu", lambda line: None)
+    assert found.value.args == (count,)
+
+
+def test_the_weights_in_the_box_are_those_of_the_endless_stream() -> None:
+    """The record beside them names the run, whose hash covers all of its settings."""
+    for scale in SCALES:
+        run = box_run(scale, "made")
+        assert json.loads(box_file(scale, "made").with_suffix(".json").read_text())["run"] == run.name
+        assert DATASETS[run.dataset].readings[run.reading].made is None
+    assert box_run(4, scenes=16, epochs=20).reading == "made-16"
 
 
 def test_made_scenes_are_unlike_each_other_and_the_same_again() -> None:
