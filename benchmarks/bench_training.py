@@ -21,7 +21,7 @@ import torch
 
 import lkca
 import lkca.data.synthetic
-from lkca.data.loaders import normalise
+from lkca.data.normalising import normalise
 from lkca.data.patches import Area, split_patches
 from lkca.scenes.cube import read_cube
 from lkca.studies.turns import take_turns

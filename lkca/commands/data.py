@@ -4,7 +4,7 @@ import argparse
 
 from lkca.data.datasets import DATASETS
 from lkca.data.fetch import URLS, fetch
-from lkca.data.loaders import missing_files
+from lkca.data.files import missing_files
 from lkca.models import MODELS, model_options
 from lkca.paper.check import check_data, write_check
 from lkca.paper.readings import PROTOCOLS

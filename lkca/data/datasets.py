@@ -6,7 +6,7 @@ looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of
 """
 
 from lkca.data.small_scenes import SMALL_SCENES
-from lkca.data.split import Dataset, MadeScenes, Reading, SensorReading
+from lkca.data.split import Dataset, FreshScenes, MadeScenes, Reading, SensorReading
 
 MADE_COUNTS = (1, 4, 16, 64)  # numbers of made scenes, where training sees the same ones again and again
 
@@ -119,7 +119,20 @@ _DECLARATIONS = (
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 16, 4: 16, 8: 16},
         kind="made_scenes",
-        source="made by lkca.synthetic from a seed",
+        source="made by lkca.data.synthetic from a seed",
+        citation="",
+    ),
+    Dataset(
+        name="fresh",
+        title="synthetic scenes without end",
+        readings={
+            "default": FreshScenes(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=48),
+            "tiny": FreshScenes(range(2_000_000, 2_000_001), range(1_000_000, 1_000_002), size=48, bands=8),
+        },
+        patch={2: 32, 4: 32, 8: 64},
+        stride={2: 32, 4: 32, 8: 64},
+        kind="fresh_scenes",
+        source="made by lkca.data.synthetic, from new seeds as training goes",
         citation="",
     ),
     *SMALL_SCENES,

@@ -18,7 +18,7 @@ from filelock import Timeout as LockTimeout
 from tqdm import tqdm
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import check_shape, missing_files
+from lkca.data.files import check_shape, missing_files
 from lkca.data.split import Dataset
 from lkca.paths import Log, data_folder, put_in_place, written_whole
 from lkca.scenes import open_scene

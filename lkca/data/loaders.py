@@ -1,91 +1,36 @@
 """From a scene file to areas to train on and areas to test on, in [0, 1].
 
 The kinds of dataset that exist: a big scene with tests along its top, several small scenes of which one tests, a small
-scene by itself, made scenes, a user's own scene. The datasets themselves are declared in `lkca.data.datasets`.
+scene by itself, scenes of many sensors, made scenes (few, or without end), a user's own scene. The datasets themselves
+are declared in `lkca.data.datasets`.
 """
 
 import hashlib
-import importlib.util
-import math
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.datasets import DATASETS
+from lkca.data.files import files_checksum, located, opened
 from lkca.data.made_scenes import made_cube
+from lkca.data.normalising import hot_pixel_limit, normalise, without_no_data
 from lkca.data.patches import Area, from_line, up_to_line
 from lkca.data.split import Dataset, Split
-from lkca.data.suspicions import likely_file
 from lkca.data.synthetic import synthetic_scene
-from lkca.paths import data_folder
-from lkca.scenes import Scene, check_cube, open_scene
-from lkca.scenes.cube import largest_valid_rectangle, read_cube
+from lkca.scenes import Scene, check_cube
+from lkca.scenes.cube import read_cube
 from lkca.scenes.files import files_of
 from lkca.scenes.view import SceneView
 from lkca.scenes.wavelengths import rgb_bands
-
-HOT_PIXELS = 99.99  # percentile that stands for the maximum where single hot pixels would squeeze everything else
-
-
-def _folder(dataset: Dataset) -> Path | None:
-    """Where the dataset's files are: `LKCA_DATA`, or what an installed package ships; None if it is not installed."""
-    if not dataset.package:
-        return data_folder()
-    package = importlib.util.find_spec(dataset.package)
-    return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
-
-
-def missing_files(dataset: Dataset) -> str:
-    """Which of the dataset's files are not there, in a few words; empty where all are."""
-    folder = _folder(dataset)
-    if folder is None:
-        return f"the Python package {dataset.package} is not installed"
-    missing = [file for file in dataset.files if not (folder / file).is_file()]
-    return f"not in {folder}: {', '.join(missing)}" if missing else ""
-
-
-def _located(dataset: Dataset) -> list[Path]:
-    """The dataset's files, all there."""
-    if missing := missing_files(dataset):
-        raise FileNotFoundError(
-            f"dataset {dataset.name!r} cannot be read: {missing}.\n"
-            f"Get it: {dataset.source}\n"
-            f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no file."
-        )
-    return [_folder(dataset) / file for file in dataset.files]
-
-
-def _opened(dataset: Dataset, path: Path) -> Scene:
-    scene = open_scene(path, key=dataset.key)
-    check_shape(dataset, scene)
-    return scene
-
-
-def check_shape(dataset: Dataset, scene: Scene) -> None:
-    """ValueError if a scene has another shape than its dataset; says which file it probably is."""
-    if scene.shape != dataset.shape:
-        guess = likely_file(scene.shape) or "is it the original file?"
-        raise ValueError(
-            f"{scene.path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
-            f"{guess} Get the original: {dataset.source}"
-        )
-
-
-def open_whole(dataset: Dataset) -> tuple[Scene, NDArray[np.float32], NDArray[np.bool_], str]:
-    """A one-file dataset as its file has it: scene, cube (B, H, W), no-data mask (H, W), SHA-256 of the files."""
-    paths = _located(dataset)
-    scene = _opened(dataset, paths[0])
-    return scene, *read_cube(scene), _checksum(paths)
 
 
 def big_scene(dataset: Dataset, name: str) -> Split:
     """Chikusei, Houston 2018, Pavia Centre: one file, tests along the top."""
     reading = dataset.readings[name]
-    paths = _located(dataset)
-    scene = _opened(dataset, paths[0])
+    paths = located(dataset)
+    scene = opened(dataset, paths[0])
     rows, columns, bands = (
         slice(*part) if part else slice(None) for part in (dataset.rows, dataset.columns, dataset.bands)
     )
@@ -111,14 +56,14 @@ def big_scene(dataset: Dataset, name: str) -> Split:
         wavelengths,
         rgb_bands(len(cube), wavelengths),
         peak,
-        _checksum(paths),
+        files_checksum(paths),
     )
 
 
 def regions(dataset: Dataset, reading: str) -> Split:
     """Four Los Angeles regions; the reading names the one that tests."""
-    paths = _located(dataset)
-    cubes = {path.stem.removeprefix("abu-"): read_cube(_opened(dataset, path))[0] for path in paths}
+    paths = located(dataset)
+    cubes = {path.stem.removeprefix("abu-"): read_cube(opened(dataset, path))[0] for path in paths}
     # airport-2[:, :20] and urban-5[:, 80:] are the same ground, so the two are one region and never parted by a split.
     joined = np.concatenate([cubes.pop("urban-5")[:, :, :80], cubes.pop("airport-2")], axis=2)
     regions = {**cubes, "urban-5+airport-2": joined}
@@ -129,7 +74,7 @@ def regions(dataset: Dataset, reading: str) -> Split:
     bands = len(tested.cube)
     return Split(
         dataset.name, reading, tuple(areas.values()), (tested,), None, dataset.rgb or rgb_bands(bands, None), peak,
-        _checksum(paths),
+        files_checksum(paths),
     )  # fmt: skip
 
 
@@ -139,8 +84,8 @@ def whole_scene(name: str) -> tuple[Area, NDArray[np.float64] | None, str]:
     Its parts are joined, its useless bands left out. Raises as `load_dataset` does.
     """
     dataset = find_dataset(name)
-    paths = _located(dataset)
-    scenes = [_opened(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
+    paths = located(dataset)
+    scenes = [opened(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
     parts = [
         read_cube(scene, columns=slice(*columns))
         for scene, columns in zip(scenes, dataset.side_by_side or [(None, None)] * len(scenes), strict=True)
@@ -155,7 +100,11 @@ def whole_scene(name: str) -> tuple[Area, NDArray[np.float64] | None, str]:
         wavelengths = np.array(dataset.wavelengths())
     elif wavelengths is None and dataset.wavelength_range:
         wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
-    return Area(dataset.name, cube[kept], no_data), None if wavelengths is None else wavelengths[kept], _checksum(paths)
+    return (
+        Area(dataset.name, cube[kept], no_data),
+        None if wavelengths is None else wavelengths[kept],
+        files_checksum(paths),
+    )
 
 
 def single_scene(dataset: Dataset, reading: str) -> Split:
@@ -195,6 +144,21 @@ def made_scenes(dataset: Dataset, reading: str) -> Split:
     )  # fmt: skip
 
 
+def fresh_scenes(dataset: Dataset, reading: str) -> Split:
+    """Made scenes that validate and test. Those that train are drawn in training, each for a few epochs."""
+    plan = dataset.readings[reading]
+    areas, digest, wavelengths = {}, hashlib.sha256(), None
+    for seed in (*plan.validation_seeds, *plan.test_seeds):
+        scene = synthetic_scene(plan.size, plan.size, plan.bands, seed)
+        areas[seed], wavelengths = Area(f"synthetic seed {seed}", scene.cube), scene.wavelengths
+        digest.update(scene.cube.tobytes())
+    test, validation = (tuple(areas[seed] for seed in seeds) for seeds in (plan.test_seeds, plan.validation_seeds))
+    return Split(
+        dataset.name, reading, (), test, wavelengths, rgb_bands(plan.bands, wavelengths), 1.0, digest.hexdigest(),
+        validation,
+    )  # fmt: skip
+
+
 def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> Split:
     """A user's file: the far quarter of the longer side tests, the rest trains."""
     scene, whole, axis, line, peak = own_area(dataset.name, view)
@@ -209,8 +173,8 @@ def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> 
         scene.wavelengths,
         scene.rgb_bands(),
         peak,
-        _checksum(files),
-        partial=tuple(_checksum([file]) for file in files) if len(files) > 1 else (),
+        files_checksum(files),
+        partial=tuple(files_checksum([file]) for file in files) if len(files) > 1 else (),
     )
 
 
@@ -232,54 +196,6 @@ def own_area(path: str, view: SceneView | None = None) -> tuple[Scene, Area, int
     peak = hot_pixel_limit([rest])
     normalise(cube, peak)
     return scene, whole, axis, line, peak
-
-
-def hot_pixel_limit(areas: Sequence[Area]) -> float:
-    """The percentile `HOT_PIXELS` of all values of the areas but no-data, found without a second copy of them."""
-    valid = [np.ones(area.cube.shape[1:], bool) if area.no_data is None else ~area.no_data for area in areas]
-    count = sum(len(area.cube) * int(v.sum()) for area, v in zip(areas, valid, strict=True))
-    position = HOT_PIXELS / 100 * (count - 1)
-    needed = count - math.floor(position)
-    largest = np.empty(0, np.float32)
-    for area, v in zip(areas, valid, strict=True):
-        for band in area.cube:
-            largest = np.concatenate([largest, band[v]])
-            if len(largest) > needed:
-                largest = np.partition(largest, -needed)[-needed:]
-    below, above = np.sort(largest)[[0, min(1, needed - 1)]].astype(float)
-    return float(below + (above - below) * (position % 1))
-
-
-def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
-    """Divide by `peak` and clip to [0, 1], in place, band by band."""
-    if not peak > 0:
-        raise ValueError(f"the scene's maximum is {peak}: nothing to normalise by")
-    for band in cube:
-        np.divide(band, np.float32(peak), out=band)
-        np.clip(band, 0, 1, out=band)
-    return cube
-
-
-def without_no_data(area: Area) -> Area:
-    """The largest rectangle of a test area that has data everywhere, with a warning where that is not all of it."""
-    if area.no_data is None or not area.no_data.any():
-        return area
-    inside = largest_valid_rectangle(area.no_data)
-    warnings.warn(
-        f"test area {area.name!r} has {area.no_data.sum()} pixels without data: measured on its largest rectangle "
-        f"without any, rows {inside[0].start}:{inside[0].stop}, columns {inside[1].start}:{inside[1].stop}",
-        stacklevel=2,
-    )
-    return Area(area.name, area.cube[:, *inside])
-
-
-def _checksum(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def load_dataset(name: str, reading: str | None = None, view: SceneView | None = None) -> Split:
@@ -380,6 +296,7 @@ LOADERS = {
     "big_scene": big_scene,
     "regions": regions,
     "made_scenes": made_scenes,
+    "fresh_scenes": fresh_scenes,
     "own_scene": own_scene,
     "single_scene": single_scene,
     "sensors": sensors,

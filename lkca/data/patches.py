@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.transform import integral_image, integrate
 from torch import Tensor
 
 from lkca.measures.symmetries import SYMMETRIES, symmetry
@@ -137,12 +138,7 @@ def positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int
     columns = np.arange(0, width - size + 1, stride)
     grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     if area.no_data is not None and area.no_data.any():
-        # A summed-area table counts the no-data pixels of every window at once.
-        table = np.zeros((height + 1, width + 1), np.int64)
-        table[1:, 1:] = area.no_data.cumsum(0).cumsum(1)
-        y, x = grid[:, 0], grid[:, 1]
-        count = table[y + size, x + size] - table[y, x + size] - table[y + size, x] + table[y, x]
-        grid = grid[count == 0]
+        grid = grid[integrate(integral_image(area.no_data), grid, grid + size - 1) == 0]
     return np.column_stack([np.full(len(grid), number), grid]).astype(np.int64)
 
 

@@ -48,6 +48,15 @@ class MadeScenes(NamedTuple):
     bands: int
 
 
+class FreshScenes(NamedTuple):
+    """Made scenes that train but once, and the seeds of those that validate and test, all of one size and sensor."""
+
+    validation_seeds: range
+    test_seeds: range
+    size: int
+    bands: int
+
+
 @dataclass(frozen=True)
 class SensorReading:
     """Which scenes of all sensors train a network for any of them.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import open_whole
+from lkca.data.files import open_whole
 from lkca.data.suspicions import described, suspicions
 from lkca.measures.metrics import METRICS
 from lkca.paper.measures import AS_IT_IS, Measurements

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lkca.data.loaders import normalise
+from lkca.data.normalising import normalise
 from lkca.data.patches import Area
 from lkca.data.synthetic import synthetic_scene
 from lkca.measures.metrics import quality

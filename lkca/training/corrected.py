@@ -5,7 +5,8 @@ import json
 import torch
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import load_dataset, missing_files
+from lkca.data.files import missing_files
+from lkca.data.loaders import load_dataset
 from lkca.measures.back_projection import STEPS
 from lkca.paths import write_text
 from lkca.training.evaluation import evaluate_corrected, mean_quality

@@ -23,6 +23,7 @@ from lkca.training.run import Run
 
 SHARED = (
     "lkca.data.loaders",
+    "lkca.data.normalising",
     "lkca.data.patches",
     "lkca.measures.resize",
     "lkca.measures.blur",
@@ -32,7 +33,8 @@ SHARED = (
     "lkca.training.evaluation",
     "lkca.training.trainer",
 )
-MADE = ("lkca.data.synthetic", "lkca.data.landscape")  # of datasets that are made
+MADE = ("lkca.data.synthetic", "lkca.data.landscape")
+OF_KIND = {"made_scenes": MADE, "fresh_scenes": (*MADE, "lkca.training.fresh_trainer")}  # by kind of dataset
 # Fields of a declaration that decide nothing, or stand in the run's settings.
 LOOKS = {
     "title",
@@ -61,8 +63,7 @@ def fingerprint(run: Run) -> str:
     if "upsampler" not in inspect.signature(model).parameters and run.options.get("upsampler", OWN) != OWN:
         modules |= _imported("lkca.models.low_rank")
     modules = modules.union(TRAINED_BY.get(run.model, ()))
-    if dataset.kind == "made_scenes":
-        modules |= frozenset(MADE)
+    modules = modules.union(OF_KIND.get(dataset.kind, ()))
     # A field at its default says nothing: a new kind of fact must not change the fingerprints of all other datasets.
     facts = [(f.name, getattr(dataset, f.name), f.default) for f in dataclasses.fields(dataset) if f.name not in LOOKS]
     stated = sorted((name, repr(value)) for name, value, default in facts if value != default)

@@ -12,7 +12,8 @@ from torch import nn
 
 from lkca.box import DEFAULT, box_file
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import load_dataset, without_no_data
+from lkca.data.loaders import load_dataset
+from lkca.data.normalising import without_no_data
 from lkca.data.patches import held_out_strip
 from lkca.data.split import Split
 from lkca.measures.back_projection import STEPS
@@ -25,6 +26,7 @@ from lkca.training.corrected import corrected_record
 from lkca.training.direction_trainer import DirectionTrainer
 from lkca.training.evaluation import check_size, evaluate_corrected, mean_quality
 from lkca.training.fingerprint import fingerprint
+from lkca.training.fresh_trainer import FreshTrainer
 from lkca.training.machine import find_device, peak_memory
 from lkca.training.provenance import provenance
 from lkca.training.run import Run
@@ -152,9 +154,14 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
 
 def _trainer(run: Run, model: nn.Module, passport: Passport, split: Split, device: torch.device, log: Log) -> Trainer:
     if isinstance(model, AnySensor):
+        if run.dataset == "fresh":
+            raise ValueError("dataset 'fresh' is one sensor's: lkca-any trains on dataset 'sensors', reading 'made'")
         trainer = _direction_trainer(run, model, passport, split, device, log)
     elif run.dataset == "sensors":
         raise ValueError(f"the scenes of dataset 'sensors' share no bands: only lkca-any trains on it, not {run.model}")
+    elif run.dataset == "fresh":
+        plan, teacher = DATASETS["fresh"].readings[run.reading], _teacher(run, device, log, split)
+        trainer = FreshTrainer(run, model, passport, split.validation, plan, teacher, device, log)
     else:
         trainer = Trainer(run, model, passport, split.train, _teacher(run, device, log, split), device, log)
     trainer.data = split.checksum
@@ -179,7 +186,7 @@ def _direction_trainer(
 
 
 def _stops_early(run: Run) -> bool:
-    return run.model == "lkca-any" and run.dataset != "sensors"
+    return run.dataset == "fresh" or (run.model == "lkca-any" and run.dataset != "sensors")
 
 
 def _scale_factor(run: Run) -> float | None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lkca.data.patches import Area, split_patches
+from lkca.data.patches import Area, Patches, split_patches
 from lkca.measures.blur import shrink
 from lkca.measures.resize import resize
 from lkca.models import build_model
@@ -76,9 +76,7 @@ class Trainer:
             # the faster layout of 2-D convolutions on CPUs and on GPUs alike; 3-D ones cannot take it
             model.to(memory_format=torch.channels_last)
         self.teacher = teacher
-        trained, held_out = split_patches(areas, run.patch, run.stride, run.validation, run.validation_share, run.seed)
-        cubes = _near(trained.cubes, device)  # both cut from the same areas
-        self.trained, self.held_out = replace(trained, cubes=cubes), replace(held_out, cubes=cubes)
+        self.trained, self.held_out = self._patches(areas)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.999))
         self.part = run.batch  # patches that go through the model at once: fewer where the GPU's memory ends
         self.history: list[dict[str, float]] = []
@@ -119,6 +117,13 @@ class Trainer:
     def kept(self) -> nn.Module:
         """The network that validates and whose weights are kept."""
         return self.model
+
+    def _patches(self, areas: Sequence[Area]) -> tuple[Patches, Patches]:
+        """Patches to train on and patches to validate on."""
+        run = self.run
+        trained, held_out = split_patches(areas, run.patch, run.stride, run.validation, run.validation_share, run.seed)
+        cubes = near(trained.cubes, self.device)  # both cut from the same areas
+        return replace(trained, cubes=cubes), replace(held_out, cubes=cubes)
 
     def _start(self) -> None:
         """Show what bicubic leaves on training patches to the parts of the model that start from it."""
@@ -310,7 +315,7 @@ def watched() -> bool:
     return sys.stderr.isatty() or ("ipykernel" in sys.modules and not os.environ.get("TQDM_DISABLE"))
 
 
-def _near(cubes: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
+def near(cubes: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
     """The areas on the GPU, where cutting costs next to nothing, if they take less than half of what is free."""
     if device.type != "cuda":
         return cubes

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import hot_pixel_limit, load_dataset, normalise, without_no_data
+from lkca.data.loaders import load_dataset
+from lkca.data.normalising import hot_pixel_limit, normalise, without_no_data
 from lkca.data.patches import Area
 from lkca.scenes import open_scene
 from lkca.scenes.cube import largest_valid_rectangle, read_cube

@@ -9,7 +9,8 @@ import scipy.io
 
 from lkca.data import datasets
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import load_dataset, missing_files, sensor_scenes, whole_scene
+from lkca.data.files import missing_files
+from lkca.data.loaders import load_dataset, sensor_scenes, whole_scene
 from lkca.data.patches import split_patches
 
 NAMES = [dataset.name for dataset in sensor_scenes()]

@@ -16,7 +16,7 @@ from skimage.metrics import structural_similarity
 
 from lkca.__main__ import main
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import check_shape
+from lkca.data.files import check_shape
 from lkca.data.suspicions import band_order, suspicions
 from lkca.data.synthetic import synthetic_scene
 from lkca.figures.protocol import deviations

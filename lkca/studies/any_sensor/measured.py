@@ -17,17 +17,10 @@ from torch import Tensor, nn
 
 from lkca.box import box_file
 from lkca.data.datasets import DATASETS
-from lkca.data.loaders import (
-    MADE_TESTS,
-    hot_pixel_limit,
-    load_dataset,
-    missing_files,
-    normalise,
-    sensor_scenes,
-    whole_scene,
-    without_no_data,
-)
+from lkca.data.files import missing_files
+from lkca.data.loaders import MADE_TESTS, load_dataset, sensor_scenes, whole_scene
 from lkca.data.made_scenes import made_cube
+from lkca.data.normalising import hot_pixel_limit, normalise, without_no_data
 from lkca.data.patches import Area
 from lkca.data.split import Dataset
 from lkca.measures.metrics import mpsnr, quality, sam

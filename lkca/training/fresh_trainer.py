@@ -1,0 +1,99 @@
+"""Training on made scenes without end, until validation has stopped rising: what compares converged networks.
+
+The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a third; at the
+third such fall training ends. A run's `epochs` are the most that it may take. Nothing is there to overfit: a scene
+trains for `POOL` epochs, each in other patches, and never again.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lkca.data.patches import Area, Patches, positions
+from lkca.data.split import FreshScenes
+from lkca.data.synthetic import synthetic_scene
+from lkca.training.run import Run
+from lkca.training.trainer import Trainer, near
+from lkca.training.weights import Passport
+
+STEPS = 64  # of an epoch
+POOL = 6  # scenes at hand; every epoch makes one and gives up the oldest
+RISE, PATIENCE = 0.02, 8  # dB, epochs
+FALL, FALLS = 1 / 3, 3  # of the learning rate
+FIRST, SPAN = 10_000_000, 1_000_000  # seeds of the scenes that train: where they begin, and how many a run has
+
+
+class FreshTrainer(Trainer):
+    """Fits a model to scenes that are made as it goes.
+
+    Parameters
+    ----------
+    run, model, passport, teacher, device, log : as in `Trainer`; an epoch is `STEPS` batches.
+    validation : areas to validate on. plan : the size of the scenes, and their bands.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: nn.Module,
+        passport: Passport,
+        validation: Sequence[Area],
+        plan: FreshScenes,
+        teacher: nn.Module | None,
+        device: torch.device,
+        log: Callable[[str], None],
+    ) -> None:
+        self.plan = plan
+        self.scenes: dict[int, Tensor] = {}
+        super().__init__(run, model, passport, validation, teacher, device, log)
+
+    def enough(self) -> bool:
+        return self._falls() >= FALLS
+
+    def remarks(self) -> dict[str, object]:
+        return {"ended_by_rule": self.enough()}
+
+    def _falls(self) -> int:
+        return falls([row["validation"] for row in self.history])
+
+    def _learning_rate(self, epoch: int) -> float:
+        return self.run.learning_rate * FALL ** self._falls()
+
+    def _epoch(self, epoch: int) -> float:
+        self.trained = self._drawn(epoch)
+        return super()._epoch(epoch)
+
+    def _patches(self, areas: Sequence[Area]) -> tuple[Patches, Patches]:
+        size = self.run.patch
+        places = np.concatenate([positions(number, area, size, size) for number, area in enumerate(areas)])
+        cubes = near(tuple(torch.from_numpy(area.cube) for area in areas), self.device)
+        return self._drawn(0), Patches(cubes, places, size)
+
+    def _drawn(self, epoch: int) -> Patches:
+        """An epoch's patches, anywhere in its scenes: the same for every run with this seed."""
+        wanted = range(epoch, epoch + POOL)
+        self.scenes = {n: self.scenes[n] if n in self.scenes else self._scene(n) for n in wanted}
+        rng = np.random.default_rng((self.run.seed, epoch, 1))
+        count, size = STEPS * self.run.batch, self.run.patch
+        corners = rng.integers(self.plan.size - size + 1, size=(count, 2))
+        return Patches(tuple(self.scenes.values()), np.column_stack([rng.integers(POOL, size=count), corners]), size)
+
+    def _scene(self, number: int) -> Tensor:
+        """One of the scenes that train; those of other seeds share none."""
+        seed = FIRST + SPAN * self.run.seed + number
+        cube = synthetic_scene(self.plan.size, self.plan.size, self.plan.bands, seed).cube
+        return torch.from_numpy(cube).to(self.device)
+
+
+def falls(validation: Sequence[float]) -> int:
+    """How often validation (dB, an epoch each) had stopped rising: not by `RISE` in `PATIENCE` epochs."""
+    count, best, since = 0, -np.inf, 0
+    for value in validation:
+        since += 1
+        if value > best + RISE:
+            best, since = value, 0
+        elif since == PATIENCE:
+            count, since = count + 1, 0
+    return count
