@@ -52,9 +52,6 @@ class FreshTrainer(Trainer):
     def enough(self) -> bool:
         return self._falls() >= FALLS
 
-    def remarks(self) -> dict[str, object]:
-        return {"ended_by_rule": self.enough()}
-
     def _falls(self) -> int:
         return falls([row["validation"] for row in self.history])
 
