@@ -2,8 +2,10 @@
 
 import argparse
 
-from lkca.batch import plan as batch
+from lkca.batch.plan import make_plan
 from lkca.batch.results_page import write_results_page
+from lkca.batch.start import do_batch
+from lkca.batch.state import summary
 from lkca.commands import Defaults
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import PROFILES
@@ -47,20 +49,20 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _study(given: argparse.Namespace) -> bool:
     names = ("jobs", "device", "threads", "gpu_jobs", "cluster", "dry_run", "fresh")
     options = {name: getattr(given, name) for name in names}
-    done = batch.do_batch(batch.make_plan(given.study, given.profile), given.study, **options)
+    done = do_batch(make_plan(given.study, given.profile), given.study, **options)
     if not given.dry_run:
         write_results_page()
     return done
 
 
 def _figures(given: argparse.Namespace) -> bool:
-    done = batch.do_batch(batch.make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
+    done = do_batch(make_plan(given.study, given.profile), given.study, given.jobs, redraw=True)
     write_results_page()
     return done
 
 
 def _status(given: argparse.Namespace) -> bool:
-    text, done = batch.summary(batch.make_plan(given.study, given.profile))
+    text, done = summary(make_plan(given.study, given.profile))
     print(text)
     return done
 
@@ -70,7 +72,7 @@ def _collect(given: argparse.Namespace) -> None:
 
 
 def _run(given: argparse.Namespace) -> None:
-    train(batch.make_plan("all", given.profile).find(given.name), given.device)
+    train(make_plan("all", given.profile).find(given.name), given.device)
 
 
 def _report(given: argparse.Namespace) -> None:

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from lkca.batch import plan as batch
+from lkca.batch import state
 from lkca.batch.report import make_report
+from lkca.batch.start import drawable, take_lock
 from lkca.paths import project_root
 from lkca.studies.catalogue import STUDIES, study_runs
 from lkca.studies.profiles import PROFILES, Profile
@@ -175,10 +177,10 @@ def test_damaged_metrics_are_set_aside_and_whole_ones_stay(folders, monkeypatch)
     bicubic = next(run for run in study_runs("benchmark", "quick") if run.model == "bicubic")
     train(bicubic, "cpu")
     plan = batch.make_plan("benchmark", "quick")
-    assert batch.set_aside_damaged(plan) == []
+    assert state.set_aside_damaged(plan) == []
     path = bicubic.folder / "metrics.json"
     path.write_text(path.read_text()[:100])
-    (line,) = batch.set_aside_damaged(plan)
+    (line,) = state.set_aside_damaged(plan)
     assert str(path) in line
     assert not path.exists()
     assert train(bicubic, "cpu").metrics["MPSNR"] > 20
@@ -190,7 +192,7 @@ def test_summary_says_why(folders):
     teacher = student.teacher()
     teacher.folder.mkdir(parents=True)
     (teacher.folder / "log.txt").write_text("epoch 1\nerror: scene.mat is missing\n\n")
-    text, done = batch.summary(plan)
+    text, done = state.summary(plan)
     assert not done
     assert f"run {teacher.name}: error: scene.mat is missing" in text
     assert f"run {student.name}: needs its teacher {teacher.name}" in text
@@ -198,12 +200,12 @@ def test_summary_says_why(folders):
 
 
 def test_a_second_batch_is_told_who_is_at_work(tmp_path):
-    lock = batch._take_lock(tmp_path / "batch.lock")
+    lock = take_lock(tmp_path / "batch.lock")
     os.pwrite(lock, b"process 17: study all", 0)
     with pytest.raises(ValueError, match="another batch is at work here .process 17: study all"):
-        batch._take_lock(tmp_path / "batch.lock")
+        take_lock(tmp_path / "batch.lock")
     os.close(lock)
-    os.close(batch._take_lock(tmp_path / "batch.lock"))
+    os.close(take_lock(tmp_path / "batch.lock"))
 
 
 def test_only_current_tables_are_redrawn(folders, monkeypatch):
@@ -214,9 +216,9 @@ def test_only_current_tables_are_redrawn(folders, monkeypatch):
     for study, runs in (("block_count", study_runs("block_count", "quick")), ("distillation", plan.runs.values())):
         plan.table(study).parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"run": [run.name for run in runs]}).to_csv(plan.table(study), index=False)
-    assert batch._drawable(plan) == [f"results/quick/notebooks/{name}.ipynb" for name in ("block_count", "cost")]
+    assert drawable(plan) == [f"results/quick/notebooks/{name}.ipynb" for name in ("block_count", "cost")]
     with pytest.raises(ValueError, match="nothing to draw"):
-        batch._drawable(batch.make_plan("distillation", "quick"))
+        drawable(batch.make_plan("distillation", "quick"))
 
 
 def test_report_is_whole_without_the_internet(folders, monkeypatch):

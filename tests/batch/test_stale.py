@@ -6,7 +6,8 @@ import json
 import pandas as pd
 import pytest
 
-from lkca.batch.plan import Plan, stale_runs, summary
+from lkca.batch.plan import Plan
+from lkca.batch.state import stale_runs, summary
 from lkca.studies.results import stale_rows
 from lkca.training.fingerprint import fingerprint
 from lkca.training.run import Run

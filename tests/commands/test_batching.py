@@ -71,7 +71,7 @@ def test_figures_draws_again_without_training(
 ) -> None:
     """Snakemake is asked to execute this notebook and nothing else; it is another process, so only asked here."""
     asked = []
-    monkeypatch.setattr(batch.subprocess, "Popen", lambda command, **_: asked.append(command) or Done())
+    monkeypatch.setattr("lkca.batch.start.subprocess.Popen", lambda command, **_: asked.append(command) or Done())
     write_csv()
     assert main(["figures", "block_count", "--jobs", "1"]) == 0
     (command,) = asked
