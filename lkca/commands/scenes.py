@@ -22,8 +22,9 @@ from lkca.scenes.scene import Scene
 from lkca.scenes.view import SceneView
 from lkca.sharpening.estimate import in_words, training_seconds
 from lkca.sharpening.scene_page import report_path, warnings_kept, write_scene_page
-from lkca.sharpening.upscale import WITHOUT_WEIGHTS, Upscaled, upscale
+from lkca.sharpening.upscale import Upscaled, upscale
 from lkca.sharpening.verdict import judge
+from lkca.sharpening.weights_choice import WITHOUT_WEIGHTS
 from lkca.training.direction_trainer import STEPS
 from lkca.training.machine import find_device
 from lkca.training.run import Run

@@ -9,7 +9,7 @@ from lkca.models import build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.sharpening.any_sensor import any_sensor
 from lkca.sharpening.bounds import bounded
-from lkca.sharpening.upscale import WITHOUT_WEIGHTS
+from lkca.sharpening.weights_choice import WITHOUT_WEIGHTS
 from lkca.training.evaluation import predict
 from lkca.training.weights import load_weights
 

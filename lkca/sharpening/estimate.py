@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from lkca.sharpening.feature_maps import Rows
+from lkca.sharpening.feature_maps import Rows, middle
 from lkca.training.evaluation import predict
 
 SIDE = {2: 32, 4: 32, 8: 16}  # LR pixels of the piece: so few that its enlarged image takes little memory
@@ -19,8 +19,7 @@ def upscaling_seconds(model: nn.Module, lr: Rows, scale: int) -> float | None:
     side = SIDE[scale]
     if min(height, width) < side or height * width < WORTH * side**2:
         return None
-    top, left = (height - side) // 2, (width - side) // 2
-    piece = lr.rows(top, top + side)[:, :, left : left + side].contiguous()
+    piece = middle(lr, side)
     return height * width / side**2 * _shortest(lambda: predict(model, piece))
 
 

@@ -81,6 +81,13 @@ class FeatureMap:
                 self.file.flush()
 
 
+def middle(lr: Rows, side: int) -> Tensor:
+    """(B, up to `side`, up to `side`) from the middle of an image."""
+    _, height, width = lr.shape
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return lr.rows(top, min(height, top + side))[:, :, left : left + side].contiguous()
+
+
 def resident() -> int:
     """Bytes of memory that this process has now."""
     return psutil.Process().memory_info().rss

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lkca.measures.resize import resize
 from lkca.models.lkca import LKCANet
 from lkca.models.precision import PRECISIONS, native_bfloat16
-from lkca.sharpening.feature_maps import Rows, WholeImage
+from lkca.sharpening.feature_maps import Rows, WholeImage, middle
 from lkca.sharpening.streaming import upscaled_strips
 
 MOST = 0.002  # dB of PSNR that bfloat16 may change
@@ -24,7 +24,7 @@ def chosen_precision(model: nn.Module, lr: Rows, log: Callable[[str], None] = la
     """
     if not isinstance(model, LKCANet) or not native_bfloat16():
         return "float32"
-    truth = _middle(lr, SIDE * model.scale)
+    truth = middle(lr, SIDE * model.scale)
     if min(truth.shape[1:]) < 2 * model.scale:
         return "float32"  # too small to say
     small = resize(truth, 1 / model.scale)
@@ -39,10 +39,3 @@ def chosen_precision(model: nn.Module, lr: Rows, log: Callable[[str], None] = la
     chosen = "bfloat16" if abs(change) < MOST else "float32"
     log(f"bfloat16 changes the scene's shrunk copy by {change:+.4f} dB: computing in {chosen}")
     return chosen
-
-
-def _middle(lr: Rows, side: int) -> Tensor:
-    """(B, up to `side`, up to `side`) from the middle of an image."""
-    _, height, width = lr.shape
-    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-    return lr.rows(top, min(height, top + side))[:, :, left : left + side].contiguous()

@@ -18,8 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lkca.data.synthetic import synthetic_scene
-from lkca.measures.resize import resize
 from lkca.models.any_sensor import AnySensor
 from lkca.models.precision import AUTO, PRECISIONS, check_precision
 from lkca.paths import expanded
@@ -33,15 +31,12 @@ from lkca.sharpening.feature_maps import Rows, resident
 from lkca.sharpening.precision_choice import chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
-from lkca.sharpening.texture import WINDOW, texture
+from lkca.sharpening.texture import remarks_on
+from lkca.sharpening.unit import check_range, peak_of
 from lkca.sharpening.weights_choice import ANY_SCENE, WITHOUT_WEIGHTS, network
-from lkca.training.evaluation import predict
 from lkca.training.machine import peak_memory
-from lkca.training.weights import Passport
 
 WHOLE = SceneView()
-LOOKED_AT = 48  # LR pixels on a side of the middle of a scene, where the network's texture is looked at
-USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another kind
 
 
 @dataclass(frozen=True)
@@ -155,7 +150,7 @@ def upscale(
     if passport.model in ANY_SCENE and precision != PRECISIONS[0]:
         log(f"{passport.model} always computes in {PRECISIONS[0]}: --precision {precision} changes nothing")
         precision = PRECISIONS[0]
-    peak = _peak(scene, passport)
+    peak = peak_of(scene, passport)
     if peak != passport.peak:
         log(
             f"scale factor {scene.scale_factor:g}, in training it was {passport.scale_factor:g}: {peak:g} stands for "
@@ -178,7 +173,7 @@ def upscale(
             bounds = Bounds(lr, scale)
         own_range = passport.model in ANY_SCENE  # no peak of training: what it is shown follows from the scene itself
         if not own_range:
-            _check_range(lr, scene, weights, peak, force_units)
+            check_range(lr, scene, weights, peak, force_units)
         excess = not own_range and (lr.low.min() < shown.low or lr.high.max() > shown.high)
         numbers = FileNumbers(whole, bands, lr, peak, scale)
         writing: Future | None = None
@@ -207,7 +202,7 @@ def upscale(
                 left = (now - begun[0]) / (rows - begun[1]) * (shape[1] - rows)
                 log(f"{rows} of {shape[1]} rows, {left:.0f} s left")
         writing.result()
-        remarks = tuple(_remarks(model, lr if own_range else shown, scale)) if bounds else ()
+        remarks = tuple(remarks_on(model, lr if own_range else shown, scale)) if bounds else ()
     if numbers.clipped:
         warnings.warn(
             f"{target}: {numbers.clipped} of {np.prod(shape)} values did not fit {scene.dtype} and were set to the "
@@ -242,59 +237,3 @@ def _strips(
     if isinstance(model, AnySensor):
         return any_sensor_strips(model, lr, memory, folder, log, torch.as_tensor(missing))
     return upscaled_strips(model, lr, memory, folder, log, precision)
-
-
-def _remarks(model: nn.Module, lr: Rows, scale: int) -> list[str]:
-    """What looks wrong in what a network adds to the middle of a scene."""
-    _, height, width = lr.shape
-    side = min(height, width, LOOKED_AT)
-    if side < 2 * WINDOW:
-        return []
-    top, left = (height - side) // 2, (width - side) // 2
-    middle = lr.rows(top, top + side)[:, :, left : left + side].contiguous()
-    return texture(predict(model, middle) - resize(middle, scale), scale).warnings()
-
-
-def _peak(scene: Scene, passport: Passport) -> float:
-    """The number of this file that stands for the training scene's 1."""
-    factor = 1.0 if passport.scale_factor is None else scene.scale_factor / passport.scale_factor
-    return passport.peak * (factor if abs(factor - 1) > 1e-6 else 1.0)
-
-
-def _check_range(lr: SceneRows, scene: Scene, weights: str | Path, peak: float, forced: bool) -> None:
-    """ValueError, or a warning if forced, where the numbers look as if they were of another kind (counts, reflectance,
-    percent) than the weights'.
-    """
-    median, bright = np.percentile(lr.sample(), (50, 99.9))
-    if bright >= USUAL_BRIGHT and median <= USUAL_MEDIAN:
-        return
-    message = (
-        f"{scene.path}: its median is {median * peak:.4g} and its 99.9 percentile {bright * peak:.4g}, but for "
-        f"{weights} the brightest is about {peak:.4g} (scale factor of this file: {scene.scale_factor:g}): "
-        "are they the same quantity in the same unit?"
-    )
-    if not forced:
-        raise ValueError(
-            f"{message} Give the file its scale factor (ENVI: reflectance scale factor, GeoTIFF: scale), or go on all "
-            "the same with --force-units."
-        )
-    warnings.warn(message, stacklevel=3)
-
-
-def write_made_scene(path: str | Path) -> Path:
-    """Write a small synthetic scene as a user's would be: ENVI, int16, UTM, with a corner without data; its path."""
-    from affine import Affine
-    from rasterio.crs import CRS
-
-    from lkca.scenes.writing import SceneWriter
-
-    made = synthetic_scene(96, 128, 24, seed=5)
-    numbers = (10_000 * made.cube).round().astype(np.int16)
-    rows, columns = np.indices(numbers.shape[1:])
-    numbers[:, rows + columns < 12] = -1
-    with SceneWriter(
-        path, numbers.shape, numbers.dtype, wavelengths=made.wavelengths, no_data=-1, scale_factor=10_000,
-        crs=CRS.from_epsg(32632), transform=Affine(4, 0, 669_640, 0, -4, 5_328_106), overwrite=True,
-    ) as writer:  # fmt: skip
-        writer.write(0, numbers)
-    return Path(path)

@@ -9,10 +9,11 @@ import torch
 import lkca
 from lkca.__main__ import main
 from lkca.box import box_weights
+from lkca.data.example_scene import write_made_scene
 from lkca.data.made_scenes import made_cube
 from lkca.sharpening.any_sensor import any_sensor
 from lkca.sharpening.bounds import bounded
-from lkca.sharpening.upscale import upscale, write_made_scene
+from lkca.sharpening.upscale import upscale
 
 
 @pytest.fixture
