@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from einops import reduce
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -93,9 +94,9 @@ def maps(values: Mapping[str, NDArray], label: str, title: str) -> Figure:
 
 def shown_box(change: NDArray, scale: int, side: int) -> tuple[int, int, int]:
     """Row, column and side, in input pixels, of the square without missing pixels where a map (H, W) is highest."""
-    height, width = (length // scale for length in change.shape)
+    blocks = _by_input_pixel(change, scale)
+    height, width = blocks.shape
     side = min(side, height, width)
-    blocks = change[: height * scale, : width * scale].reshape(height, scale, width, scale).mean(axis=(1, 3))
     step = max(1, side // 4)
     places = [(r, c) for r in range(0, height - side + 1, step) for c in range(0, width - side + 1, step)]
     means = [blocks[r : r + side, c : c + side].mean() for r, c in places]
@@ -105,13 +106,19 @@ def shown_box(change: NDArray, scale: int, side: int) -> tuple[int, int, int]:
 
 def chosen_pixels(change: NDArray, scale: int) -> list[tuple[int, int]]:
     """Row and column of input pixels where a map (H, W) is high, middling and low, away from the border."""
-    height, width = (length // scale for length in change.shape)
-    blocks = change[: height * scale, : width * scale].reshape(height, scale, width, scale).mean(axis=(1, 3))
+    blocks = _by_input_pixel(change, scale)
+    height, width = blocks.shape
     margin = min(height, width) // 16
     inner = blocks[margin : height - margin, margin : width - margin]
     wanted = np.nanpercentile(inner, (99, 75, 10))
     places = (np.unravel_index(np.nanargmin(np.abs(inner - value)), inner.shape) for value in wanted)
     return [(int(row) + margin, int(column) + margin) for row, column in places]
+
+
+def _by_input_pixel(change: NDArray, scale: int) -> NDArray:
+    """The mean of a map (H, W) in each input pixel."""
+    height, width = (length // scale * scale for length in change.shape)
+    return reduce(change[:height, :width], "(h r) (w s) -> h w", "mean", r=scale, s=scale)
 
 
 def _picture(scene: Scene, limits: NDArray, rows: slice, columns: slice) -> NDArray:

@@ -9,6 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from lkca.models.blocks import conv3, upsampling
@@ -87,8 +88,8 @@ class Refine(nn.Module):
             self.norm, self.attention = nn.LayerNorm(c), SelfSimilarityAttention(c)
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = x.flatten(2).transpose(1, 2)  # (n, h·w, F)
-        z = self.attention(self.norm(tokens)).transpose(1, 2).reshape(x.shape)
+        z = self.attention(self.norm(rearrange(x, "n f h w -> n (h w) f")))
+        z = rearrange(z, "n (h w) f -> n f h w", h=x.shape[2])
         return x + self.convolutions(torch.cat([self.dropout(z), x], dim=1))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from lkca.measures.resize import resize
@@ -93,22 +94,22 @@ class GroupHead(nn.Module):
         self.merged = nn.Conv2d(bands, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        images, _, height, width = x.shape
+        height, width = x.shape[2:]
         x = self.groups.split(x)  # (n·G, size, h, w)
         y = sum(self.activation(conv(x)) for conv in self.dilated)
-        y = self.residual(y).unflatten(0, (images, self.groups.count))  # (n, G, F, h, w)
-        y = y.permute(1, 0, 3, 4, 2)  # (G, n, h, w, F): from here the weights differ from group to group
+        # from here the weights differ from group to group
+        y = rearrange(self.residual(y), "(n g) f h w -> g n h w f", g=self.groups.count)
         y = torch.add(y, self._own_branches(y), alpha=RESIDUAL_SCALE)
-        y = each_its_own(self.own_last, y.flatten(1, 3))  # (G, n·h·w, size)
-        y = y.reshape(self.groups.count, images, height, width, -1).permute(1, 0, 4, 2, 3).flatten(0, 1)
+        y = each_its_own(self.own_last, rearrange(y, "g n h w f -> g (n h w) f"))
+        y = rearrange(y, "g (n h w) f -> (n g) f h w", h=height, w=width)
         return self.merged(self.groups.merge(y))
 
     def _own_branches(self, y: Tensor) -> Tensor:
         """The residual branches of all groups' RCABs at once, on (G, n, h, w, F)."""
-        z = each_its_own([b.conv_in for b in self.own], y.flatten(1, 3)).relu_()
+        z = each_its_own([b.conv_in for b in self.own], rearrange(y, "g n h w f -> g (n h w) f")).relu_()
         z = each_its_own([b.conv_out for b in self.own], z).reshape(y.shape)
-        mean = F.adaptive_avg_pool2d(z.flatten(0, 1).permute(0, 3, 1, 2), 1)  # (G·n, F, 1, 1)
-        weights = mean.reshape(z.shape[0], z.shape[1], -1)  # (G, n, F)
+        mean = F.adaptive_avg_pool2d(rearrange(z, "g n h w f -> (g n) f h w"), 1)
+        weights = rearrange(mean, "(g n) f 1 1 -> g n f", g=len(y))
         weights = each_its_own([b.attention.weights[1] for b in self.own], weights).relu_()
         weights = each_its_own([b.attention.weights[3] for b in self.own], weights).sigmoid_()
         return z * weights[:, :, None, None]
@@ -132,9 +133,9 @@ class TransformerBlock(nn.Module):
         self.attention = DeformableChannelAttention(channels, heads)
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = x.flatten(2).transpose(1, 2)  # (n, h·w, F)
+        tokens = rearrange(x, "n f h w -> n (h w) f")
         z = self.norm_attention(tokens).transpose(1, 2).reshape(x.shape)
-        tokens = tokens + self.attention(z).flatten(2).transpose(1, 2)
+        tokens = tokens + rearrange(self.attention(z), "n f h w -> n (h w) f")
         tokens = tokens + self.mlp(self.norm_mlp(tokens))
         return tokens.transpose(1, 2).reshape(x.shape)
 
@@ -152,10 +153,10 @@ class DeformableChannelAttention(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         _, k, v = self.qkv(z).chunk(3, dim=1)  # the first third is dropped, see the top of this file
-        q, k, v = (m.flatten(2).unflatten(1, (self.heads, -1)) for m in (self.query(z), k, v))
-        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)  # (n, heads, F/heads, h·w)
+        q, k, v = (rearrange(m, "n (heads f) h w -> n heads f (h w)", heads=self.heads) for m in (self.query(z), k, v))
+        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
         attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)  # F/heads x F/heads
-        return self.project((attention.to(v.dtype) @ v).flatten(1, 2).reshape(z.shape))
+        return self.project(rearrange(attention.to(v.dtype) @ v, "n heads f (h w) -> n (heads f) h w", h=z.shape[2]))
 
 
 class DeformableConvolution(nn.Module):
@@ -183,5 +184,5 @@ class DeformableConvolution(nn.Module):
         # grid_sample's coordinates: -1 and 1 are the outer edges of the image
         grid = torch.stack([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1], dim=-1)
         taps = F.grid_sample(z.to(grid.dtype), grid.flatten(1, 2), align_corners=False)  # (n, F, 9·h, w)
-        taps = taps.reshape(z.shape[0], -1, height, width)  # (n, F·9, h, w), in the order of the weight
-        return F.conv2d(taps, self.weight.reshape(self.weight.shape[0], -1, 1, 1))
+        taps = rearrange(taps, "n f (t h) w -> n (f t) h w", h=height)  # in the order of the weight
+        return F.conv2d(taps, rearrange(self.weight, "o f y x -> o (f y x) 1 1"))

@@ -6,6 +6,7 @@ too little prints a pattern within every old pixel, or adds something else to ea
 
 from dataclasses import dataclass
 
+from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from lkca.measures.resize import resize
@@ -65,12 +66,13 @@ def grid_share(correction: Tensor, scale: int) -> float:
     window = min(WINDOW, height // scale, width // scale)
     side = window * scale
     x = correction[:, : height // side * side, : width // side * side].double()
-    x = x.reshape(bands, height // side, window, scale, width // side, window, scale)
-    x = x - x.mean(dim=(2, 3, 5, 6), keepdim=True)
+    # windows (y, x) of m x n old pixels of r x s new ones
+    x = rearrange(x, "b (y m r) (x n s) -> b y m r x n s", m=window, r=scale, n=window, s=scale)
+    x = x - reduce(x, "b y m r x n s -> b y 1 1 x 1 1", "mean")
     energy = x.square().mean()
     if energy == 0:
         return 0.0
-    pattern = x.mean(dim=(2, 5)).square().mean()
+    pattern = reduce(x, "b y m r x n s -> b y r x s", "mean").square().mean()
     chance = 1 / window**2
     return max(0.0, float((pattern / energy - chance) / (1 - chance))) if window > 1 else 0.0
 
