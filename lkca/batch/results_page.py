@@ -42,7 +42,10 @@ DIFFERENCES = ("MPSNR", "SAM")  # the metrics whose differences are shown; the C
 ONLY_LINKED = ("cost", "check_data")  # long tables
 MEASURED = {  # CSVs of `make benchmark`: what to show of them
     "bench_inference": ("One image through LKCA-LR", ("way", "size", "milliseconds", "faster than torch's own")),
-    "bench_inference_scene": ("A scene from file to file", ("scene", "result", "seconds", "memory_GB", "peak_GB")),
+    "bench_inference_scene": (
+        "A scene from file to file",
+        ("way", "scene", "result", "seconds", "times LKCA-LR", "memory_GB", "peak_GB"),
+    ),
     "bench_training": ("Training", ("what", "seconds", "GMAC/s", "ratio", "of")),
     "bench_groups": (
         "Band groups together or in a loop",
