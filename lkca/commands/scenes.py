@@ -9,6 +9,7 @@ import shlex
 
 import torch
 
+from lkca.box import DEFAULT
 from lkca.commands import Defaults
 from lkca.commands.training import add_settings, run_of, train_and_compare
 from lkca.data.loaders import find_dataset
@@ -51,7 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--weights",
-        default="made",
+        default=DEFAULT,
         help="made or real: the network for any sensor with the weights in the box, trained on made scenes alone or on "
         "real ones too; a run's folder or its weights.safetensors; bicubic or back-projection, without a network",
     )
@@ -79,6 +80,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=PRECISIONS[0],
         help="of a run's network (those in the box compute in float32); auto: bfloat16 where it is native and changes "
         "next to nothing",
+    )
+    parser.add_argument(
+        "--symmetries",
+        action="store_true",
+        help="the mean over the eight symmetries of the image, of the network for any sensor: eight times the work",
     )
     parser.set_defaults(do=_upscale)
 
@@ -133,7 +139,7 @@ def _upscale(given: argparse.Namespace) -> None:
         say(view.describe(before))
         done = upscale(
             given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
-            given.interleave, view, given.force_units, given.precision, say,
+            given.interleave, view, given.force_units, given.precision, say, given.symmetries,
         )  # fmt: skip
     for line in _results(done, before):
         say(line)

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lkca.box import KINDS
 from lkca.models import build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.sharpening.any_sensor import any_sensor
@@ -57,8 +58,8 @@ def sharpen(cube: Cube, scale: int = 4, weights: object = None, no_data: float |
 def _through(x: Tensor, scale: int, weights: object) -> Tensor:
     if str(weights) in WITHOUT_WEIGHTS:
         return predict(build_model(str(weights), len(x), scale), x)
-    if weights is None or weights in ("made", "real"):
-        model = any_sensor(scale, weights) if weights else any_sensor(scale)
+    if weights is None or str(weights) in KINDS:
+        model = any_sensor(scale, str(weights)) if weights else any_sensor(scale)
         return bounded(predict(model, x), x)[0]
     model, passport = load_weights(weights)
     if passport.scale != scale or not isinstance(model, AnySensor) and passport.bands != len(x):

@@ -82,6 +82,7 @@ def upscale(
     force_units: bool = False,
     precision: str = "float32",
     log: Callable[[str], None] = print,
+    symmetries: bool = False,
 ) -> Upscaled:
     """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
 
@@ -101,6 +102,7 @@ def upscale(
         it itself and it changes the scene's own shrunk copy, sharpened, by less than 0.002 dB. All else computes in
         float32, and says so.
     log : takes lines of progress.
+    symmetries : of LKCA-Any: the mean over the eight symmetries of the image, at eight times the work.
 
     Notes
     -----
@@ -147,6 +149,12 @@ def upscale(
     files.check_target(target)
     model, passport = network(weights, scene, scale, whole)
     scale = passport.scale
+    if isinstance(model, AnySensor):
+        model.symmetries = symmetries
+    elif symmetries:
+        raise ValueError(
+            f"only lkca-any takes the mean over symmetries, the weights are of {passport.model}: leave it out"
+        )
     if passport.model in ANY_SCENE and precision != PRECISIONS[0]:
         log(f"{passport.model} always computes in {PRECISIONS[0]}: --precision {precision} changes nothing")
         precision = PRECISIONS[0]

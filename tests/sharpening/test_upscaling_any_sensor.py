@@ -57,6 +57,67 @@ def test_it_gains_over_back_projection_on_scenes_that_never_trained() -> None:
     assert min(gains) > 0.1
 
 
+def test_the_mean_over_the_symmetries_is_an_option(tmp_path: Path) -> None:
+    cube = noise(3, 9, 7)
+    np.save(tmp_path / "cube.npy", cube.transpose(1, 2, 0))
+    files = [str(tmp_path / name) for name in ("cube.npy", "mean.tif")]
+    assert main(["upscale", *files, "--no-quicklook", "--symmetries"]) == 0
+    numbers = lkca.open_scene(tmp_path / "mean.tif").read(slice(None), slice(None), slice(None))
+    with torch.inference_mode():
+        whole = any_sensor(4, symmetries=True)(torch.from_numpy(cube)[None])[0]
+    expected = bounded(whole, torch.from_numpy(cube))[0].numpy()
+    assert np.abs(numbers - expected).max() < 1e-4 * np.abs(expected).max()
+    with pytest.raises(ValueError, match="only lkca-any takes the mean over symmetries"):
+        upscale(tmp_path / "cube.npy", tmp_path / "out.tif", "bicubic", log=lambda line: None, symmetries=True)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(100, 900, shape).astype(np.float32)
+
+
+def almost_empty() -> np.ndarray:
+    cube = np.full((6, 9, 8), np.nan, np.float32)
+    cube[:, 4, 3:5] = noise(6, 2)
+    return cube
+
+
+def with_dead_bands() -> np.ndarray:
+    cube = noise(400, 4, 5)
+    cube[[0, 7, 399]] = np.nan
+    cube[200:220] = 300
+    return cube
+
+
+@pytest.mark.parametrize(
+    "cube",
+    [noise(1, 9, 8), 7 + 0 * noise(5, 8, 8), noise(40, 2, 3), noise(4, 2, 2), almost_empty(), with_dead_bands()],
+    ids=["one band", "constant", "fewer pixels than directions", "2x2", "almost no data", "400 bands, some dead"],
+)  # fmt: skip
+def test_poor_scenes_are_sharpened_all_the_same(cube: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "cube.npy", cube.transpose(1, 2, 0))
+    written = upscale(tmp_path / "cube.npy", tmp_path / "out.tif", log=lambda line: None).open()
+    numbers = written.read(slice(None), slice(None), slice(None))
+    dead = np.isnan(cube).all(axis=(1, 2))
+    missing = np.isnan(cube[~dead]).any(axis=0).repeat(4, 0).repeat(4, 1)
+    assert numbers.shape == (len(cube), *missing.shape)
+    assert np.isnan(numbers[dead]).all() and np.isnan(numbers[:, missing]).all()
+    there = numbers[~dead][:, ~missing]
+    assert np.isfinite(there).all()
+    # Bounds: nothing leaves the range of a band's own pixels by more than a share of that range.
+    lowest, highest = (limit(cube[~dead].reshape(len(there), -1), axis=1) for limit in (np.nanmin, np.nanmax))
+    room = 0.5 * (highest - lowest) + 1e-3
+    assert (there >= (lowest - room)[:, None]).all() and (there <= (highest + room)[:, None]).all()
+
+
+def test_weights_of_another_scale_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "cube.npy", noise(9, 8, 3))
+    with pytest.raises(ValueError, match=r"x2-made.safetensors enlarges 2 times, but scale 4 is asked for"):
+        upscale(tmp_path / "cube.npy", tmp_path / "out.tif", box_weights(2), 4, log=lambda line: None)
+    with pytest.raises(ValueError, match="are for scale 2"):
+        lkca.sharpen(noise(3, 9, 8), 4, box_weights(2))
+    assert not (tmp_path / "out.tif").exists()
+
+
 def test_what_is_not_in_the_box_is_named() -> None:
     with pytest.raises(ValueError, match="no weights in the box for scale 3"):
         box_weights(3)
