@@ -111,7 +111,7 @@ rule measure:
 rule notebook:
     input:
         notebook=lambda wildcards: str(batch.notebook_folder() / f"{wildcards.name}.ipynb"),
-        table=lambda wildcards: [f"{RESULTS}/{of}.csv"] if (of := batch.study_of(wildcards.name)) else [],
+        tables=lambda wildcards: [f"{RESULTS}/{study}.csv" for study in PLAN.tables_of(wildcards.name)],
         looks=LOOKS,
     output:
         RESULTS + "/notebooks/{name}.ipynb",

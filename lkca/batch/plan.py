@@ -13,6 +13,7 @@ from lkca.training.run import Run
 
 # A notebook of a study's name shows that study. These show a study of another name, so they wait for its table.
 SHOWN = {"visual": "benchmark", "speed": "benchmark"}
+SHOW_ALL = ("convergence", "verdicts")  # these read the tables of every study
 # Measures time, so nothing else runs meanwhile.
 ALONE = ("speed",)
 # Studies whose table comes with something fine-tuned and timed: a job of its own, alone on its machine.
@@ -30,6 +31,12 @@ class Plan:
     studies: tuple[str, ...]
     runs: dict[str, Run]
     notebooks: tuple[str, ...]
+
+    def tables_of(self, notebook: str) -> list[str]:
+        """The studies whose tables the notebook reads."""
+        if notebook in SHOW_ALL:
+            return list(self.studies)
+        return [of] if (of := study_of(notebook)) else []
 
     def table(self, study: str) -> Path:
         return results_folder() / self.profile / f"{study}.csv"

@@ -60,6 +60,33 @@ def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -
     return figure
 
 
+def training_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """Best validation so far against epochs, below the run's own best: a panel a study, a line a run.
+
+    curves : from `lkca.studies.convergence.curves`.
+    """
+    studies = curves["study"].unique().tolist()
+    columns = min(3, len(studies))
+    figure, axes = plt.subplots(
+        -(-len(studies) // columns), columns, figsize=(10, 0.5 + 2.6 * -(-len(studies) // columns)), squeeze=False
+    )
+    figure.suptitle(title)
+    for axis, study in zip(axes.flat, studies, strict=False):
+        for _, run in curves[curves["study"] == study].groupby("run", sort=False):
+            best = run["validation"].cummax()
+            model = run["model"].iloc[0]
+            axis.plot(run["epoch"], best - best.iloc[-1], color=COLOURS[model], lw=0.8, label=LABELS[model])
+        axis.set(xscale="log", xlabel="epoch", ylabel="MPSNR below the best (dB)", title=study.replace("_", " "))
+        axis.set_ylim(-1, 0.05)
+    for axis in axes.flat[len(studies) :]:
+        axis.remove()
+    handles = {}
+    for axis in axes.flat[: len(studies)]:
+        handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(6, len(handles)))
+    return figure
+
+
 def _model(setting: str) -> str:
     """The model of "MODEL + bp - OTHER"."""
     return setting.split(" - ")[0].removesuffix(" + bp")

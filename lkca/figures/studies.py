@@ -135,6 +135,11 @@ def spectra_of_matrices(values: pd.DataFrame, groups: int, title: str) -> Figure
                 middle.plot(rank, ranks.SHARES[0], "o", color=colour)
                 place = {"xytext": (-4, 5), "ha": "right"} if kind == "trained" else {"xytext": (5, -11)}
                 middle.annotate(f"{rank}", (rank, ranks.SHARES[0]), textcoords="offset points", color=colour, **place)
+        early = [kind for kind in values["kind"].unique() if kind.startswith("after")]
+        for number, kind in enumerate(early, 1):
+            ordered, shade = ranks.of_kind(values, dataset, kind), str(0.8 - 0.6 * number / len(early))
+            left.plot(np.arange(1, len(ordered) + 1), ordered / ordered[0], ":", color=shade, label=kind)
+            middle.plot(np.arange(1, len(ordered) + 1), ranks.cumulative(ordered), ":", color=shade, label=kind)
         middle.axhline(ranks.SHARES[0], color="0.5", lw=0.8)
         if dataset in SINGULAR_VALUES:
             middle.plot(

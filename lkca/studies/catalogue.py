@@ -1,7 +1,6 @@
 """The studies: each is a list of runs, declared once, used by notebooks and batch alike.
 
-A profile says on what and how large: `quick` runs on a laptop in minutes, `cpu` there in hours on real scenes, `small`
-on a GPU, `paper` is the paper's own setting and needs its data. A study asks a profile for its runs; a notebook of the
+A profile says on what and how large (`lkca.studies.profiles`). A study asks a profile for its runs; a notebook of the
 same name shows what came out.
 """
 
@@ -35,8 +34,12 @@ def _block_count(profile: Profile) -> list[Run]:
 
 
 def _upsampler_svd(profile: Profile) -> list[Run]:
+    """One seed. Where a shorter run is the beginning of the longer one, LKCA-Net early in its training, too."""
     seed = profile.seeds[0]
-    return [profile.run(model, seed, dataset=name) for name in profile.datasets for model in ("lkca", "lkca-lr")]
+    runs = [profile.run(model, seed, dataset=name) for name in profile.datasets for model in ("lkca", "lkca-lr")]
+    return runs + [
+        profile.run("lkca", seed, dataset=name, epochs=epochs) for name in profile.datasets for epochs in profile.early
+    ]
 
 
 def _without_distillation(profile: Profile) -> list[Run]:

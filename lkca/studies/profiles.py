@@ -1,7 +1,7 @@
 """Profiles: on what the studies run, and how large.
 
-`quick` runs on a laptop in minutes, `cpu` there in hours on real scenes, `small` on a GPU, `paper` is the paper's own
-setting and needs its data.
+`quick` runs on a laptop in minutes, `converged` there in hours on made scenes without end, `cpu` in hours on real
+scenes, `small` on a GPU, `paper` is the paper's own setting and needs its data.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from lkca.data.datasets import DATASETS
 from lkca.data.loaders import sensor_scenes
 from lkca.models import MODELS, UNTRAINED
 from lkca.models.upsamplers import KINDS
-from lkca.studies.sizes import LA_WIDTHS, MADE_WIDTHS
+from lkca.studies.sizes import ENDLESS_WIDTHS, LA_WIDTHS, MADE_WIDTHS
 from lkca.training.run import Distillation, Run
 
 COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in UNTRAINED)
@@ -71,6 +71,7 @@ class Profile:
     upsamplers : what the two studies of upsamplers run; None for nothing.
     scenes : what the study of many scenes runs; None for nothing.
     widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
+    early : epochs after which `upsampler_svd` looks as well, where a shorter run is the beginning of the longer one.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Profile:
     upsamplers: UpsamplerPlan | None = None
     scenes: ScenesPlan | None = None
     widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
+    early: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:
@@ -138,6 +140,14 @@ SCENES = ScenesPlan(
 )
 OTHER_NETWORKS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
 HEAVY = ("sspsr", "msdformer", "essaformer")
+# So narrow that a step costs about what LKCA-Net's does; VDSR of 18 layers would not begin to learn so soon.
+NARROW = {
+    "vdsr": {"options": {"channels": 32, "blocks": 6}, "learning_rate": 1e-3},
+    "3dfcnn": {"options": {"channels": 32}, "epochs": 60},
+    "sspsr": {"options": {"channels": 16, "blocks": 1}},
+    "msdformer": {"options": {"channels": 48, "heads": 3, "blocks": 1}},
+    "essaformer": {"options": {"channels": 16, "blocks": 1}},
+}
 LA_REGIONS = ("la_aviris", tuple(DATASETS["la_aviris"].readings))
 
 PROFILES = {
@@ -153,14 +163,7 @@ PROFILES = {
         teacher_blocks=4,
         datasets=("synthetic",),
         cases=(("synthetic", 4),),
-        # So narrow that a step costs about what LKCA-Net's does; VDSR of 18 layers would not begin to learn so soon.
-        baselines={
-            "vdsr": {"options": {"channels": 32, "blocks": 6}, "learning_rate": 1e-3},
-            "3dfcnn": {"options": {"channels": 32}, "epochs": 60},
-            "sspsr": {"options": {"channels": 16, "blocks": 1}},
-            "msdformer": {"options": {"channels": 48, "heads": 3, "blocks": 1}},
-            "essaformer": {"options": {"channels": 16, "blocks": 1}},
-        },
+        baselines=NARROW,
         regions=("synthetic", ("default", "scene-0", "scene-1", "scene-2")),
         scenes=ScenesPlan(
             names=("indian_pines",),  # ships with a package: nothing to download
@@ -172,6 +175,23 @@ PROFILES = {
         upsamplers=UpsamplerPlan(
             spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
         ),
+    ),
+    "converged": Profile(
+        name="converged",
+        data="synthetic scenes without end",
+        sizes="narrow networks, trained until validation stops rising",
+        settings={"dataset": "fresh", "epochs": 300, "batch": 8, "learning_rate": 1e-3},
+        options={"blocks": 2, "channels": 32},
+        seeds=(0, 1, 2),
+        blocks=(1, 2, 4, 8, 16),
+        teacher_blocks=8,
+        datasets=("fresh",),
+        baselines={name: {"options": narrow["options"]} for name, narrow in NARROW.items()},
+        upsamplers=UpsamplerPlan(
+            spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
+        ),
+        widths=ENDLESS_WIDTHS,
+        early=(1, 4, 16),
     ),
     "cpu": Profile(
         name="cpu",

@@ -13,6 +13,7 @@ import pandas as pd
 from lkca.measures.metrics import METRICS
 from lkca.paths import Log, results_folder, write_text
 from lkca.studies.catalogue import study_runs
+from lkca.studies.convergence import write_curves
 from lkca.studies.rows_of_runs import read_or_train
 from lkca.studies.upsampler_svd import collect_singular_values
 from lkca.studies.upsamplers.measured import collect_upsamplers
@@ -109,8 +110,10 @@ def collect(study: str, profile: str) -> pd.DataFrame:
     """
     if study in BESIDE:
         BESIDE[study](profile)
+    runs = study_runs(study, profile)
+    write_curves(runs, study, profile)
     # Last: where the study's CSV is, all that belongs to the study is.
-    return write_rows(study_runs(study, profile), f"{profile}/{study}")
+    return write_rows(runs, f"{profile}/{study}")
 
 
 def study_results(study: str, profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:

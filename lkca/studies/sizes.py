@@ -45,6 +45,20 @@ LA_WIDTHS = {
     },
 }
 MADE_WIDTHS = {0.03: {"vdsr": 16, "lkca": 16, "lkca-lr": 64}, 0.1: {"vdsr": 40, "lkca": 48, "lkca-lr": 160}}
+ENDLESS_WIDTHS = {
+    0.1: {
+        **{"vdsr": 40, "sspsr": 16, "msdformer": 18, "essaformer": 12},
+        **{"lkca": 48, "lkca-lr": 160, "lkca-best": 176},
+    },
+    0.3: {
+        **{"vdsr": 96, "3dfcnn": 56, "sspsr": 32, "msdformer": 39, "essaformer": 24},
+        **{"lkca": 144, "lkca-lr": 352, "lkca-best": 352},
+    },
+    0.9: {
+        **{"vdsr": 196, "3dfcnn": 254, "sspsr": 60, "msdformer": 78, "essaformer": 40},
+        **{"lkca": 368, "lkca-lr": 672, "lkca-best": 688},
+    },
+}
 
 
 def options_of(model: str, width: int) -> dict[str, object]:

@@ -5,6 +5,7 @@ is unfolded to the block-diagonal matrix that it is. The paper's curve (Figure 4
 values over their total.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from lkca.measures.rank import (
 from lkca.models import build_model
 from lkca.paths import Log, results_folder, write_text
 from lkca.studies.catalogue import study_runs
+from lkca.studies.profiles import find_profile
 from lkca.studies.rows_of_runs import read_or_train
 from lkca.training.run import Run
 from lkca.training.run_folder import load_result
@@ -38,16 +40,20 @@ KINDS = {
     "blocks": "trained, only the diagonal blocks kept",
     "grouped": "trained in groups (LKCA-LR)",
 }
+AFTER = "after {} epochs"  # a kind as well: the matrix early in training
 
 
-def upsampler_matrices(run: Run, groups: int) -> dict[str, Tensor]:
-    """The matrices to be looked at of a finished run's upsampler, by kind: see `KINDS`.
+def upsampler_matrices(run: Run, groups: int, early: Sequence[int] = ()) -> dict[str, Tensor]:
+    """The matrices to be looked at of a finished run's upsampler, by kind: see `KINDS` and `AFTER`.
 
-    groups : number of the diagonal blocks that are cut out of a network without groups.
+    groups : number of the diagonal blocks that are cut out of a network without groups. early : numbers of epochs of
+    runs that only look at the beginning of the training.
     """
     matrix = upsampler_matrix(load_result(run).model())
     if run.options["groups"] > 1:
         return {"grouped": matrix}
+    if run.epochs in early:
+        return {AFTER.format(run.epochs): matrix}
     torch.manual_seed(run.seed)  # as the training did
     untrained = build_model(run.model, len(matrix) // run.scale**2, run.scale, **run.options)
     random = torch.randn(matrix.shape, dtype=matrix.dtype, generator=torch.Generator().manual_seed(run.seed))
@@ -64,11 +70,11 @@ def collect_singular_values(profile: str) -> pd.DataFrame:
 
     Columns: dataset, run, kind, rows and columns of the matrix, index (from 1), value.
     """
-    runs = study_runs("upsampler_svd", profile)
+    runs, early = study_runs("upsampler_svd", profile), find_profile(profile).early
     groups = max(run.options["groups"] for run in runs)
     frames = []
     for run in runs:
-        for kind, matrix in upsampler_matrices(run, groups).items():
+        for kind, matrix in upsampler_matrices(run, groups, early).items():
             values = singular_values(matrix)
             about = {"dataset": run.dataset, "run": run.name, "kind": kind}
             shape = {"rows": len(matrix), "columns": len(matrix.T), "index": np.arange(1, len(values) + 1)}

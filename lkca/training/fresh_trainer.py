@@ -25,6 +25,32 @@ FALL, FALLS = 1 / 3, 3  # of the learning rate
 FIRST, SPAN = 10_000_000, 1_000_000  # seeds of the scenes that train: where they begin, and how many a run has
 
 
+class FreshPatches:
+    """The patches of every epoch, each epoch's from other scenes.
+
+    plan : the size of the scenes, and their bands. size : side of a patch. count : patches an epoch.
+    seed : of the run; runs with other seeds share no scene.
+    """
+
+    def __init__(self, plan: FreshScenes, size: int, count: int, seed: int, device: torch.device | str = "cpu") -> None:
+        self.plan, self.size, self.count, self.seed, self.device = plan, size, count, seed, device
+        self.scenes: dict[int, Tensor] = {}
+
+    def of_epoch(self, epoch: int) -> Patches:
+        """Patches anywhere in the epoch's scenes: the same whatever network they train."""
+        wanted = range(epoch, epoch + POOL)
+        self.scenes = {n: self.scenes[n] if n in self.scenes else self._scene(n) for n in wanted}
+        rng = np.random.default_rng((self.seed, epoch, 1))
+        corners = rng.integers(self.plan.size - self.size + 1, size=(self.count, 2))
+        places = np.column_stack([rng.integers(POOL, size=self.count), corners])
+        return Patches(tuple(self.scenes.values()), places, self.size)
+
+    def _scene(self, number: int) -> Tensor:
+        seed = FIRST + SPAN * self.seed + number
+        cube = synthetic_scene(self.plan.size, self.plan.size, self.plan.bands, seed).cube
+        return torch.from_numpy(cube).to(self.device)
+
+
 class FreshTrainer(Trainer):
     """Fits a model to scenes that are made as it goes.
 
@@ -45,8 +71,7 @@ class FreshTrainer(Trainer):
         device: torch.device,
         log: Callable[[str], None],
     ) -> None:
-        self.plan = plan
-        self.scenes: dict[int, Tensor] = {}
+        self.fresh = FreshPatches(plan, run.patch, STEPS * run.batch, run.seed, device)
         super().__init__(run, model, passport, validation, teacher, device, log)
 
     def enough(self) -> bool:
@@ -59,29 +84,14 @@ class FreshTrainer(Trainer):
         return self.run.learning_rate * FALL ** self._falls()
 
     def _epoch(self, epoch: int) -> float:
-        self.trained = self._drawn(epoch)
+        self.trained = self.fresh.of_epoch(epoch)
         return super()._epoch(epoch)
 
     def _patches(self, areas: Sequence[Area]) -> tuple[Patches, Patches]:
         size = self.run.patch
         places = np.concatenate([positions(number, area, size, size) for number, area in enumerate(areas)])
         cubes = near(tuple(torch.from_numpy(area.cube) for area in areas), self.device)
-        return self._drawn(0), Patches(cubes, places, size)
-
-    def _drawn(self, epoch: int) -> Patches:
-        """An epoch's patches, anywhere in its scenes: the same for every run with this seed."""
-        wanted = range(epoch, epoch + POOL)
-        self.scenes = {n: self.scenes[n] if n in self.scenes else self._scene(n) for n in wanted}
-        rng = np.random.default_rng((self.run.seed, epoch, 1))
-        count, size = STEPS * self.run.batch, self.run.patch
-        corners = rng.integers(self.plan.size - size + 1, size=(count, 2))
-        return Patches(tuple(self.scenes.values()), np.column_stack([rng.integers(POOL, size=count), corners]), size)
-
-    def _scene(self, number: int) -> Tensor:
-        """One of the scenes that train; those of other seeds share none."""
-        seed = FIRST + SPAN * self.run.seed + number
-        cube = synthetic_scene(self.plan.size, self.plan.size, self.plan.bands, seed).cube
-        return torch.from_numpy(cube).to(self.device)
+        return self.fresh.of_epoch(0), Patches(cubes, places, size)
 
 
 def falls(validation: Sequence[float]) -> int:

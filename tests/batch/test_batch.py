@@ -159,7 +159,10 @@ def test_plan_holds_every_teacher_once(folders):
     teacher = students[0].teacher()
     assert list(plan.runs)[0] == teacher.name
     assert set(plan.runs) == {run.name for run in (teacher, *study_runs("distillation", "quick"))}
-    assert batch.make_plan("all", "quick").studies == tuple(STUDIES)
+    plan = batch.make_plan("all", "quick")
+    assert plan.studies == tuple(STUDIES)
+    assert plan.tables_of("verdicts") == plan.tables_of("convergence") == list(STUDIES)
+    assert plan.tables_of("visual") == ["benchmark"] and plan.tables_of("cost") == []
 
 
 @pytest.mark.parametrize(("study", "profile"), [("distil", "quick"), ("distillation", "quik")])

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import conv2d, unfold
 
 from lkca import build_model
+from lkca.figures.studies import spectra_of_matrices
 from lkca.studies import catalogue, profiles
 from lkca.studies import upsampler_svd as svd
 from lkca.studies.results import collect
@@ -63,9 +64,9 @@ def test_equal_size_is_the_papers() -> None:
 
 
 def test_the_study_writes_its_singular_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = profiles.PROFILES["quick"]
-    settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 1, "batch": 4, "stride": 16}
-    tiny = profiles.Profile(**{**vars(tiny), "settings": settings, "options": {"blocks": 1, "channels": 16}})
+    settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 2, "batch": 4, "stride": 16}
+    changed = {"settings": settings, "options": {"blocks": 1, "channels": 16}, "early": (1,)}
+    tiny = profiles.Profile(**{**vars(profiles.PROFILES["quick"]), **changed})
     monkeypatch.setitem(profiles.PROFILES, "quick", tiny)
     for run in catalogue.study_runs("upsampler_svd", "quick"):
         train(run, "cpu", lambda _: None)
@@ -75,7 +76,8 @@ def test_the_study_writes_its_singular_values(monkeypatch: pytest.MonkeyPatch) -
 
     values = svd.study_singular_values("quick", "cpu")
     assert path.stat().st_mtime_ns == stamp  # read, not made again
-    assert set(values["kind"]) == set(svd.KINDS)
+    assert set(values["kind"]) == {*svd.KINDS, "after 1 epochs"}
+    assert len(spectra_of_matrices(values, 8, "").axes) == 3
     assert values.groupby("kind")["index"].max().eq(128).all()  # 8 bands · 4²; 9 · 16 columns
     torch.manual_seed(0)
     start = svd.singular_values(svd.upsampler_matrix(build_model("lkca", 8, 4, blocks=1, channels=16)))

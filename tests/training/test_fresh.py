@@ -54,24 +54,24 @@ def test_learning_rate_follows_the_rule_and_ends_training() -> None:
 
 def test_scenes_train_for_a_few_epochs_and_never_again() -> None:
     training = trainer(tiny())
-    first = training._drawn(0)
-    later = training._drawn(POOL)
+    first = training.fresh.of_epoch(0)
+    later = training.fresh.of_epoch(POOL)
     assert not any(torch.equal(old, new) for old in first.cubes for new in later.cubes)
-    assert torch.equal(training._drawn(1).cubes[0], first.cubes[1])
-    places = training._drawn(1).positions
+    assert torch.equal(training.fresh.of_epoch(1).cubes[0], first.cubes[1])
+    places = training.fresh.of_epoch(1).positions
     assert not np.array_equal(places, first.positions)
     assert (places[:, 1:] >= 0).all() and (places[:, 1:] + 32 <= 48).all()
 
 
 def test_neither_seeds_nor_validation_nor_tests_share_scenes() -> None:
     split = load_dataset("fresh", "tiny")
-    cubes = [*trainer(tiny())._drawn(0).cubes, *trainer(tiny(seed=1))._drawn(0).cubes]
+    cubes = [*trainer(tiny()).fresh.of_epoch(0).cubes, *trainer(tiny(seed=1)).fresh.of_epoch(0).cubes]
     cubes += [torch.from_numpy(area.cube) for area in (*split.validation, *split.test)]
     assert not any(torch.equal(one, other) for i, one in enumerate(cubes) for other in cubes[:i])
 
 
 def test_every_model_of_a_seed_sees_the_same_patches() -> None:
-    one, other = (trainer(tiny(model=model))._drawn(2) for model in ("lkca", "vdsr"))
+    one, other = (trainer(tiny(model=model)).fresh.of_epoch(2) for model in ("lkca", "vdsr"))
     assert np.array_equal(one.positions, other.positions)
     assert all(torch.equal(a, b) for a, b in zip(one.cubes, other.cubes, strict=True))
 

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lkca.data.loaders import load_dataset
-from lkca.data.patches import split_patches
+from lkca.data.loaders import find_dataset, load_dataset
+from lkca.data.patches import Patches, split_patches
 from lkca.data.split import Split
 from lkca.measures import rank as ranks
 from lkca.measures.cost import cost
@@ -35,6 +35,7 @@ from lkca.studies.turns import take_turns
 from lkca.studies.upsamplers.runs import STAND_IN
 from lkca.tables import CURVE, EQUAL_PARAMS, FULL
 from lkca.training.evaluation import evaluate, mean_quality
+from lkca.training.fresh_trainer import FreshPatches
 from lkca.training.losses import supervised_loss
 from lkca.training.run import Run
 from lkca.training.run_folder import load_result
@@ -138,13 +139,20 @@ class Features:
     @torch.no_grad()
     def __init__(self, model: nn.Module, run: Run, split: Split) -> None:
         self.run = run
-        share = (run.validation, run.validation_share, run.seed)
-        self.patches, _ = split_patches(split.train, run.patch, run.stride, *share)
+        self.patches = self._training_patches(split)
         count = min(TUNE_PATCHES, len(self.patches))
         self.chosen = np.linspace(0, len(self.patches) - 1, count).astype(int)
         parts = self.chosen.tolist()
         batches = (parts[i : i + TUNE_BATCH] for i in range(0, count, TUNE_BATCH))
         self.features = torch.cat([model.eval().body(model.head(self._pair(part)[0])) for part in batches])
+
+    def _training_patches(self, split: Split) -> Patches:
+        run = self.run
+        if run.dataset == "fresh":
+            plan = find_dataset(run.dataset).readings[run.reading]
+            return FreshPatches(plan, run.patch, TUNE_PATCHES, run.seed).of_epoch(run.epochs)  # none that it has seen
+        share = (run.validation, run.validation_share, run.seed)
+        return split_patches(split.train, run.patch, run.stride, *share)[0]
 
     def fine_tuned(self, model: nn.Module) -> nn.Module:
         """A copy of the network, its upsampler trained for a few epochs by the supervised loss, the rest as it was."""

@@ -1,0 +1,44 @@
+"""Curves of training, and the share of runs that were stopped while rising."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lkca.figures import evidence
+from lkca.paths import results_folder
+from lkca.studies.convergence import STILL_RISING, curves, stopped_while_rising, write_curves
+from lkca.training.run import Run
+from lkca.training.train import train
+from tests.training.tiny_run import TINY
+
+
+def test_curves_are_those_of_the_runs() -> None:
+    result = train(TINY, "cpu", log=lambda line: None)
+    bicubic = Run(model="bicubic", reading="tiny")
+    train(bicubic, "cpu", log=lambda line: None)
+    write_curves([bicubic, TINY], "block_count", "quick")
+    found = curves("quick")
+    assert set(found["study"]) == {"block_count"} and set(found["run"]) == {TINY.name}
+    assert found["epoch"].tolist() == [1, 2, 3, 4]
+    assert np.allclose(found["validation"], result.history["validation"], atol=1e-4)
+    assert len(evidence.training_curves(found, "").axes) == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_share_of_runs_that_were_stopped_while_rising(share: float) -> None:
+    rises = np.where(np.arange(4) < 4 * share, 2 * STILL_RISING, 0.5 * STILL_RISING)
+    folder = results_folder() / "quick"
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame({"late_rise_dB": [np.nan, *rises], "epochs": [1, 5, 5, 5, 7]})
+    frame.to_csv(folder / "scenes.csv", index=False)
+    (row,) = stopped_while_rising("quick").itertuples()
+    assert (row.study, row.runs, row.epochs, row.still_rising) == ("scenes", 4, 7, share)
+
+
+def test_nothing_recorded_is_not_nothing_rising() -> None:
+    folder = results_folder() / "quick"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"model": ["lkca"]}).to_csv(folder / "regions.csv", index=False)
+    (row,) = stopped_while_rising("quick").itertuples()
+    assert row.runs == 0 and pd.isna(row.still_rising)
+    assert curves("quick").empty
