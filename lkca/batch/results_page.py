@@ -31,6 +31,9 @@ TITLES = {
     "upsamplers_elsewhere": "Upsamplers in other networks",
     "upsamplers": "Upsamplers of LKCA-Net",
     "any_sensor": "One network for every sensor",
+    "back_projection_steps": "Bicubic with back-projection, step by step",
+    "line_to_beat": "What trained networks add to back-projection",
+    "convergence": "Runs that were stopped while rising",
 }
 FOLDERS = {  # beside those of the profiles
     "quickstart": "Quickstart: one network against bicubic",

@@ -6,6 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lkca.figures.style import COLOURS, LABELS, MARKERS, lines_to_beat
+from lkca.measures.back_projection import STEPS
+
+STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
 def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title: str) -> Figure:
@@ -98,3 +101,61 @@ def _without_failures(differences: pd.Series, means: pd.Series) -> tuple[float, 
     reach = 4 * max(high - low, means.abs().median(), 1e-3)
     left, right = min(0, differences.min()), max(0, differences.max())  # the line to beat is always seen
     return max(left - 0.05 * reach, min(0, low - reach)), min(right + 0.05 * reach, max(0, high + reach))
+
+
+def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
+    """Mean gain over bicubic against the number of corrections: without noise at every scale, and with noise at x4.
+
+    gains : from `lkca.studies.line_to_beat.gain_by_steps`; bands are 95 % intervals over scenes.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5), sharex=True)
+    figure.suptitle(title)
+    clean = gains[gains["optics"] == "bicubic"]
+    noisy = gains[gains["scale"] == 4]
+    for column, (rows, by) in enumerate(((clean, "scale"), (noisy, "optics"))):
+        for axis, (metric, unit) in zip(axes[:, column], (("MPSNR", "dB"), ("SAM", "degrees")), strict=True):
+            for (value, line), colour in zip(rows.groupby(by, sort=False), STEP_COLOURS, strict=False):
+                axis.plot(line["steps"], line[metric], marker="o", ms=3, color=colour, label=_case(by, value))
+                half = line[f"{metric}_half"].fillna(0)
+                axis.fill_between(line["steps"], line[metric] - half, line[metric] + half, color=colour, alpha=0.12)
+            axis.axhline(0, color=COLOURS["bicubic"], ls="--", lw=1.2)
+            axis.axvline(STEPS, color="0.6", lw=0.8)
+            axis.set_ylabel(f"change in {metric} ({unit})")
+    axes[0, 0].set_title("by scale")
+    axes[0, 1].set_title("x4, with noise in the LR image")
+    for axis in axes[1]:
+        axis.set(
+            xlabel=f"corrections (the study takes {STEPS})",
+            xscale="symlog",
+            xticks=(0, 1, 2, 5, 10, 20),
+            xlim=(-0.1, 22),
+        )
+        axis.set_xticklabels(["0", "1", "2", "5", "10", "20"])
+    for axis in axes[0]:
+        axis.legend()
+    return figure
+
+
+def _case(by: str, value: object) -> str:
+    return f"x{value}" if by == "scale" else {"bicubic": "no noise"}.get(value, str(value).removeprefix("bicubic, "))
+
+
+def added_to_the_line(added: pd.DataFrame, title: str) -> Figure:
+    """What trained networks add to back-projection: filled as trained, open after corrections of their own output.
+
+    added : from `lkca.studies.line_to_beat.added_by_networks`; a row each.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 1.2 + 0.2 * len(added)))
+    figure.suptitle(title)
+    places = np.arange(len(added))[::-1]
+    axis.axvline(0, color=COLOURS["back-projection"], ls="--", lw=1.2)
+    for place, row in zip(places, added.itertuples(), strict=True):
+        look = {"color": COLOURS[row.model], "marker": MARKERS[row.model], "ls": "none", "ms": 5}
+        axis.plot(row.added_dB, place, **look)
+        axis.plot(row.added_bp_dB, place, **look, mfc="white")
+    names = [f"{row.study.replace('_', ' ')}, x{row.scale}: {LABELS[row.model]}" for row in added.itertuples()]
+    axis.set_yticks(places, names)
+    axis.set_xlim(*_without_failures(added["added_dB"], added["added_bp_dB"]))
+    axis.set_xlabel("MPSNR above back-projection (dB)\nopen: its own output corrected as well")
+    axis.grid(False, axis="y")
+    return figure
