@@ -6,6 +6,8 @@ import json
 
 from lkca.box import KINDS, box_file
 from lkca.commands import Defaults
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import sensor_scenes
 from lkca.measures.cost import cost
 from lkca.models import SCALES, build_model
 from lkca.paths import write_text
@@ -39,9 +41,11 @@ def put_into_box(result: Result, kind: str) -> None:
     run, target = result.run, box_file(result.run.scale, kind)
     save_weights(target, *load_weights(result.folder / "weights.safetensors"))
     counted = cost(build_model(run.model, 128, run.scale, **run.options), 128)
+    plan = DATASETS[run.dataset].readings[run.reading]
     record = {
         "run": run.name,
         "settings": run.settings(),
+        "real_scenes": [scene.name for scene in sensor_scenes(plan.left_out)] if plan.real else [],
         "provenance": json.loads((result.folder / "provenance.json").read_text()),
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "epochs": len(result.history),

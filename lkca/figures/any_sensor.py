@@ -102,6 +102,38 @@ def against_directions(means: pd.DataFrame, projection: Mapping[str, float], tit
     return figure
 
 
+def against_scenes(
+    means: pd.DataFrame, lines: pd.DataFrame, other_sensors: Mapping[str, float] | None, title: str
+) -> Figure:
+    """Mean gain over bicubic against the number of made scenes that trained, with its interval over scenes.
+
+    means : from `verdict.by_training_set`. lines : from `verdict.intervals` by method, of back-projection and of the
+        weights in the box, which are lines. other_sensors : the mean gain by metric where real scenes trained as well.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0))
+    counts = sorted(means["made_scenes"].unique())
+    for axis, (metric, unit) in zip(axes, UNITS.items(), strict=True):
+        rows = means[means["metric"] == metric]
+        place = rows["made_scenes"].map(counts.index)
+        look = _look("lkca-any, made") | {"label": "LKCA-Any, trained equally long"}
+        axis.errorbar(place, rows["mean"], rows["half_width"].fillna(0), capsize=3, **look)
+        if other_sensors is not None:
+            look = _look("lkca-any, real") | {"label": "real scenes of other sensors as well"}
+            axis.plot(len(counts) - 1, other_sensors[metric], ls="none", **look)
+        known = lines[lines["metric"] == metric].set_index("method")["mean"]
+        axis.axhline(
+            known["back-projection"], color=COLOURS["back-projection"], lw=1.2, label=LABELS["back-projection"]
+        )
+        if "lkca-any, made" in known:
+            axis.axhline(known["lkca-any, made"], color=COLOUR["lkca-any, made"], ls=":", lw=1.2, label="in the box")
+        axis.axhline(0, color=COLOURS["bicubic"], ls="--", lw=1.2, label=LABELS["bicubic"])
+        axis.set_xticks(range(len(counts)), ["no end" if np.isinf(n) else f"{n:.0f}" for n in counts])
+        axis.set(xlabel="made scenes that trained", ylabel=f"change in {metric} ({unit})")
+    figure.suptitle(title)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
 def optics_map(means: pd.DataFrame, title: str) -> Figure:
     """Heat maps: mean gain over bicubic of the same LR image, optics against methods, MPSNR and spectral angle.
 

@@ -40,6 +40,18 @@ def test_where_there_are_no_weights_back_projection_stands_alone() -> None:
     assert len(drawn.gain_per_scene(gains, "title").axes[0].get_yticklabels()) == 1
 
 
+def test_the_curve_over_scenes_ends_with_those_without_end() -> None:
+    means = table(
+        metric=["MPSNR", "MPSNR", "SAM", "SAM"], made_scenes=[1, np.inf] * 2, mean=[0.2, 0.9, 0, -0.1], half_width=0.1
+    )
+    lines = table(metric=["MPSNR", "SAM"] * 2, method=np.repeat(METHODS, 2), mean=[0.5, 0.1, 1.0, -0.2])
+    for others in (None, {"MPSNR": 0.8, "SAM": -0.1}):
+        figure = drawn.against_scenes(means, lines, others, "title")
+        axis = figure.axes[0]
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "no end"]
+        assert ("real scenes of other sensors as well" in axis.get_legend_handles_labels()[1]) is (others is not None)
+
+
 def test_the_heat_map_says_on_how_many_scenes_it_is_worse() -> None:
     rows = [
         (metric, optics, method) for metric in ("MPSNR", "SAM") for optics in ("bicubic", "fog") for method in METHODS

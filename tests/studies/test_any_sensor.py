@@ -1,5 +1,6 @@
 """The study of one network for every sensor: what is measured and what is read, and what is said of the numbers."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from lkca.models import build_model
 from lkca.paths import results_folder, write_text
 from lkca.studies.any_sensor import measured as study
 from lkca.studies.any_sensor import verdict
-from lkca.studies.any_sensor.measured import BACK_PROJECTION, BICUBIC, MADE, QUARTER, REAL, WHOLE, Ground
+from lkca.studies.any_sensor.measured import BACK_PROJECTION, BICUBIC, QUARTER, WHOLE, Ground
+from lkca.studies.any_sensor.training_sets import ENDLESS, MADE, OTHER_SENSORS, REAL, SETS, missing_weights, run_of
 from lkca.training.weights import Passport, save_weights
 
 SMALL = {"blocks": 1, "channels": 16}
@@ -36,7 +38,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(study, "grounds", lambda profile: scenes)
     monkeypatch.setattr(study, "far_quarter", lambda name: ground(name, "A", QUARTER))
     monkeypatch.setattr(
-        study, "weights_of", lambda method, scale, sensor: weights if (method, scale) == (MADE, 4) else None
+        study, "weights_of", lambda method, scale, sensor, profile: weights if (method, scale) == (MADE, 4) else None
     )
     study.file_checksum.cache_clear()
     study._loaded.cache_clear()
@@ -71,6 +73,16 @@ def test_every_image_is_measured_once_and_again_only_where_data_or_weights_are_o
     assert sum(lacking) == (frame["method"] == MADE).sum() and len(changed) == len(frame)
 
 
+def test_made_scenes_are_compared_with_rows_that_were_read(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no place, which a CSV reads as a missing one."""
+    town = dataclasses.replace(ground("town", "made"), place="")
+    monkeypatch.setattr(study, "grounds", lambda profile: (town,))
+    study.measured("quick", lambda line: None)
+    monkeypatch.setattr(study, "weights_of", lambda method, scale, *_: tiny if scale == 4 and method in SETS else None)
+    frame = study.measured("quick", lambda line: None)
+    assert set(verdict.by_training_set(frame)["scenes"]) == {1}
+
+
 def test_a_table_of_scenes_that_are_not_here_is_taken_as_it_is(tiny: Path) -> None:
     frame = study.measured("quick", lambda line: None).assign(scene="elsewhere")
     write_text(results_folder() / "quick" / "any_sensor.csv", frame.to_csv(index=False))
@@ -100,7 +112,7 @@ def made_up(values: dict[str, dict[str, float]], **facts: object) -> pd.DataFram
                 "scale": 4,
                 "optics": "bicubic",
             }
-            directions = 8 if method in (MADE, REAL) else None
+            directions = None if method in (BICUBIC, BACK_PROJECTION) else 8
             rows.append(identity | facts | {"method": method, "directions": directions}
                         | dict.fromkeys(METRICS, 1.0) | {"MPSNR": value, "SAM": 10 - value / 10})  # fmt: skip
     return pd.DataFrame(rows).astype({"directions": "Int64"})
@@ -125,11 +137,75 @@ def test_gains_are_paired_and_their_interval_is_students_over_scenes() -> None:
 
 
 def test_sentences_say_what_the_numbers_say() -> None:
-    sentence, by_place = verdict.in_words(made_up(FOUR))
-    assert sentence.startswith("x4, lkca-any, made: +0.75 ± ") and "(not to be told from zero) in MPSNR" in sentence
-    assert "over 4 scenes; better than bicubic on 3 of them, than back-projection on 2, by +0.25 dB" in sentence
-    assert by_place.strip().startswith("Each of the 3 places counted once: +0.62 ± ")  # two and three are at t
+    sentence = verdict.in_words(made_up(FOUR))
+    assert "gain +0.75 ± 1.56 dB over bicubic, which is not to be told from zero" in sentence
+    assert "+0.25 dB over back-projection, on the mean over 4 scenes" in sentence
+    row = verdict.summary(made_up(FOUR)).iloc[1]
+    assert row["method"] == MADE and row["MPSNR, dB"] == "+0.75 ± 1.56"
+    assert row[["scenes", "ahead of bicubic", "of back-projection"]].tolist() == [4, 3, 2]
+    assert row["by place, dB"].startswith("+0.62 ± ") and row["by place, dB"].endswith("(3)")  # two and three are at t
     assert verdict.least_gain(made_up(FOUR), 2) == ["four", "two"]
+
+
+def test_real_scenes_become_the_default_only_where_they_are_better_by_more_than_chance() -> None:
+    def frame(*gains: float) -> pd.DataFrame:
+        values = {
+            f"scene {number}": {BICUBIC: 30.0, BACK_PROJECTION: 30.5, ENDLESS: 31.0, OTHER_SENSORS: 31.0 + gain}
+            for number, gain in enumerate(gains)
+        }
+        return made_up(values)
+
+    for gains, kind, said in (
+        ((0.2, 0.21, 0.19), "real", "+0.20 ± 0.02 dB on 3 scenes"),
+        ((0.2, -0.1, 0.1), "made", "+0.07 ± 0.38 dB on 3 scenes"),
+        ((-0.2, -0.21, -0.19), "made", "-0.20 ± 0.02 dB on 3 scenes"),
+    ):
+        table = verdict.real_minus_made(frame(*gains))
+        assert table.query("counted == 'sensor' and metric == 'MPSNR'")["scenes"].tolist() == [1]
+        sentence = verdict.default_in_words(table)
+        assert f"kind `{kind}`" in sentence and said in sentence
+    assert "No run has seen real scenes" in verdict.default_in_words(verdict.real_minus_made(made_up(FOUR)))
+    assert verdict.main_rows(frame(0.1, 0.2))["method"].unique().tolist() == [BICUBIC, BACK_PROJECTION]
+
+
+def test_gains_are_by_the_number_of_made_scenes_and_without_end_is_the_last() -> None:
+    one, four = SETS[0], SETS[1]
+    values = {name: FOUR[name] | {one: 30.0, four: 31.0, ENDLESS: 32.0} for name in FOUR}
+    table = verdict.by_training_set(made_up(values)).query("metric == 'MPSNR'")
+    assert table["made_scenes"].tolist() == [1, 4, np.inf]
+    assert table["mean"].tolist() == [30 - 28.75, 31 - 28.75, 32 - 28.75]
+
+
+def test_every_set_of_scenes_trains_equally_long_and_what_tests_never_trained() -> None:
+    runs = [run_of(method, 4, "HySpex", "cpu") for method in SETS]
+    assert len({run.hash for run in runs}) == len(SETS) and {run.epochs for run in runs} == {20}
+    assert [run.reading for run in runs] == ["made-1", "made-4", "made-16", "made-64", "made", "without-HySpex"]
+    assert run_of(REAL, 8, "CASI", "cpu").reading == "without-CASI"
+    assert run_of(OTHER_SENSORS, 4, "made", "cpu") is None
+    few = [run for method in SETS if (run := run_of(method, 4, "AVIRIS", "quick"))]
+    assert [(run.reading, run.epochs) for run in few] == [("made-1", 1), ("made-4", 1)]
+
+
+def test_what_has_not_been_trained_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LKCA_RUNS", str(tmp_path))
+    lines = missing_weights(["CASI", "SAMSON"], "cpu")
+    assert "real scenes of other sensors, x4: no run that left out CASI, SAMSON" in lines
+    assert "4 made scenes, x4: no run" in lines and f"{MADE}, x4" not in lines
+    folder = run_of(OTHER_SENSORS, 4, "CASI", "cpu").folder
+    folder.mkdir()
+    (folder / "metrics.json").touch()
+    assert "real scenes of other sensors, x4: no run that left out SAMSON" in missing_weights(["CASI", "SAMSON"], "cpu")
+
+
+def test_rows_of_runs_that_are_elsewhere_stay(tiny: Path) -> None:
+    frame = study.measured("quick", lambda line: None)
+    row = frame.query("scene == 'shore' and method == @MADE and directions == 8 and part == 'whole'").iloc[0]
+    theirs = row.to_dict() | {"method": REAL, "weights": "of another machine"}
+    gone = theirs | {"data_checksum": "of other data"}
+    both = pd.concat([frame, pd.DataFrame([theirs, gone])], ignore_index=True)
+    write_text(results_folder() / "quick" / "any_sensor.csv", both.to_csv(index=False))
+    again = study.measured("quick", lambda line: None)
+    assert len(again) == len(frame) + 1 and again["weights"].tolist().count("of another machine") == 1
 
 
 def test_other_optics_are_warned_of_where_the_network_loses() -> None:

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lkca.box import box_file
 from lkca.data.datasets import DATASETS
 from lkca.data.files import missing_files
 from lkca.data.loaders import MADE_TESTS, load_dataset, sensor_scenes, whole_scene
@@ -30,22 +29,20 @@ from lkca.models import SCALES, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import Log, results_folder, write_text
 from lkca.scenes.wavelengths import rgb_bands
-from lkca.training.box_runs import box_run
+from lkca.studies.any_sensor.training_sets import MADE, MADE_SENSOR, REAL, SCALE, SETS, weights_of
 from lkca.training.evaluation import predict
 from lkca.training.provenance import provenance
 from lkca.training.weights import load_weights
 
 WHOLE, QUARTER = "whole", "far quarter"
-BICUBIC, BACK_PROJECTION, MADE, REAL = "bicubic", "back-projection", "lkca-any, made", "lkca-any, real"
+BICUBIC, BACK_PROJECTION = "bicubic", "back-projection"
 METHODS = (BICUBIC, BACK_PROJECTION, MADE, REAL)
-KINDS = {MADE: "made", REAL: "real"}  # of the weights in the box
 USUAL, OTHERS = 8, (1, 2, 4, 16)  # spectral directions that are sharpened
-SCALE = 4  # at which directions, optics and the far quarter are asked
 MADE_SIDE = 128  # pixels of a made scene that tests
 QUICK_OPTICS = 2  # scenes that are seen through other optics at `quick`
 KEY = ("scene", "part", "scale", "optics", "method", "directions", "data_checksum", "weights")
 TRACE = ("commit", "torch", "device", "threads", "started")
-TYPES = {"directions": "Int64", "weights": str, "data_checksum": str, "commit": str}
+TYPES = {"place": str, "directions": "Int64", "weights": str, "data_checksum": str, "commit": str}
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,8 @@ class Case:
         return model
 
     def metrics(self, prediction: Tensor, truth: Tensor) -> dict[str, float]:
-        """All six where the protocol is followed; two, which take a quarter of the time, where it is varied."""
-        if self.optics == PROTOCOL and self.directions in (None, USUAL):
+        """All six of the main question; two, which take a quarter of the time, where something is varied."""
+        if self.optics == PROTOCOL and self.directions in (None, USUAL) and self.method in METHODS:
             return quality(prediction, truth, self.scale)
         arrays = prediction.numpy(), truth.numpy()
         return {"MPSNR": mpsnr(*arrays), "SAM": sam(*arrays)}
@@ -95,17 +92,19 @@ class Case:
 def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
     """The table of the study, results/`profile`/any_sensor.csv: read, and what it lacks measured and added.
 
-    A table with scenes that are not in place is left as it is. anew : measure every row again. Columns: scene, sensor,
+    A table with scenes that are not in place is left as it is, and so are rows of runs that are not here.
+    anew : measure every row again. Columns: scene, sensor,
     place, bands, height, width, part, scale, optics, method, directions, the six metrics, and what they are traced by;
     LR images are made of the scene by `optics`.
     """
     path = results_folder() / profile / "any_sensor.csv"
-    frame = pd.read_csv(path, dtype=TYPES) if path.is_file() and not anew else pd.DataFrame()
+    frame = pd.read_csv(path, dtype=TYPES).fillna({"place": ""}) if path.is_file() and not anew else pd.DataFrame()
     if len(frame) and (absent := set(frame["scene"]) - {ground.scene for ground in grounds(profile)}):
         log(f"{path.name} is taken as it is: {', '.join(sorted(absent))} not in place")
         return frame
     known = {_key(row): row for row in frame.to_dict("records")}
     trace, rows = provenance(torch.device("cpu")), []
+    elsewhere = [row for row in known.values() if _of_a_run_elsewhere(row, profile)]
     for ground, cases in _planned(profile):
         wanted = [_identity(ground, case) for case in cases]
         lacking = sum(_key(row) not in known for row in wanted)
@@ -122,7 +121,13 @@ def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame
             rows.append(known[_key(row)])
         if lacking:  # what is measured is not lost where the rest is stopped
             _write(path, list(known.values()))
+    data = {(row["scene"], row["part"], row["data_checksum"]) for row in rows}
+    rows += [row for row in elsewhere if (row["scene"], row["part"], row["data_checksum"]) in data]
     return _write(path, rows) if len(rows) != len(frame) or len(known) != len(frame) else frame
+
+
+def _of_a_run_elsewhere(row: dict[str, object], profile: str) -> bool:
+    return row["method"] in (REAL, *SETS) and weights_of(row["method"], row["scale"], row["sensor"], profile) is None
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> pd.DataFrame:
@@ -159,46 +164,33 @@ def _planned(profile: str) -> Iterator[tuple[Ground, list[Case]]]:
     """Every ground and what is to be measured on it, LR image by LR image."""
     for number, ground in enumerate(grounds(profile)):
         through = list(OPTICS) if profile != "quick" or number in (0, 1) else [PROTOCOL]
-        cases = [case for scale in SCALES for case in _cases(ground, scale, PROTOCOL)]
-        cases += [case for optics in through if optics != PROTOCOL for case in _cases(ground, SCALE, optics)]
-        yield ground, cases
-        if ground.sensor != "made":
+        cases = [case for scale in SCALES for case in _cases(ground, scale, PROTOCOL, profile)]
+        cases += [case for optics in through if optics != PROTOCOL for case in _cases(ground, SCALE, optics, profile)]
+        yield ground, cases + list(_varied(ground, profile))
+        if ground.sensor != MADE_SENSOR:
             far = far_quarter(ground.scene)
-            yield far, [case for case in _cases(far, SCALE, PROTOCOL) if case.directions in (None, USUAL)]
+            yield far, list(_cases(far, SCALE, PROTOCOL, profile))
 
 
-def _cases(ground: Ground, scale: int, optics: str) -> Iterator[Case]:
+def _cases(ground: Ground, scale: int, optics: str, profile: str) -> Iterator[Case]:
     for method in (BICUBIC, BACK_PROJECTION):
         yield Case(scale, optics, method, None, None)
     for method in (MADE, REAL):
-        if (weights := weights_of(method, scale, ground.sensor)) is not None:
+        if (weights := weights_of(method, scale, ground.sensor, profile)) is not None:
             yield Case(scale, optics, method, USUAL, weights)
-    if (weights := weights_of(MADE, scale, ground.sensor)) is not None and (scale, optics) == (SCALE, PROTOCOL):
-        for directions in OTHERS:
-            yield Case(scale, optics, MADE, directions, weights)
 
 
-def weights_of(method: str, scale: int, sensor: str) -> Path | None:
-    """The weights that may be measured on a sensor's scenes, or None where there are none (yet).
-
-    Those trained on real scenes as well are, on a real scene, of the run that left its sensor out.
-    """
-    if method == MADE or sensor == "made":
-        path = box_file(scale, KINDS[method])
-        return path if path.is_file() else None
-    folder = box_run(scale, "real", left_out=sensor).folder
-    return folder / "weights.safetensors" if (folder / "metrics.json").is_file() else None
+def _varied(ground: Ground, profile: str) -> Iterator[Case]:
+    """Other numbers of directions, and weights trained on other sets of scenes."""
+    for method, numbers in ((MADE, OTHERS), *((method, (USUAL,)) for method in SETS)):
+        if (weights := weights_of(method, SCALE, ground.sensor, profile)) is not None:
+            for directions in numbers:
+                yield Case(SCALE, PROTOCOL, method, directions, weights)
 
 
-def missing_weights(profile: str) -> list[str]:
-    """Which weights the table lacks, in words."""
-    sensors = dict.fromkeys(name.sensor for name in _in_place(profile))
-    lines = [f"{MADE}, x{scale}" for scale in SCALES if weights_of(MADE, scale, "made") is None]
-    for scale in SCALES:
-        without = [sensor for sensor in sensors if weights_of(REAL, scale, sensor) is None]
-        if without:
-            lines.append(f"{REAL}, x{scale}: no run that left out {', '.join(without)}")
-    return lines
+def sensors_in_place(profile: str) -> list[str]:
+    """The sensors of the scenes that a profile measures on."""
+    return list(dict.fromkeys(ground.sensor for ground in grounds(profile)))
 
 
 def low_resolution(area: Area, scale: int, optics: str = PROTOCOL) -> tuple[Tensor, Tensor]:

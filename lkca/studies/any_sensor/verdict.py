@@ -13,19 +13,17 @@ from lkca.paths import results_folder
 from lkca.studies.any_sensor.measured import (
     BACK_PROJECTION,
     BICUBIC,
-    MADE,
     METHODS,
     QUARTER,
-    REAL,
-    SCALE,
     USUAL,
     WHOLE,
 )
+from lkca.studies.any_sensor.training_sets import COUNTS, ENDLESS, MADE, OTHER_SENSORS, REAL, SCALE
 
 CONFIDENCE = 0.95
 TRAINED = ("lkca-lr", "lkca-best", "vdsr")  # networks trained on the scene itself that are held against the box
 IDENTITY = ["scene", "sensor", "place", "part", "scale", "optics"]
-UNITS = {"MPSNR": " dB", "SAM": "°"}
+UNITS = {"MPSNR": ", dB", "SAM": ", °"}
 
 
 def title_of(frame: pd.DataFrame) -> str:
@@ -49,8 +47,8 @@ def gains(frame: pd.DataFrame, against: str = BICUBIC) -> pd.DataFrame:
 
 
 def main_rows(frame: pd.DataFrame, part: str = WHOLE) -> pd.DataFrame:
-    """Rows of the main question: LR images of the protocol, the trained number of directions."""
-    usual = frame["directions"].isna() | (frame["directions"] == USUAL)
+    """Rows of the main question: LR images of the protocol, weights in the box, the trained number of directions."""
+    usual = (frame["directions"].isna() | (frame["directions"] == USUAL)) & frame["method"].isin(METHODS)
     return frame[usual & (frame["optics"] == PROTOCOL) & (frame["part"] == part)]
 
 
@@ -114,31 +112,97 @@ def ahead_of_trained(quarters: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def in_words(frame: pd.DataFrame) -> list[str]:
-    """A sentence for every scale and kind of weights: the gain, whether it is more than chance, who is beaten."""
-    rows, sentences = main_rows(frame), []
-    for scale, at_scale in rows.groupby("scale"):
-        over_bicubic, over_projection = gains(at_scale), gains(at_scale, BACK_PROJECTION)
-        for method in (MADE, REAL):
-            own = over_bicubic[over_bicubic["method"] == method]
-            if own.empty:
-                continue
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a scale and method: gain over bicubic with its 95 % interval over scenes, and on how many it is ahead.
+
+    Scenes of one place are not independent: "by place" counts each place once.
+    """
+    rows = []
+    for scale, at_scale in main_rows(frame).groupby("scale"):
+        over_bicubic = gains(at_scale)
+        beyond = gains(at_scale, BACK_PROJECTION).groupby("method")["MPSNR"]
+        for method, own in over_bicubic.groupby("method", sort=False):
             means = intervals(own, ["method"]).set_index("metric")
-            beyond = over_projection[over_projection["method"] == method]["MPSNR"]
-            said = [f"{_signed(means.loc[m], UNITS[m])} in {m}" for m in UNITS]
-            count, better = int(means["scenes"]["MPSNR"]), int(means["better"]["MPSNR"])
-            sentences.append(
-                f"x{scale}, {method}: {said[0]} and {said[1]} against bicubic, over {count} scenes; better than "
-                f"bicubic on {better} of them, than back-projection on {int((beyond > 0).sum())}, "
-                f"by {beyond.mean():+.2f} dB on the mean."
+            places = own.assign(scene=own["place"].where(own["place"] != "", own["scene"]))
+            by_place = places.groupby(["method", "scene"])[list(METRICS)].mean().reset_index()
+            once = intervals(by_place, ["method"]).set_index("metric").loc["MPSNR"]
+            said = {f"{metric}{unit}": _signed(means.loc[metric]) for metric, unit in UNITS.items()}
+            ahead = int((beyond.get_group(method) > 0).sum()) if method in beyond.groups else ""
+            rows.append(
+                {"scale": scale, "method": method}
+                | said
+                | {"by place, dB": f"{_signed(once)} ({int(once['scenes'])})", "scenes": len(own)}
+                | {"ahead of bicubic": int(means.loc["MPSNR", "better"]), "of back-projection": ahead}
             )
-            if (places := own["place"].where(own["place"] != "", own["scene"])).nunique() < count:
-                # Scenes of one place are not independent: each place counts once.
-                by_place = own.assign(scene=places).groupby(["method", "scene"])[list(METRICS)].mean().reset_index()
-                means = intervals(by_place, ["method"]).set_index("metric")
-                said = [f"{_signed(means.loc[m], UNITS[m])}" for m in UNITS]
-                sentences.append(f"    Each of the {places.nunique()} places counted once: {said[0]}, {said[1]}.")
-    return sentences
+    return pd.DataFrame(rows)
+
+
+def in_words(frame: pd.DataFrame) -> str:
+    """What the weights of made scenes gain at x4, in a sentence."""
+    at_scale = main_rows(frame).query("scale == @SCALE")
+    mean = intervals(gains(at_scale), ["method"]).query("method == @MADE and metric == 'MPSNR'").iloc[0]
+    beyond = gains(at_scale, BACK_PROJECTION).query("method == @MADE")["MPSNR"]
+    chance = "" if abs(mean["mean"]) > mean["half_width"] else ", which is not to be told from zero"
+    return (
+        f"At x{SCALE} the weights of made scenes gain {_signed(mean)} dB over bicubic{chance}, and "
+        f"{beyond.mean():+.2f} dB over back-projection, on the mean over {int(mean['scenes'])} scenes."
+    )
+
+
+PAIRS = ((OTHER_SENSORS, ENDLESS), (REAL, MADE))  # weights that saw real scenes, and those of made ones alone
+
+
+def real_minus_made(frame: pd.DataFrame) -> pd.DataFrame:
+    """What real scenes of other sensors add to made ones: means of paired differences on scenes of left-out sensors.
+
+    Columns: those of `intervals` by real (the method), scale and counted (each "scene" or each "sensor" once).
+    """
+    rows = frame[(frame["optics"] == PROTOCOL) & (frame["part"] == WHOLE) & (frame["sensor"] != "made")]
+    rows = rows[rows["directions"] == USUAL]
+    parts = []
+    for real, made in PAIRS:
+        if set(rows["method"]) >= {real, made}:
+            own = gains(rows[rows["method"].isin([real, made])], made).assign(counted="scene")
+            by_sensor = own.groupby(["method", "scale", "sensor"])[list(METRICS)].mean().reset_index()
+            parts += [own, by_sensor.rename(columns={"sensor": "scene"}).assign(counted="sensor")]
+    if not parts:
+        return pd.DataFrame(columns=["method", "scale", "counted", "metric", "mean", "half_width", "scenes", "better"])
+    return intervals(pd.concat(parts), ["method", "scale", "counted"]).dropna(subset="mean")
+
+
+def default_in_words(table: pd.DataFrame) -> str:
+    """Which weights are the default: real ones where they are better on left-out sensors by more than chance."""
+    rows = table[(table["counted"] == "scene") & (table["metric"] == "MPSNR") & (table["scale"] == SCALE)]
+    if rows.empty:
+        return "No run has seen real scenes of other sensors yet: the default weights are those of kind `made`."
+    row = rows.iloc[-1]  # the weights in the box, where their counterpart has been trained
+    better = row["mean"] > row["half_width"]
+    kind = "real" if better else "made"
+    reason = "better by more than chance" if better else "anybody can remake them, and the others are not better"
+    return (
+        f"Real scenes of other sensors beside made ones: {_signed(row)} dB on {int(row['scenes'])} scenes of left-out "
+        f"sensors. By the rule the default weights are those of kind `{kind}`: {reason}."
+    )
+
+
+def by_training_set(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean gain over bicubic, at one scale, of weights trained equally long on more and more made scenes.
+
+    Columns: those of `intervals` by made_scenes, which is infinite where none was seen twice.
+    """
+    rows = frame[(frame["optics"] == PROTOCOL) & (frame["part"] == WHOLE) & (frame["scale"] == SCALE)]
+    own = gains(rows[rows["method"].isin([BICUBIC, *COUNTS])])
+    counts = own["method"].map({method: count or np.inf for method, count in COUNTS.items()})
+    table = intervals(own.assign(made_scenes=counts.astype(float)), ["made_scenes"]).dropna(subset="mean")
+    return table.sort_values(["metric", "made_scenes"], ignore_index=True)
+
+
+def of_other_sensors(frame: pd.DataFrame) -> dict[str, float] | None:
+    """Mean gain by metric of weights that saw real scenes of other sensors; None unless measured on every scene."""
+    rows = frame[(frame["optics"] == PROTOCOL) & (frame["part"] == WHOLE) & (frame["scale"] == SCALE)]
+    means = intervals(gains(rows[rows["method"].isin([BICUBIC, OTHER_SENSORS])]), ["method"]).dropna(subset="mean")
+    everywhere = len(means) and (means["scenes"] == rows["scene"].nunique()).all()
+    return dict(zip(means["metric"], means["mean"], strict=True)) if everywhere else None
 
 
 def directions_in_words(frame: pd.DataFrame) -> str:
@@ -159,7 +223,7 @@ def by_directions(frame: pd.DataFrame) -> pd.DataFrame:
 
 def by_optics(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean gain over bicubic of the same LR image by optics and method, over the scenes seen through all of them."""
-    usual = frame["directions"].isna() | (frame["directions"] == USUAL)
+    usual = (frame["directions"].isna() | (frame["directions"] == USUAL)) & frame["method"].isin(METHODS)
     rows = frame[usual & (frame["part"] == WHOLE) & (frame["scale"] == SCALE)]
     everywhere = rows[rows["optics"] != PROTOCOL]["scene"].unique()
     return intervals(gains(rows[rows["scene"].isin(everywhere)]), ["optics", "method"])
@@ -193,8 +257,6 @@ def least_gain(frame: pd.DataFrame, count: int = 3) -> list[str]:
     return rows.sort_values("MPSNR")["scene"].head(count).tolist()
 
 
-def _signed(row: pd.Series, unit: str) -> str:
-    if np.isnan(row["half_width"]):
-        return f"{row['mean']:+.2f}{unit}"
-    sure = "" if abs(row["mean"]) > row["half_width"] else " (not to be told from zero)"
-    return f"{row['mean']:+.2f} ± {row['half_width']:.2f}{unit}{sure}"
+def _signed(row: pd.Series) -> str:
+    """A mean and half the width of its interval."""
+    return f"{row['mean']:+.2f}" + ("" if np.isnan(row["half_width"]) else f" ± {row['half_width']:.2f}")
