@@ -238,6 +238,12 @@ def test_networks_trained_on_the_scene_stand_beside_the_box_and_what_is_missing_
     table, missing = verdict.far_quarters(ours, "quick")
     assert table.query("method == 'lkca-lr'")[["scene", "MPSNR"]].values.tolist() == [["one", 0.5]]
     assert missing == ["LKCA-LR: two", "LKCA-best: one, two", "VDSR: one, two"]
+    assert len(verdict.ahead_of_trained(table)) == 2  # back-projection and LKCA-LR
+    others = (("two", "lkca-lr", 20.0), ("one", "vdsr", 30.0), ("two", "vdsr", 20.3))
+    rows += [rows[0] | {"dataset": scene, "model": model, "MPSNR": value} for scene, model, value in others]
+    write_text(results_folder() / "quick" / "scenes.csv", pd.DataFrame(rows).to_csv(index=False))
+    *_, vdsr, both = verdict.ahead_of_trained(verdict.far_quarters(ours, "quick")[0])
+    assert "ahead of VDSR on 1 of 2" in vdsr and both == "It is ahead of all 2 that trained on 1 of 2."
 
 
 def test_the_title_says_what_was_measured_on() -> None:

@@ -109,6 +109,11 @@ def ahead_of_trained(quarters: pd.DataFrame) -> list[str]:
             f"{MADE} is ahead of {LABELS[other]} on {int((ahead > 0).sum())} of {len(ahead)} far quarters, "
             f"by {ahead.mean():+.2f} dB on the mean."
         )
+    trained = table.columns.intersection(TRAINED)
+    all_there = table.dropna(subset=trained) if len(trained) > 1 else table[:0]
+    if len(all_there):
+        ahead = all_there[MADE] > all_there[trained].max(axis=1)
+        sentences.append(f"It is ahead of all {len(trained)} that trained on {int(ahead.sum())} of {len(ahead)}.")
     return sentences
 
 
