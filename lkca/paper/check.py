@@ -55,39 +55,33 @@ class Check:
     def verdict(self) -> str:
         """Which reading it is, or which is nearest and where it disagrees."""
         found, total = self.matching, len(METRICS) * len(SCALES)
-        if len(found):
-            lines = [f"{self.title}: this is the paper's reading. All {total} printed numbers agree in every digit."]
-            if found.same.sum() > 1:
-                lines[0] = (
-                    f"{self.title}: {found.same.sum()} readings agree with all {total} printed numbers in every digit; "
-                    "this file and these numbers cannot tell them apart."
-                )
-            return "\n".join([*lines, *_in_words(found), *_variants_in_words(found)])
-        best = self.readings.iloc[[0]]
-        lines = [
-            f"{self.title}: no reading agrees with all {total} printed numbers. The nearest has {best.agree.item()} "
-            f"of {best['of'].item()} in every digit, {best.within_one.item()} within one in the last digit:"
-        ]
-        cells = self.cells[(self.cells.number == best.index.item()) & ~self.cells.agrees]
-        wrong = [
-            f"  {c.metric} x{c.scale}: {c.value:.4f}, printed {c.printed:.4f} (off by {c.off:.3g} in the last digit)"
-            for c in cells.itertuples()
-        ]
-        return "\n".join([*lines, *_in_words(best), *_variants_in_words(best), "It disagrees in", *wrong])
+        if len(found) and found.same.sum() == 1:
+            said = f"this is the paper's reading. All {total} printed numbers agree in every digit."
+        elif len(found):
+            said = (
+                f"{found.same.sum()} readings agree with all {total} printed numbers in every digit; this file and "
+                "these numbers cannot tell them apart."
+            )
+        else:
+            best = self.readings.iloc[0]
+            said = (
+                f"no reading agrees with all {total} printed numbers. The nearest has {best.agree} of {best['of']} in "
+                f"every digit, {best.within_one} within one in the last digit:"
+            )
+        lines = [f"{self.title}: {said}", *_choices(found if len(found) else self.readings[:1])]
+        if not len(found):
+            cells = self.cells[(self.cells.number == self.readings.index[0]) & ~self.cells.agrees]
+            wrong = cells[["metric", "scale", "value", "printed", "off"]]
+            lines += ["It disagrees in", wrong.round(4).to_string(index=False)]
+        return "\n".join(lines)
 
 
-def _in_words(rows: pd.DataFrame) -> Iterator[str]:
-    for axis in AXES:
-        choices = dict.fromkeys(itertools.chain.from_iterable(rows[axis].str.split(" | ", regex=False)))
-        yield f"  {axis.replace('_', ' '):8} {' or '.join(choices)}"
-
-
-def _variants_in_words(rows: pd.DataFrame) -> Iterator[str]:
-    for metric in METRICS:
-        choices = dict.fromkeys(
-            itertools.chain.from_iterable(rows[f"{metric}_variant"].dropna().str.split(" | ", regex=False))
-        )
-        yield f"  {metric:8} {' or '.join(choices)}"
+def _choices(rows: pd.DataFrame) -> Iterator[str]:
+    """A line for each axis, and for each metric's variant: what these readings choose."""
+    columns = {axis.replace("_", " "): axis for axis in AXES} | {metric: f"{metric}_variant" for metric in METRICS}
+    for name, column in columns.items():
+        choices = itertools.chain.from_iterable(rows[column].dropna().str.split(" | ", regex=False))
+        yield f"  {name:8} {' or '.join(dict.fromkeys(choices))}"
 
 
 def check_data(name: str, log: Log = print) -> Check:

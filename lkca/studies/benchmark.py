@@ -17,7 +17,7 @@ from lkca.models import MODELS, model_names
 from lkca.paper.tables import COST_TABLES, paper_costs, paper_table
 from lkca.paths import Log, results_folder
 from lkca.studies.catalogue import benchmark_runs, study_runs
-from lkca.studies.distillation import mean_differences, with_verdict
+from lkca.studies.intervals import over, with_verdict
 from lkca.studies.profiles import find_profile
 from lkca.studies.results import over_seeds, write_rows
 from lkca.studies.rows_of_runs import read_or_train
@@ -214,9 +214,5 @@ def region_gains(frame: pd.DataFrame) -> pd.DataFrame:
 
 def mean_gains(gains: pd.DataFrame) -> pd.DataFrame:
     """Mean over regions, standard deviation, half of the 95 % t-interval, in how many it is a gain, and the verdict."""
-    table = with_verdict(mean_differences(gains)).rename(columns={"seeds": "regions"})
-    grouped = gains.groupby(["setting", "metric"], sort=False)["difference"]
-    better = gains["difference"] * gains["metric"].map(HIGHER_IS_BETTER).map({True: 1, False: -1}) > 0
-    counts = better.groupby([gains["setting"], gains["metric"]], sort=False).sum()
-    keys = pd.MultiIndex.from_frame(table[["setting", "metric"]])
-    return table.assign(sd=grouped.std().reindex(keys).to_numpy(), better_in=counts.reindex(keys).to_numpy())
+    columns = ["setting", "metric", "mean", "half_width", "regions", "verdict", "sd", "better_in"]
+    return with_verdict(over(gains, "regions"))[columns]

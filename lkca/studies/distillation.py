@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from lkca.measures.metrics import METRICS
 from lkca.paper.tables import paper_table
 from lkca.studies.catalogue import distillation_runs
+from lkca.studies.intervals import over
 from lkca.studies.profiles import find_profile
 from lkca.tables import PLAIN, TEACHER
 
-CONFIDENCE = 0.95
 SATURATED = 0.9  # of the whole gain: what is left after it counts as little
 
 TERMS = {"kd_l1": "L1", "kd_gradient": "gradient", "kd_cosine": "cosine"}
@@ -83,21 +82,11 @@ def paired_differences(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_differences(differences: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds of `paired_differences`, and half the width of its 95 % t-interval; NaN with a single seed.
+    """Mean over seeds of `paired_differences`, and half of its 95 % t-interval; NaN with a single seed.
 
     Columns: setting, metric, mean, half_width, seeds.
     """
-    groups = differences.groupby(["setting", "metric"], sort=False)["difference"]
-    table = groups.agg(["mean", "sem", "size"]).reset_index()
-    freedom = table["size"].where(table["size"] > 1) - 1
-    half = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * table["sem"]
-    return table[["setting", "metric", "mean"]].assign(half_width=half, seeds=table["size"])
-
-
-def with_verdict(means: pd.DataFrame) -> pd.DataFrame:
-    """`mean_differences` with a column `verdict`: whether a difference can be told from zero by its interval."""
-    clear = np.where(means["mean"].abs() > means["half_width"], "more than chance", "cannot be told from zero")
-    return means.assign(verdict=np.where(means["half_width"].isna(), "one run: no interval", clear))
+    return over(differences, "seeds")[["setting", "metric", "mean", "half_width", "seeds"]]
 
 
 def teacher_ahead(frame: pd.DataFrame) -> float:

@@ -22,19 +22,18 @@ def by_budget(frame: pd.DataFrame) -> pd.DataFrame:
     return table.assign(place=table["model"].map(order)).sort_values(["place", "macs_G"]).drop(columns="place")
 
 
-def equal_cost_in_words(table: pd.DataFrame, frame: pd.DataFrame, budgets: tuple[float, ...]) -> list[str]:
-    """A sentence for each budget: who is best there, and whether anything is above back-projection."""
+def best_at(table: pd.DataFrame, frame: pd.DataFrame, budgets: tuple[float, ...]) -> pd.DataFrame:
+    """A row for each budget in G MACs: the best family, and how many are above back-projection, which learns nothing.
+
+    table : from `by_budget`. Columns: macs_G, best, MPSNR, networks, above, above_bp (once corrected as well).
+    """
     line = frame.loc[frame["model"] == "back-projection", "MPSNR"].iloc[0]
-    sentences = []
+    rows = []
     for budget in budgets:
         ratio = table["macs_G"] / budget
         here = table[(ratio < BUDGET) & (ratio > 1 / BUDGET)]
-        if here.empty:
-            continue
-        best = here.loc[here["MPSNR"].idxmax()]
-        above = int((here["MPSNR"] > line).sum())
-        sentences.append(
-            f"At {budget} G MACs {best.model} is best of {len(here)}, {best.MPSNR:.3f} dB; {above} of them are above "
-            f"back-projection ({line:.3f} dB) as trained, {int((here['MPSNR_bp'] > line).sum())} with corrections."
-        )
-    return sentences
+        if len(here):
+            best = here.loc[here["MPSNR"].idxmax()]
+            above, corrected = ((here[column] > line).sum() for column in ("MPSNR", "MPSNR_bp"))
+            rows.append((budget, best["model"], best["MPSNR"], len(here), above, corrected))
+    return pd.DataFrame(rows, columns=["macs_G", "best", "MPSNR", "networks", "above", "above_bp"])

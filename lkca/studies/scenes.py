@@ -6,16 +6,14 @@ unit of evidence, and scenes of one place count as one.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lkca.data.datasets import DATASETS
-from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS
+from lkca.measures.metrics import METRICS
 from lkca.models import MODELS
+from lkca.studies.intervals import over
 
 LEAST_PLACES = 3  # for an interval
-CONFIDENCE = 0.95
 BACK_PROJECTED = "_bp"
 
 
@@ -51,29 +49,5 @@ def over_places(differences: pd.DataFrame) -> pd.DataFrame:
 
     differences : from `paired`. Scenes of one place are averaged first.
     """
-    by_place = differences.groupby(["setting", "metric", "place"], sort=False)["difference"].mean()
-    rows = []
-    for (setting, metric), found in by_place.groupby(["setting", "metric"], sort=False):
-        count = len(found)
-        half = np.nan
-        if count >= LEAST_PLACES:
-            half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * found.std() / np.sqrt(count)
-        better = (found > 0) if HIGHER_IS_BETTER[metric] else (found < 0)
-        rows.append((setting, metric, found.mean(), half, count, int(better.sum())))
-    return pd.DataFrame(rows, columns=["setting", "metric", "mean", "half_width", "places", "better_in"])
-
-
-def scenes_in_words(means: pd.DataFrame) -> list[str]:
-    """A sentence for each pair of models, in MPSNR. means : from `over_places`."""
-    sentences = []
-    for row in means[means["metric"] == "MPSNR"].itertuples():
-        amount = f"{row.setting}: {row.mean:+.3f} dB"
-        if np.isnan(row.half_width):
-            sentences.append(f"{amount}; {row.places} places tell no more")
-            continue
-        clear = "more than places explain" if abs(row.mean) > row.half_width else "cannot be told from zero"
-        sentences.append(
-            f"{amount} ± {row.half_width:.3f} ({CONFIDENCE:.0%} over {row.places} places), better in {row.better_in}: "
-            f"{clear}"
-        )
-    return sentences
+    by_place = differences.groupby(["setting", "metric", "place"], sort=False)["difference"].mean().reset_index()
+    return over(by_place, "places", LEAST_PLACES).drop(columns="sd")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lkca.data.datasets import DATASETS
 from lkca.paths import results_folder
-from lkca.studies.scenes import CONFIDENCE, over_places, paired, with_corrected
+from lkca.studies.intervals import interval
+from lkca.studies.scenes import over_places, paired, with_corrected
 
 CONFIRMED, WEAKENED, REFUTED, OPEN = "confirmed", "weakened", "refuted", "open"
 MATTERS = 0.02  # dB: a smaller difference is none in practice
@@ -68,8 +68,8 @@ def blocks_verdict() -> Verdict:
     lkca = frame[frame["model"] == "lkca"]
     table = lkca.pivot_table(index="seed", columns="blocks", values="MPSNR")
     numbers = sorted(table.columns)
-    steps = {(a, b): _interval(table[b] - table[a]) for a, b in zip(numbers, numbers[1:], strict=False)}
-    whole = _interval(table[numbers[-1]] - table[numbers[0]])
+    steps = {(a, b): interval(table[b] - table[a]) for a, b in zip(numbers, numbers[1:], strict=False)}
+    whole = interval(table[numbers[-1]] - table[numbers[0]])
     said = f"N = {numbers[0]:.0f} to {numbers[-1]:.0f}: {_dB(whole)}" + "".join(
         f"; {a:.0f} to {b:.0f}: {_dB(step)}" for (a, b), step in steps.items()
     )
@@ -186,7 +186,7 @@ def hosts_verdict() -> Verdict:
         best = max(
             (found.set_index("seed") for _, found in low.groupby("upsampler")), key=lambda one: one["MPSNR"].mean()
         )
-        change = _interval(best["MPSNR"] - own["MPSNR"])
+        change = interval(best["MPSNR"] - own["MPSNR"])
         saved = max(1 - best[cost].iloc[0] / own[cost].iloc[0] for cost in ("params_M", "macs_G"))
         fits[model] = change[0] - (change[1] if np.isfinite(change[1]) else 0) > -LITTLE and saved >= 0.25
         seeds.append(len(own))
@@ -232,16 +232,8 @@ def _over(frame: pd.DataFrame, one: str, other: str) -> tuple[tuple[float, float
     return (row["mean"], row["half_width"]), int(row["places"])
 
 
-def _interval(differences: pd.Series) -> tuple[float, float]:
-    """Mean and half of the 95 % t-interval; the half is NaN for a single value."""
-    found = differences.dropna()
-    if len(found) < 2:
-        return found.mean(), np.nan
-    return found.mean(), stats.t.ppf((1 + CONFIDENCE) / 2, len(found) - 1) * found.std() / np.sqrt(len(found))
-
-
-def _dB(interval: tuple[float, float]) -> str:
-    mean, half = interval
+def _dB(found: tuple[float, float]) -> str:
+    mean, half = found
     return f"{mean:+.3f} dB" if np.isnan(half) else f"{mean:+.3f} ± {half:.3f} dB"
 
 

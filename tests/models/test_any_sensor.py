@@ -6,16 +6,12 @@ import torch
 from lkca import build_model, cost, resize
 from lkca.measures.back_projection import back_project
 from lkca.models.any_sensor import LARGEST, AnySensor, basis_of, bounded
+from tests.small_models import small_any_sensor
 
 
 @pytest.fixture
 def model() -> AnySensor:
-    """A small one whose residual is not near zero."""
-    torch.manual_seed(0)
-    made = AnySensor(1, 2, directions=3, blocks=2, channels=16)
-    with torch.no_grad():
-        made.upsampler[0].weight.mul_(30)
-    return made.eval()
+    return small_any_sensor()
 
 
 def image(*shape: int, seed: int = 0) -> torch.Tensor:

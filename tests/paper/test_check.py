@@ -249,7 +249,8 @@ def test_none_matches_names_the_nearest_and_the_culprit(scale: int, metric: str)
     best = check.readings.iloc[0]
     assert (best.lr_from, best.agree, best.within_one) == (CUT, 11, 11)
     assert "no reading agrees with all 12" in check.verdict() and "11 of 12" in check.verdict()
-    assert f"{metric} x{scale}: " in check.verdict().split("It disagrees in")[1]
+    told = check.verdict().split("It disagrees in")[1].splitlines()
+    assert [line.split()[:2] for line in told[2:]] == [[metric, str(scale)]]
 
 
 def test_one_in_the_last_digit_is_said_apart() -> None:

@@ -6,15 +6,12 @@ import torch
 from lkca.models.any_sensor import AnySensor
 from lkca.sharpening import any_sensor
 from lkca.sharpening.feature_maps import WholeImage
+from tests.small_models import small_any_sensor
 
 
 @pytest.fixture
 def model() -> AnySensor:
-    torch.manual_seed(0)
-    made = AnySensor(1, 2, directions=3, blocks=2, channels=16)
-    with torch.no_grad():
-        made.upsampler[0].weight.mul_(30)
-    return made.eval()
+    return small_any_sensor()
 
 
 @pytest.fixture

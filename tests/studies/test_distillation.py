@@ -9,6 +9,7 @@ from lkca.measures.metrics import METRICS
 from lkca.paper.tables import paper_table
 from lkca.studies import distillation as c
 from lkca.studies.catalogue import study_runs
+from lkca.studies.intervals import with_verdict
 from lkca.studies.results import over_seeds
 from lkca.tables import formatted, write_table
 
@@ -65,8 +66,8 @@ def test_differences_are_paired_by_seed() -> None:
 
 def test_a_verdict_follows_its_interval() -> None:
     means = pd.DataFrame({"mean": [0.5, -0.5, -0.7, 0.5], "half_width": [0.1, 0.6, 0.6, np.nan]})
-    verdicts = c.with_verdict(means)["verdict"].tolist()
-    assert verdicts == ["more than chance", "cannot be told from zero", "more than chance", "one run: no interval"]
+    verdicts = with_verdict(means)["verdict"].tolist()
+    assert verdicts == ["more than chance", "cannot be told from zero", "more than chance", "too few for an interval"]
 
 
 def test_one_seed_has_no_interval() -> None:

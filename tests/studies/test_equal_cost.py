@@ -6,7 +6,7 @@ import pytest
 
 from lkca.figures.evidence import quality_against_macs
 from lkca.studies.catalogue import study_runs
-from lkca.studies.equal_cost import by_budget, equal_cost_in_words
+from lkca.studies.equal_cost import best_at, by_budget
 from lkca.studies.sizes import FAMILIES, FARTHEST, LA_WIDTHS, MADE_WIDTHS, macs, nearest_width
 
 
@@ -44,7 +44,7 @@ def test_runs_are_of_those_widths() -> None:
     assert [run.model for run in runs[:2]] == ["bicubic", "back-projection"]
 
 
-def test_table_words_and_figure() -> None:
+def test_tables_and_figure() -> None:
     rows = [("bicubic", None, 0, 39.0), ("back-projection", None, 0, 39.4)]
     rows += [("vdsr", 12, seed, 39.3 + seed / 10) for seed in range(3)]
     rows += [("lkca", 16, 0, 39.5), ("lkca", 48, 0, 39.6)]
@@ -55,12 +55,8 @@ def test_table_words_and_figure() -> None:
     assert table["model"].tolist() == ["vdsr", "lkca", "lkca"] and table["seeds"].tolist() == [3, 1, 1]
     assert table["MPSNR"].tolist() == pytest.approx([39.4, 39.5, 39.6])
     assert table["MPSNR_sd"].iloc[0] == pytest.approx(0.1)
-    said = equal_cost_in_words(table.assign(MPSNR=[39.35, 39.5, 39.6]), frame, (0.1, 0.3, 0.9))
-    assert [s.split(";")[0] for s in said] == [
-        "At 0.1 G MACs lkca is best of 2, 39.500 dB",
-        "At 0.3 G MACs lkca is best of 1, 39.600 dB",
-    ]
-    assert "1 of them are above back-projection (39.400 dB) as trained, 2 with corrections" in said[0]
+    best = best_at(table.assign(MPSNR=[39.35, 39.5, 39.6]), frame, (0.1, 0.3, 0.9))
+    assert best.values.tolist() == [[0.1, "lkca", 39.5, 2, 1, 2], [0.3, "lkca", 39.6, 1, 1, 1]]
     figure = quality_against_macs(table, frame, "title")
     figure.draw_without_rendering()
     assert len(figure.axes) == 3

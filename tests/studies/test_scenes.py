@@ -9,8 +9,9 @@ from lkca.measures.cost import cost
 from lkca.measures.metrics import METRICS
 from lkca.models import build_model
 from lkca.studies.catalogue import study_runs
+from lkca.studies.intervals import with_verdict
 from lkca.studies.profiles import CHOSEN_ON, SCENES
-from lkca.studies.scenes import over_places, paired, scenes_in_words, with_corrected
+from lkca.studies.scenes import over_places, paired, with_corrected
 
 
 def table(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
@@ -67,7 +68,7 @@ def test_a_scene_that_lacks_one_of_a_pair_is_left_out() -> None:
     means = over_places(paired(MADE[:-1], "bicubic")).set_index(["setting", "metric"])
     row = means.loc["lkca - bicubic", "MPSNR"]
     assert row["places"] == 2 and np.isnan(row["half_width"])
-    assert "2 places tell no more" in scenes_in_words(means.reset_index())[0]
+    assert with_verdict(means)["verdict"].eq("too few for an interval").all()
 
 
 def test_corrected_networks_stand_beside_the_plain_ones() -> None:
@@ -79,8 +80,9 @@ def test_corrected_networks_stand_beside_the_plain_ones() -> None:
     assert len(with_corrected(lacking)) == len(both) - 1
 
 
-def test_words_say_what_can_be_told() -> None:
+def test_verdicts_say_what_can_be_told() -> None:
     clear = table([(name, model, 30 + (model == "lkca") + i / 9, 0.0) for i, name in enumerate(SCENES.names[:9])
                    for model in ("bicubic", "lkca")])  # fmt: skip
-    assert scenes_in_words(over_places(paired(clear, "bicubic")))[0].endswith("better in 8: more than places explain")
-    assert scenes_in_words(over_places(paired(MADE, "bicubic")))[0].endswith("cannot be told from zero")
+    found = with_verdict(over_places(paired(clear, "bicubic"))).iloc[0]
+    assert (found["better_in"], found["verdict"]) == (8, "more than chance")
+    assert with_verdict(over_places(paired(MADE, "bicubic")))["verdict"][0] == "cannot be told from zero"

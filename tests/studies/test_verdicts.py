@@ -10,6 +10,7 @@ from lkca.data.loaders import sensor_scenes
 from lkca.measures.metrics import METRICS
 from lkca.paths import results_folder
 from lkca.studies import verdicts as module
+from lkca.studies.intervals import interval
 from lkca.studies.verdicts import CONFIRMED, OPEN, REFUTED, WEAKENED, Verdict, verdicts
 
 CODE = "abcdef-123456"
@@ -195,6 +196,6 @@ def test_a_failed_network_cannot_be_judged() -> None:
 
 
 def test_interval_is_students() -> None:
-    mean, half = module._interval(pd.Series([1.0, 2.0, 4.0]))
+    mean, half = interval(pd.Series([1.0, 2.0, 4.0]))
     assert mean == pytest.approx(7 / 3) and half == pytest.approx(4.302653 * np.std([1, 2, 4], ddof=1) / np.sqrt(3))
     assert isinstance(module.speed_verdict(), Verdict)

@@ -62,7 +62,7 @@ def collect_upsamplers(profile: str) -> None:
         write_text(_path(profile, name), table.to_csv(index=False, float_format="%.6g"))
 
 
-def beside(profile: str, name: str) -> pd.DataFrame:
+def read_measured(profile: str, name: str) -> pd.DataFrame:
     """One of the three tables: costs, truncation or time.
 
     Raises
@@ -92,7 +92,7 @@ def setting_of(run: Run, profile: str) -> str:
 def with_setting(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
     """The study's rows with a column `setting`, and each upsampler's `k`, `upsampler_params_M`, `upsampler_macs_G`."""
     names = {run.name: setting_of(run, profile) for run in study_runs(STUDY, profile)}
-    return frame.assign(setting=frame["run"].map(names)).merge(beside(profile, "costs"), on="run", how="left")
+    return frame.assign(setting=frame["run"].map(names)).merge(read_measured(profile, "costs"), on="run", how="left")
 
 
 def upsampler_row(run: Run, bands: int) -> dict[str, object]:

@@ -1,12 +1,12 @@
-"""Tables of `upsamplers` and `upsamplers_elsewhere`, and what they say in words, computed from the numbers alone."""
+"""Tables of `upsamplers` and `upsamplers_elsewhere`, computed from the numbers alone."""
 
-import numpy as np
 import pandas as pd
 
 from lkca.measures.metrics import METRICS
 from lkca.measures.rank import SHARE
 from lkca.models import UNTRAINED
 from lkca.studies.distillation import mean_differences, paired_differences
+from lkca.studies.intervals import with_verdict
 from lkca.studies.results import over_seeds
 from lkca.tables import CURVE, DISTILLED, EQUAL_PARAMS, FULL, PLAIN
 
@@ -41,9 +41,28 @@ def at_equal(table: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 
 def differences(frame: pd.DataFrame, against: str) -> pd.DataFrame:
-    """Each upsampler minus the one named, seed by seed: mean and 95 % t-interval, as `comparisons.mean_differences`."""
+    """Each upsampler minus the one named, seed by seed: mean and 95 % t-interval, as `mean_differences` gives them."""
     chosen = frame[~frame["setting"].isin([*UNTRAINED, CURVE])]
     return mean_differences(paired_differences(chosen.assign(setting=chosen["setting"].replace(against, PLAIN))))
+
+
+def differences_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """What is gained or lost in MPSNR, in dB, and whether that is more than chance.
+
+    A row for each low-rank upsampler against the full one, for every upsampler against the grouped one, and for each
+    distilled upsampler against the same one without a teacher. frame : from `with_setting`.
+    """
+    names = [str(name) for name in frame["setting"].unique()]
+    distilled = [name for name in names if name.endswith(DISTILLED)]
+    asked = {FULL: [name for name in names if name in LOW_RANK]}
+    asked["grouped"] = [name for name in names if name not in (FULL, "grouped", EQUAL_PARAMS, *distilled)]
+    parts = [differences(frame, against).assign(against=against) for against in asked]
+    rows = [part[part["setting"].isin(asked[part["against"].iloc[0]])] for part in parts]
+    for name in distilled:
+        plain = name.removesuffix(DISTILLED)
+        rows.append(differences(frame[frame["setting"].isin([name, plain])], plain).assign(against=plain))
+    table = pd.concat(rows).query("metric == 'MPSNR'")
+    return with_verdict(table)[["setting", "against", "mean", "half_width", "seeds", "verdict"]].reset_index(drop=True)
 
 
 def enough_rank(truncation: pd.DataFrame, bicubic: float) -> int | None:
@@ -59,69 +78,33 @@ def enough_rank(truncation: pd.DataFrame, bicubic: float) -> int | None:
     return int(table["k"].min() if short.empty else table.loc[table["k"] > short.max(), "k"].min())
 
 
-def rank_in_words(truncation: pd.DataFrame, bicubic: float) -> list[str]:
-    """Is the trained upsampler low rank, and does the share of the singular values say so?"""
+def rank_table(truncation: pd.DataFrame, bicubic: float) -> pd.DataFrame:
+    """The trained upsampler cut to three ranks: what the quality needs, what LKCA-LR's cost pays for, what holds 90 %.
+
+    Columns: rank (why this one), k, share of the sum of the singular values, relative Frobenius error, and the change
+    of MPSNR from the full upsampler in dB, as it stands (`cut`) and after the same fine-tuning of both (`tuned`).
+    """
     table = truncation.sort_values("k").set_index("k")
-    last, enough = table.iloc[-1], enough_rank(truncation, bicubic)
-    n, k90, budget = int(last["values"]), int(last["k90"]), int(last["budget"])
+    last = table.iloc[-1]
+    ranks = {
+        f"keeps {KEPT:.0%} of the gain over bicubic": enough_rank(truncation, bicubic),
+        "costs what LKCA-LR's upsampler costs": int(last["budget"]),
+        f"holds {SHARE:.0%} of the sum": int(last["k90"]),
+    }
+    rows = [{"rank": why, "k": k, **table.loc[k]} for why, k in ranks.items() if k is not None]
+    found = pd.DataFrame(rows).assign(of=int(last["values"]))
+    for change in ("cut", "tuned"):
+        found[change] = found[f"{change}_MPSNR"] - last[f"{change}_MPSNR"]
+    return found[["rank", "k", "of", "share", "error", "cut", "tuned"]]
+
+
+def rank_in_words(truncation: pd.DataFrame, bicubic: float) -> str:
+    """Is the trained upsampler low rank in effect?"""
+    enough, budget = enough_rank(truncation, bicubic), int(truncation["budget"].iloc[0])
     if enough is None:
-        return [f"The full network is not better than bicubic ({last.cut_MPSNR - bicubic:+.4f} dB): its rank is moot."]
-    at, change = table.loc[enough], table["cut_MPSNR"] - last.cut_MPSNR
-    says = "far more than" if k90 > 2 * enough else "far less than" if 2 * k90 < enough else "about what"
-    tuned = table.loc[budget, "tuned_MPSNR"] - last.tuned_MPSNR
+        return "The full network is not better than bicubic: the rank of its upsampler is moot."
     verdict = "low rank in effect" if enough <= budget else "not low rank"
-    return [
-        f"The trained upsampler is {verdict}: cut to rank {enough} of {n} as it stands, the network keeps {KEPT:.0%} "
-        f"of its {last.cut_MPSNR - bicubic:.4f} dB over bicubic, and LKCA-LR's cost pays for rank {budget}.",
-        f"Those {enough} hold {at.share:.0%} of the sum of the singular values and leave a relative Frobenius error of "
-        f"{at.error:.2f}. {SHARE:.0%} of the sum takes {k90} values, {says} the quality needs; cut there it "
-        f"changes by {change[k90]:+.4f} dB.",
-        f"Cut to rank {budget} it changes by {change[budget]:+.4f} dB as it stands, and is {tuned:+.4f} dB from the "
-        "full upsampler after the same short fine-tuning of both.",
-    ]
-
-
-def suffices_in_words(from_full: pd.DataFrame) -> str:
-    """Does a low-rank upsampler, trained as such, reach the full one? from_full : `differences(frame, FULL)`."""
-    rows = _mpsnr(from_full, LOW_RANK)
-    listed = ", ".join(_amount(row) for row in rows)
-    if any(np.isnan(row.half_width) for row in rows):
-        return f"Trained as such, against the full upsampler: {listed}. One seed tells no difference from chance."
-    worse = [row for row in rows if row.mean < -row.half_width]
-    verdict = "Low rank suffices" if len(worse) < len(rows) else "Low rank does not suffice"
-    told = f"{len(rows) - len(worse)} of {len(rows)} low-rank upsamplers cannot be told from the full one or are better"
-    return f"{verdict}: trained as such, {told} ({listed})."
-
-
-def budget_in_words(from_grouped: pd.DataFrame, times: pd.DataFrame) -> str:
-    """Is the grouped convolution the right way to spend its cost? from_grouped : `differences(frame, "grouped")`."""
-    names = [name for name in from_grouped["setting"].unique() if DISTILLED not in name]
-    rows = _mpsnr(from_grouped, [name for name in names if name not in (FULL, EQUAL_PARAMS)])
-    best = max(rows, key=lambda row: row.mean)
-    ratio = times.set_index("setting")["ratio"].get(best.setting)
-    takes = "" if ratio is None else f"; its upsampler takes {ratio:.2f} times as long"
-    if np.isnan(best.half_width):
-        ahead = "ahead of" if best.mean > 0 else "behind"
-        return (
-            f"At LKCA-LR's cost the best other upsampler is {ahead} grouped, {_amount(best)}{takes}; "
-            "one seed tells no more."
-        )
-    if best.mean > best.half_width:
-        return f"The grouped convolution is not the best use of its cost: {_amount(best)} against it{takes}."
-    worse = [row.setting for row in rows if row.mean < -row.half_width]
-    behind = f", and {', '.join(worse)} are behind it" if worse else ""
-    return f"No upsampler is better than grouped at its cost beyond what seeds do{behind}: best {_amount(best)}{takes}."
-
-
-def distillation_in_words(frame: pd.DataFrame) -> list[str]:
-    """What distilling adds to each upsampler, against the same upsampler with the same seeds and no teacher."""
-    sentences = []
-    for name in frame["setting"].unique():
-        plain = str(name).removesuffix(DISTILLED)
-        if plain != name:
-            (row,) = _mpsnr(differences(frame[frame["setting"].isin([name, plain])], plain), [name])
-            sentences.append(f"Distilling adds to {plain}: {_number(row)}.")
-    return sentences
+    return f"The trained upsampler is {verdict}: it needs rank {enough}, and LKCA-LR's cost pays for rank {budget}."
 
 
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -134,32 +117,3 @@ def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     table["difference_dB"] = table["MPSNR"] - table["model"].map(own["MPSNR"])
     costs = ["model", "upsampler", "params_M", "macs_G", "params_saved", "macs_saved"]
     return table[[*costs, *METRICS, "over_bicubic_dB", "difference_dB"]]
-
-
-def elsewhere_in_words(table: pd.DataFrame) -> list[str]:
-    """One sentence a network: what its other upsamplers save and lose. table : from `elsewhere_table`."""
-    sentences = []
-    for model, rows in table.groupby("model", sort=False):
-        parts = [
-            f"{row.upsampler} saves {row.params_saved:.0%} of the parameters and {row.macs_saved:.0%} of the MACs at "
-            f"{row.difference_dB:+.4f} dB"
-            for row in rows[rows["upsampler"] != "own"].itertuples()
-        ]
-        own = rows.loc[rows["upsampler"] == "own", "over_bicubic_dB"].item()
-        caution = (
-            "" if own > 0 else f" As published it is {-own:.3f} dB below bicubic here: too little training to judge."
-        )
-        sentences.append(f"{model}: {'; '.join(parts)} (one seed).{caution}")
-    return sentences
-
-
-def _mpsnr(means: pd.DataFrame, settings: object) -> list:
-    return list(means[(means["metric"] == "MPSNR") & means["setting"].isin(list(settings))].itertuples())
-
-
-def _amount(row: object) -> str:
-    return f"{row.setting} {_number(row)}"
-
-
-def _number(row: object) -> str:
-    return f"{row.mean:+.4f} dB" if np.isnan(row.half_width) else f"{row.mean:+.4f} ± {row.half_width:.4f} dB"
