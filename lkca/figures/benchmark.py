@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
-from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, lines_to_beat
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, lines_to_beat, plain_ticks
 from lkca.models import MODELS
 
 COST_AXES = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
@@ -43,7 +43,7 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
             lines_to_beat(axis, table.reset_index())
             axis.set(xscale="log", xlabel=label, ylabel="MPSNR (dB)", title=name)
             axis.margins(x=0.12, y=0.14)
-            _plain_ticks(axis.xaxis)
+            plain_ticks(axis.xaxis)
     handles = {text: handle for handle, text in zip(*axes[-1, 0].get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside right center")
     return figure
@@ -183,7 +183,7 @@ def time_and_macs(frame: pd.DataFrame, title: str) -> Figure:
     left.set(xscale="log", yscale="log", xlabel="MACs of the batch (G)", ylabel="time of a forward pass (ms)")
     right.set(xscale="log", yscale="log", xlabel="time of a forward pass (ms)", ylabel="peak memory (MB)")
     for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):
-        _plain_ticks(axis)
+        plain_ticks(axis)
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -226,7 +226,7 @@ def quality_against_time(qualities: Mapping[str, pd.DataFrame], times: pd.Series
         lines_to_beat(axis, table)
         axis.set(xscale="log", xlabel=xlabel, ylabel="MPSNR (dB)", title=name)
         axis.margins(x=0.12, y=0.14)
-        _plain_ticks(axis.xaxis)
+        plain_ticks(axis.xaxis)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
     return figure
 
@@ -263,14 +263,6 @@ def gains_by_region(gains: pd.DataFrame, means: pd.DataFrame, title: str) -> Fig
 
 def _mpsnr(image: Cube, truth: Cube) -> float:
     return float(np.mean(-10 * np.log10(np.square(image - truth).mean(axis=(1, 2)))))
-
-
-def _plain_ticks(axis: plt.matplotlib.axis.Axis) -> None:
-    """Numbers, not powers of ten, on a logarithmic axis; more of them where it spans little."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _picture(

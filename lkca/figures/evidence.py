@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, LABELS, MARKERS, lines_to_beat
+from lkca.figures.style import COLOURS, LABELS, MARKERS, lines_to_beat, plain_ticks
 from lkca.measures.back_projection import STEPS
 
 STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
@@ -59,6 +59,8 @@ def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -
     seconds.set(ylabel="seconds of training", yscale="log", title="cost of training")
     for axis in (quality, corrected, seconds):
         axis.set(xscale="log", xlabel="MACs of a 16x16 LR patch (G)")
+        plain_ticks(axis.xaxis)
+    plain_ticks(seconds.yaxis)
     figure.legend(*quality.get_legend_handles_labels(), loc="outside right center")
     return figure
 
@@ -80,6 +82,7 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
             model = run["model"].iloc[0]
             axis.plot(run["epoch"], best - best.iloc[-1], color=COLOURS[model], lw=0.8, label=LABELS[model])
         axis.set(xscale="log", xlabel="epoch", ylabel="MPSNR below the best (dB)", title=study.replace("_", " "))
+        plain_ticks(axis.xaxis)
         axis.set_ylim(-1, 0.05)
     for axis in axes.flat[len(studies) :]:
         axis.remove()

@@ -5,7 +5,9 @@ from importlib.resources import files
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lkca.models import MODELS
 from lkca.paths import figures_folder, written_whole
@@ -63,3 +65,12 @@ def lines_to_beat(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR", up
     for model, value in frame.drop_duplicates("model").set_index("model")[metric].items():
         if not MODELS[model].learned:
             draw(value, color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Numbers, not powers of ten, on a logarithmic axis; more of them where it spans little. Draw first, then ask."""
+    low, high = axis.get_view_interval()
+    digits = (1, 2, 3, 4, 5, 6, 8) if high < 4 * low else (1, 2, 5) if high < 200 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
