@@ -52,8 +52,11 @@ def macs_by_module(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> dict
     """MACs of each submodule by its name, in all its uses; "" is the whole model."""
     shapes_only = copy.deepcopy(model).to("meta").eval()
     counter = FlopCounterMode(display=False, custom_mapping=_EXTRA_RULES)
-    with counter, torch.no_grad():
-        shapes_only(torch.zeros(1, bands, size, size, device="meta"))
+    x = torch.zeros(1, bands, size, size, device="meta")
+    with torch.no_grad():
+        shapes_only(x)  # kernels that are made once and kept belong to no pass
+        with counter:
+            shapes_only(x)
     prefix = type(model).__name__  # of torch's module names; the total is called "Global"
     # torch counts a multiplication and an addition as two; halved here, and the extra rules doubled below to match
     return {

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lkca import build_model, cost, resize
-from lkca.measures.back_projection import back_project
+from lkca.measures.back_projection import _kernel, back_project
+from lkca.measures.cost import macs_by_module
 from lkca.models.any_sensor import LARGEST, AnySensor, basis_of, bounded
 from tests.small_models import small_any_sensor
 
@@ -131,6 +132,20 @@ def test_it_costs_less_than_lkca_lr() -> None:
     any_sensor, low_rank = (cost(build_model(name, 128, 4), 128) for name in ("lkca-any", "lkca-lr"))
     assert any_sensor.params < 300_000
     assert any_sensor.macs <= low_rank.macs
+
+
+def test_its_cost_has_basis_and_corrections_in_it_and_is_the_same_again() -> None:
+    bands, size, directions, scale = 128, 16, 8, 4
+    _kernel.cache_clear()
+    whole, plain = (cost(build_model("lkca-any", bands, scale, corrections=n), bands).macs for n in (3, 0))
+    assert whole == cost(build_model("lkca-any", bands, scale), bands).macs
+    parts = macs_by_module(build_model("lkca-any", bands, scale), bands)
+    network = sum(parts[part] for part in ("head", "body", "upsampler"))
+    pixels = size**2
+    basis = bands**2 * pixels + bands * directions * pixels + bands * directions * pixels * scale**2
+    assert plain == network + basis
+    kernel = 7  # taps of shrinking what was enlarged, along each axis: see `shrunk_enlarged`
+    assert whole - plain >= 2 * kernel * pixels * (bands + 2 * directions)
 
 
 def test_channels_must_fit_the_attention() -> None:
