@@ -26,6 +26,7 @@ from lkca.paths import written_whole
 from lkca.sharpening.streaming import REACH, bicubic_weights
 from lkca.training.weights import FORMAT, Passport, load_weights
 
+AS_ONE = {2: np.int32, 4: np.int64, 8: np.complex128}  # r numbers of 16 bits side by side are moved as one
 INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
 
 
@@ -132,17 +133,39 @@ class OnnxNetwork:
         result = self._compiled[lr.shape](lr)[0]
         if self._precision == "float32":
             return result
-        return resize(torch.from_numpy(np.ascontiguousarray(lr)), self.passport.scale).numpy() + result
+        r = self.passport.scale
+        return resize(torch.from_numpy(np.ascontiguousarray(lr)), r).add_(_shuffled(result, r)).numpy()
 
 
 def _residual_alone(network: Any) -> Any:  # noqa: ANN401 - openvino's Model
-    """The part of an exported network that bfloat16 is good enough for: all but bicubic and the last sum."""
+    """The part of an exported network that bfloat16 is good enough for: all but bicubic and the last sum.
+
+    Where it ends in a PixelShuffle, that stays out as well: what comes before it is handed out in bfloat16, channels
+    last, as it is. OpenVINO takes three passes over the HR image, two of them in float32, for what `_shuffled` does.
+    """
     import openvino
+    from openvino import Layout, Type
 
     total = network.outputs[0].get_node().input_value(0).get_node()
     if total.get_type_name() != "Add":
         raise ValueError(f"the exported network ends in {total.get_type_name()}, not in a sum: export it again")
-    return openvino.Model([total.input_value(0)], network.get_parameters())  # the residual stands first in the sum
+    residual = total.input_value(0)  # it stands first in the sum
+    if residual.get_node().get_type_name() != "DepthToSpace":
+        return openvino.Model([residual], network.get_parameters())
+    network = openvino.Model([residual.get_node().input_value(0)], network.get_parameters())
+    ending = openvino.preprocess.PrePostProcessor(network)
+    ending.output().model().set_layout(Layout("NCHW"))
+    ending.output().tensor().set_layout(Layout("NHWC")).set_element_type(Type.bf16)
+    return ending.build()
+
+
+def _shuffled(result: NDArray, r: int) -> Tensor:
+    """The residual (n, B, r·h, r·w), float32: as it is, or PixelShuffle of bfloat16 (n, h, w, B·r²)."""
+    if result.dtype == np.float32:
+        return torch.from_numpy(result)
+    n, h, w, _ = result.shape
+    y = torch.from_numpy(result.view(AS_ONE[r])).view(n, h, w, -1, r).permute(0, 3, 1, 4, 2)  # (n, B, h, r, w)
+    return y.contiguous().view(torch.bfloat16).view(n, -1, r * h, r * w).float()
 
 
 def _plain(model: nn.Module) -> nn.Module:
