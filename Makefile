@@ -63,13 +63,18 @@ weights: export OMP_NUM_THREADS := 1
 weights: $(SETUP)
 	$(BIN)/python -m lkca weights --kind made
 
+# Speed, as ratios, into results/; a quiet machine, please. Whether training in bfloat16 ends elsewhere is measured by
+# `bench_precision.py --quality`, what a GPU gives by `bench_gpu.py`.
 benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
-	$(BIN)/python benchmarks/bench_training.py
-	$(BIN)/python benchmarks/bench_groups.py
-	$(BIN)/python benchmarks/bench_upsamplers.py
-	$(BIN)/python benchmarks/bench_inference.py
-	$(BIN)/python benchmarks/bench_precision.py
+	$(BIN)/python benchmarks/bench_training.py --csv results/bench_training.csv
+	$(BIN)/python benchmarks/bench_groups.py --csv results/bench_groups.csv
+	$(BIN)/python benchmarks/bench_upsamplers.py --csv results/bench_upsamplers.csv
+	$(BIN)/python benchmarks/bench_growth.py --csv results/speed/growth.csv
+	$(BIN)/python benchmarks/bench_layers.py --csv results/bench_layers.csv
+	$(BIN)/python benchmarks/bench_inference.py --csv results/bench_inference.csv
+	$(BIN)/python benchmarks/bench_precision.py --csv results/bench_precision.csv
+	$(BIN)/python benchmarks/targets.py
 
 lint: $(SETUP)
 	$(BIN)/ruff check lkca tests benchmarks

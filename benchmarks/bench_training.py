@@ -23,6 +23,7 @@ import lkca
 import lkca.data.synthetic
 from lkca.data.normalising import normalise
 from lkca.data.patches import Area, split_patches
+from lkca.paths import write_text
 from lkca.scenes.cube import read_cube
 from lkca.studies.turns import take_turns
 from lkca.training.machine import find_device
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="LR pixels on a side, for the forward pass")
     parser.add_argument("--batch", type=int, default=8, help="patches a training step")
     parser.add_argument("--scene-rows", type=int, default=2304, help="of the scene whose preparation is measured")
-    parser.add_argument("--csv", type=Path, help="also append the numbers, with their provenance, to this file")
+    parser.add_argument("--csv", type=Path, help="also write the numbers there, with their provenance")
     given = parser.parse_args()
     device = find_device(given.device)
     record = provenance(device)
@@ -49,7 +50,7 @@ def main() -> None:
     print(table.to_markdown(index=False, floatfmt=".3g"))
     if given.csv:
         table = table.assign(**{key: str(value) for key, value in record.items()})
-        table.to_csv(given.csv, mode="a", header=not given.csv.exists(), index=False)
+        write_text(given.csv, table.to_csv(index=False))
 
 
 def forward(device: torch.device, size: int) -> list[dict[str, object]]:

@@ -44,10 +44,26 @@ FOLDERS = {  # beside those of the profiles
 DIFFERENCES = ("MPSNR", "SAM")  # the metrics whose differences are shown; the CSVs have all
 ONLY_LINKED = ("cost", "check_data")  # long tables
 MEASURED = {  # CSVs of `make benchmark`: what to show of them
-    "bench_inference": ("One image through LKCA-LR", ("way", "size", "milliseconds", "faster than torch's own")),
+    "bench_targets": ("What was aimed at", ("target", "aim", "measured", "reached", "bounded by")),
+    "bench_inference": (
+        "One image through LKCA-LR",
+        ("way", "size", "milliseconds", "faster than torch's own", "faster than ESSAformer", "of the matrix rate"),
+    ),
+    "bench_layers": (
+        "Layer by layer",
+        ("model", "layer", "times", "MMACs", "MB", "milliseconds", "of the matrix rate", "of the copy rate", "bound"),
+    ),
     "bench_inference_scene": (
         "A scene from file to file",
         ("way", "scene", "result", "seconds", "times LKCA-LR", "memory_GB", "peak_GB"),
+    ),
+    "bench_precision": (
+        "A step of training in bfloat16",
+        ("model", "channels", "blocks", "batch", "float32 ms", "bfloat16 ms", "times as many steps"),
+    ),
+    "bench_precision_quality": (
+        "MPSNR after equally many steps",
+        ("model", "seed", "steps", "bicubic", "float32", "bfloat16", "difference"),
     ),
     "bench_training": ("Training", ("what", "seconds", "GMAC/s", "ratio", "of")),
     "bench_groups": (

@@ -1,4 +1,4 @@
-"""What the measured times say: how much faster LKCA-KD is, whether time follows MACs, quality for the time."""
+"""What the measured times say: how much faster LKCA-KD is, whether time follows MACs, quality for the time, growth."""
 
 from collections.abc import Sequence
 
@@ -66,6 +66,12 @@ def own_quality(profile: str, scale: int = 4) -> dict[str, pd.DataFrame]:
     }
 
 
+def measured_growth() -> pd.DataFrame | None:
+    """What `make benchmark` wrote of growth, as of `lkca.studies.growth.measure_growth`; None where it has not."""
+    path = results_folder() / "speed" / "growth.csv"
+    return pd.read_csv(path) if path.is_file() else None
+
+
 def machine_in_words(frame: pd.DataFrame) -> str:
     """What was measured on: the device, threads on a CPU, and torch's version."""
     row = frame.iloc[0]
@@ -73,20 +79,29 @@ def machine_in_words(frame: pd.DataFrame) -> str:
     return f"{what}, torch {row['torch']}"
 
 
-def in_words(frame: pd.DataFrame) -> list[str]:
-    """Sentences: whether time follows MACs, and what the ratio of MACs promises against what it gives."""
+def summary(frame: pd.DataFrame, of: str = "lkca-lr") -> pd.DataFrame:
+    """A row for each network: its time at the smallest setting measured, how much faster `of` is there beside how many
+    times fewer MACs it has, and the MACs of a second, the median over all settings.
+    """
+    timed = frame.dropna(subset="milliseconds")
+    rates = (1e3 * timed["macs_G"] / timed["milliseconds"]).groupby(timed["model"]).median()
+    smallest = timed[(timed["size"] == frame["size"].min()) & (timed["batch"] == frame["batch"].min())]
+    own = smallest[smallest["model"] == of].iloc[0] if of in set(smallest["model"]) else None
+    rows = []
+    for row in smallest.itertuples():
+        ratios = (np.nan, np.nan) if own is None else (row.milliseconds / own.milliseconds, row.macs_G / own.macs_G)
+        values = (LABELS[row.model], row.milliseconds, *ratios, rates[row.model])
+        rows.append(values)
+    label = LABELS[of]
+    return pd.DataFrame(
+        rows, columns=["network", "milliseconds", f"{label} is faster", f"{label} has fewer MACs", "GMAC in a second"]
+    )
+
+
+def in_words(frame: pd.DataFrame) -> str:
+    """A sentence: whether time follows MACs."""
     exponent, r = time_against_macs(frame)
-    rate = frame.dropna(subset="milliseconds").eval("macs_G / milliseconds * 1000").groupby(frame["model"]).median()
-    slow, fast = rate.idxmin(), rate.idxmax()
-    sentences = [
+    return (
         f"Over all that was measured, time grows as MACs to the power {exponent:.2f} (1 would be proportional; "
-        f"correlation of the logarithms {r:.2f}).",
-        f"A second holds {rate[fast]:.3g} GMAC of {LABELS[fast]} and {rate[slow]:.3g} of {LABELS[slow]}: networks of "
-        f"equal MACs can differ {rate[fast] / rate[slow]:.0f}-fold in time.",
-    ]
-    for other, rows in speed_ups(frame).groupby("model", sort=False):
-        low, high = rows["times_faster"].min(), rows["times_faster"].max()
-        fewer = rows["times_fewer_macs"].median()
-        times = f"{low:.0f}" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f}"
-        sentences.append(f"LKCA-KD is {times} times faster than {LABELS[other]}, with {fewer:.0f} times fewer MACs.")
-    return sentences
+        f"correlation of the logarithms {r:.2f})."
+    )
