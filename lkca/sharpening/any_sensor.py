@@ -5,9 +5,8 @@ the two the network goes over one direction's image at a time, in strips of rows
 attention (`lkca.sharpening.streaming`): no tiles, no seams.
 """
 
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,17 +14,26 @@ import torch
 from torch import Tensor, nn
 
 from lkca.box import DEFAULT, box_weights
-from lkca.measures.back_projection import corrections
+from lkca.measures.back_projection import REACH, corrections
 from lkca.measures.resize import resize
 from lkca.measures.symmetries import symmetry, unsymmetry
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
 from lkca.paths import Log
-from lkca.sharpening.corrected import CorrectedRows, DetailedRows
-from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, WholeImage, around, resident, strips
-from lkca.sharpening.streaming import MAPS, SECONDS_BETWEEN_LINES, _block, _enlarged, _strip_rows, folded
+from lkca.sharpening.corrected import AT_ONCE, CorrectedRows, DetailedRows
+from lkca.sharpening.feature_maps import FeatureMap, ImageRows, Rows, WholeImage, around, strips
+from lkca.sharpening.streaming import (
+    MAPS,
+    MOST_ROWS,
+    SECONDS_BETWEEN_LINES,
+    enlarged,
+    folded,
+    room_for_maps,
+    strip_rows,
+    through_block,
+)
 from lkca.training.weights import load_weights
 
-STRIP = 16  # LR rows of a strip in the network: more gain nothing
+SPARED = 0.95  # of the memory has to be enough, as is seen before the network begins: a process grows a little
 SHRINKING = 2  # LR rows above and below that shrinking looks at
 
 
@@ -67,30 +75,46 @@ def any_sensor_strips(
     missing : bool (h, w), True where the image holds no data, which then decides no direction.
     """
     model = folded(model)
-    bands, height, width = lr.shape
     for module in (*model.head.modules(), *model.body.modules(), *model.upsampler.modules()):
         if isinstance(module, nn.Conv2d):  # strips come with the rows that a convolution looks at
             module.padding = (0, module.padding[1])
-    basis, coefficients = _directions(model, lr, missing)
-    count = len(coefficients)
+    _, height, width = lr.shape
+    scale, channels, steps = model.scale, model.head.out_channels, model.corrections
+    strip_rows(lr.shape, scale, 0, SPARED * memory, steps)  # better now than when the network has done its work
+    basis = _basis(model, lr, missing)
+    count = len(basis.sigma)
     with ExitStack() as files:
-        residuals = _details(model, coefficients, memory, folder, log, files)
-        shrunk = torch.cat([_shrunk(detail, model.scale, height) for detail in residuals])
-        low = corrections(-shrunk, model.scale, model.corrections) if model.corrections else 0 * shrunk
+        room = room_for_maps((count, height, width), scale, channels, memory, folder, files)
+        coefficients = room.map((height, width, count))
+        near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
+        details = [room.map((scale * height, scale * width, 1)) for _ in range(count)]
+        rows = strip_rows((count, height, width), scale, channels, memory - room.taken)
+        for start, stop in strips(height, MOST_ROWS):
+            coefficients.put(start, basis.coefficients(lr.rows(start, stop))[None])
+        said = time.perf_counter()
+        for number, detail in enumerate(details):
+            _detail(model, coefficients, number, (x, y, near, far), detail, rows)
+            if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
+                said = time.perf_counter()
+                log(f"direction {number + 1} of {count}")
+        del x, y, near, far  # their memory
         spectra = basis.spectra()
-        source = DetailedRows(CorrectedRows(lr, model.scale, model.corrections), spectra, low)
-        rows = _strip_rows(lr, model.scale, count, memory)
-        for start, strip in _enlarged(source, model.scale, rows):  # (r·n, B, r·w)
-            top, bottom = start * model.scale, start * model.scale + len(strip)
-            detail = torch.cat([each.rows(top, bottom)[0] for each in residuals])  # (k, r·n, r·w)
+        source = CorrectedRows(lr, scale, steps)
+        if steps:
+            _put_corrections(model, details, coefficients)
+            source = DetailedRows(source, spectra, coefficients)
+        rows = strip_rows(lr.shape, scale, 0, memory, steps)
+        for start, strip in enlarged(source, scale, rows):  # (r·n, B, r·w)
+            top, bottom = start * scale, start * scale + len(strip)
+            detail = torch.cat([each.rows(top, bottom)[0] for each in details])  # (k, r·n, r·w)
             strip += torch.matmul(spectra, detail.permute(1, 0, 2))
             yield top, strip.permute(1, 0, 2)
 
 
-def _directions(model: AnySensor, lr: Rows, missing: Tensor | None) -> tuple[Basis, Tensor]:
-    """The basis of the whole image, and its coefficient images (k, h, w)."""
+def _basis(model: AnySensor, lr: Rows, missing: Tensor | None) -> Basis:
+    """The spectral directions of the whole image."""
     bands, height, width = lr.shape
-    rows = max(1, 2**21 // (bands * width))
+    rows = max(1, 2**20 // (bands * width))
     sums, products, count = torch.zeros(bands).double(), torch.zeros(bands, bands).double(), 0
     for start, stop in strips(height, rows):
         pixels = lr.rows(start, stop).flatten(1).double()
@@ -99,83 +123,82 @@ def _directions(model: AnySensor, lr: Rows, missing: Tensor | None) -> tuple[Bas
         sums += pixels.sum(1)
         products += pixels @ pixels.T
         count += pixels.shape[1]
-    basis = basis_of(count, sums, products, model.directions)
-    parts = [basis.coefficients(lr.rows(start, stop)) for start, stop in strips(height, rows)]
-    return basis, torch.cat(parts, dim=1)
+    return basis_of(count, sums, products, model.directions)
 
 
-def _details(
-    model: AnySensor, coefficients: Tensor, memory: float, folder: str | Path | None, log: Log, files: ExitStack
-) -> list[FeatureMap]:
-    """What the network adds to each direction before back-projection: maps (r·h, r·w, 1)."""
-    count, height, width = coefficients.shape
-    scale, channels = model.scale, model.head.out_channels
-    free = (memory - resident()) * 3 / 4
-    maps_bytes, detail_bytes = MAPS * height * width * channels * FLOATS, count * scale**2 * height * width * FLOATS
-    maps_fit = maps_bytes + min(detail_bytes, free / 2) < free
-    details_fit = detail_bytes + (maps_bytes if maps_fit else 0) < free
+class Pair:
+    """`Rows` of what the network sees: a coefficient image and the first one, its guide (2, h, w)."""
 
-    def room(fits: bool) -> object:
-        return None if fits else files.enter_context(tempfile.TemporaryFile(dir=folder))
+    def __init__(self, coefficients: FeatureMap, number: int) -> None:
+        self.coefficients, self.number = coefficients, number
+        self.shape = 2, coefficients.height, coefficients.width
 
-    maps = [FeatureMap((height, width, channels), room(maps_fit)) for _ in range(MAPS)]
-    results, said = [], time.perf_counter()
-    for number, coefficient in enumerate(coefficients):
-        detail = FeatureMap((scale * height, scale * width, 1), room(details_fit))
-        turns = model.turns()
-        if len(turns) == 1:
-            _network(model, torch.stack([coefficient, coefficients[0]]), maps, detail)
-        else:  # turned ones end elsewhere: their mean is taken in memory
-            total = torch.zeros(scale * height, scale * width)
-            for s in turns:
-                pair = symmetry(torch.stack([coefficient, coefficients[0]]), s)
-                turned = FeatureMap((scale * pair.shape[1], scale * pair.shape[2], 1))
-                _network(model, pair, maps, turned)
-                total += unsymmetry(turned.memory[..., 0], s)
-            detail.put(0, (total / len(turns))[None, None])
-        for start, stop in strips(height, STRIP):
-            raw = detail.rows(start * scale, stop * scale)
-            detail.put(start * scale, _bounded_rows(raw, coefficient, start, stop))
-        results.append(detail)
-        if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
-            said = time.perf_counter()
-            log(f"direction {number + 1} of {count}")
-    return results
+    def rows(self, start: int, stop: int) -> Tensor:
+        strip = self.coefficients.rows(start, stop)[0]
+        return torch.stack([strip[self.number], strip[0]])
 
 
-def _network(model: AnySensor, pair: Tensor, maps: list[FeatureMap], target: FeatureMap) -> None:
+def _detail(
+    model: AnySensor, coefficients: FeatureMap, number: int, maps: Sequence[FeatureMap], detail: FeatureMap, rows: int
+) -> None:
+    """detail, a map (r·h, r·w, 1), = what the network adds to a direction before back-projection."""
+    pair, scale, height = Pair(coefficients, number), model.scale, coefficients.height
+    turns = model.turns()
+    if len(turns) == 1:
+        _network(model, pair, maps, detail, rows)
+    else:  # turned ones end elsewhere: their mean is taken in memory
+        total = torch.zeros(scale * height, scale * coefficients.width)
+        for s in turns:
+            image = WholeImage(symmetry(pair.rows(0, height), s))
+            turned = FeatureMap((scale * image.shape[1], scale * image.shape[2], 1))
+            _network(model, image, maps, turned, rows)
+            total += unsymmetry(turned.memory[..., 0], s)
+        detail.put(0, (total / len(turns))[None, None])
+    for start, stop in strips(height, rows):
+        raw = detail.rows(start * scale, stop * scale)
+        detail.put(start * scale, _bounded_rows(raw, pair, start, stop))
+
+
+def _network(model: AnySensor, pair: Rows, maps: Sequence[FeatureMap], target: FeatureMap, rows: int) -> None:
     """target = the network's answer to a coefficient image and its guide (2, h, w), strip by strip."""
-    image = ImageRows(WholeImage(pair.clamp(-USUAL, USUAL)))
-    height, width = pair.shape[1:]
+    image = ImageRows(pair)
+    _, height, width = pair.shape
     for each in maps:
         each.turn(height, width)
     x, y, near, far = maps
-    rows = min(STRIP, height)
     for start, stop in strips(height, rows):
-        x.put(start, model.head(around(image, start, stop, 1)))
+        x.put(start, model.head(around(image, start, stop, 1).clamp(-USUAL, USUAL)))
     for block in model.body:
-        _block(block, x, y, near, far, rows)
+        through_block(block, x, y, near, far, rows)
         for start, stop in strips(height, rows):
             x.put(start, x.rows(start, stop).clamp(-LARGEST, LARGEST))
     for start, stop in strips(height, rows):
         target.put(start * model.scale, model.upsampler(around(x, start, stop, 1).contiguous()))
 
 
-def _bounded_rows(raw: Tensor, coefficient: Tensor, start: int, stop: int) -> Tensor:
+def _bounded_rows(raw: Tensor, pair: Pair, start: int, stop: int) -> Tensor:
     """`models.any_sensor.bounded` for the rows of a strip, (1, 1, r·n, r·w)."""
     margin = NEIGHBOURS // 2
-    first, last = max(0, start - margin), min(len(coefficient), stop + margin)
-    scale = raw.shape[-1] // coefficient.shape[-1]
+    first, last = max(0, start - margin), min(pair.shape[1], stop + margin)
+    scale = raw.shape[-1] // pair.shape[2]
     above, below = (start - first) * scale, (last - stop) * scale
     wider = torch.nn.functional.pad(raw, (0, 0, above, below))
-    return bounded(wider, coefficient[None, None, first:last], scale)[:, :, above : above + raw.shape[2]]
+    return bounded(wider, pair.rows(first, last)[None, :1], scale)[:, :, above : above + raw.shape[2]]
 
 
-def _shrunk(detail: FeatureMap, scale: int, height: int) -> Tensor:
-    """A detail map shrunk by bicubic, (1, h, w), read strip by strip."""
-    parts = []
-    for start, stop in strips(height, 64):
-        first, last = max(0, start - SHRINKING), min(height, stop + SHRINKING)
-        strip = resize(detail.rows(first * scale, last * scale)[0], 1 / scale)
-        parts.append(strip[:, start - first : stop - first])
-    return torch.cat(parts, dim=1)
+def _put_corrections(model: AnySensor, details: Sequence[FeatureMap], target: FeatureMap) -> None:
+    """target, a map (h, w, k), = what back-projection adds to the details at LR size."""
+    height, scale = target.height, model.scale
+    halo = REACH * (model.corrections - 1)
+    for start, stop in strips(height, AT_ONCE):
+        first, last = max(0, start - halo), min(height, stop + halo)
+        shrunk = torch.cat([_shrunk(detail, scale, first, last) for detail in details])
+        low = torch.stack([corrections(-each, scale, model.corrections) for each in shrunk])
+        target.put(start, low[None, :, start - first : stop - first])
+
+
+def _shrunk(detail: FeatureMap, scale: int, start: int, stop: int) -> Tensor:
+    """LR rows of a detail map shrunk by bicubic, (1, n, w)."""
+    first, last = max(0, start - SHRINKING), min(detail.height // scale, stop + SHRINKING)
+    strip = resize(detail.rows(first * scale, last * scale)[0], 1 / scale)
+    return strip[:, start - first : stop - first]

@@ -1,9 +1,11 @@
 """Images and feature maps that are read and written by rows."""
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
@@ -86,6 +88,24 @@ def middle(lr: Rows, side: int) -> Tensor:
     _, height, width = lr.shape
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     return lr.rows(top, min(height, top + side))[:, :, left : left + side].contiguous()
+
+
+class Room:
+    """Memory for feature maps: those asked for first are held in it, the others go to temporary files.
+
+    free : bytes that may be taken. folder : of the temporary files. files : what closes them. taken : bytes so far.
+    """
+
+    def __init__(self, free: float, folder: str | Path | None, files: contextlib.ExitStack) -> None:
+        self.free, self.folder, self.files, self.taken = free, folder, files, 0
+
+    def map(self, shape: tuple[int, int, int]) -> FeatureMap:
+        """A feature map (h, w, C)."""
+        size = math.prod(shape) * FLOATS
+        if self.taken + size > self.free:
+            return FeatureMap(shape, self.files.enter_context(tempfile.TemporaryFile(dir=self.folder)))
+        self.taken += size
+        return FeatureMap(shape)
 
 
 def resident() -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 from lkca.scenes import Scene
 from lkca.scenes.files import files_of
 from lkca.scenes.no_data import held_as, missing_pixels, warn_of_fills
+from lkca.scenes.scene import BLOCK_BYTES
 from lkca.sharpening.feature_maps import resident, said_of_spill
 
 SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
@@ -57,7 +58,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 class SceneRows:
     """The whole scene in units of `peak`, read once, pixels without data filled from the nearest that has some.
 
-    Up to a quarter of `memory` it is held; beyond, in a nameless file in `folder`, gone with this process.
+    Up to a quarter of `memory` it is held; beyond, or where `beside`, bytes that are needed later, would not fit then,
+    it is in a nameless file in `folder`, gone with this process.
 
     Attributes
     ----------
@@ -74,7 +76,9 @@ class SceneRows:
         If not one pixel has data, or the file turns out to be damaged.
     """
 
-    def __init__(self, scene: Scene, files: SourceFiles, peak: float, memory: float, folder: Path) -> None:
+    def __init__(
+        self, scene: Scene, files: SourceFiles, peak: float, memory: float, folder: Path, beside: int = 0
+    ) -> None:
         self.shape = bands, height, width = scene.shape
         self.missing = np.zeros((height, width), bool)
         self.low, self.high = np.full(bands, np.inf, np.float32), np.full(bands, -np.inf, np.float32)
@@ -82,7 +86,8 @@ class SceneRows:
         self.undeclared, self.fill = 0, None
         scene.check_memory(memory, resident())
         numbers = 4 * self._row * height
-        large = numbers > SHARE_HELD * memory or scene.at_once + numbers + resident() > 0.9 * memory
+        packed = scene.at_once + scene.rows_at_once * self._row * scene.dtype.itemsize
+        large = numbers > SHARE_HELD * memory or numbers + max(packed, beside) + resident() > 0.9 * memory
         # Rows outermost: a strip of rows is one piece of the file.
         self._held = None if large else np.empty((height, bands, width), np.float32)
         self._file = tempfile.TemporaryFile(dir=folder) if large else None  # noqa: SIM115 - closed by close()
@@ -128,13 +133,19 @@ class SceneRows:
             files.check_unchanged()  # then that is why
             raise
         files.check_unchanged()
+        step = max(1, BLOCK_BYTES // (4 * self._row))
+        for first in range(start, stop, step):  # what is read together may be all of the scene
+            self._convert(scene, peak, first, raw[:, first - start : first - start + step])
+
+    def _convert(self, scene: Scene, peak: float, start: int, raw: NDArray) -> None:
+        """Take rows (B, n, w) from row `start` on, as the file holds them."""
         missing, undeclared = missing_pixels(raw, scene.no_data)
         if undeclared.any() and self.fill is None:
             first = raw[:, undeclared][:, 0]
             self.fill = max(first, key=lambda value: abs(float(value)))
         self.undeclared += int(undeclared.sum())
-        self.missing[start:stop] = missing
-        block = np.empty((stop - start, self.shape[0], self.shape[2]), np.float32)
+        self.missing[start : start + raw.shape[1]] = missing
+        block = np.empty((raw.shape[1], self.shape[0], self.shape[2]), np.float32)
         with np.errstate(over="ignore"):  # what is too large for float32 is no data
             np.copyto(block.transpose(1, 0, 2), raw, casting="unsafe")
         if missing.any():

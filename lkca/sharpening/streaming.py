@@ -3,10 +3,9 @@
 The channel attention of every block averages over the whole image, so a tile's output is not a part of the whole
 image's. Here nothing is tiled. The image goes through the network block by block, every convolution strip by strip with
 as many neighbouring rows as it looks at, and the averages are exact: the result is that of the whole image. Between two
-convolutions a feature map (h, w, C) lies in memory or, where four of them are too large for that, in a temporary file.
+convolutions a feature map (h, w, C) lies in memory or, where there is no room for it, in a temporary file.
 """
 
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,18 +18,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lkca.measures.resize import mirrored
+from lkca.models.any_sensor import AnySensor
 from lkca.models.back_projection import BackProjection
 from lkca.models.bicubic import Bicubic
 from lkca.models.folding import folded
 from lkca.models.lkca import AttendedFusion, LargeKernelBlock, LKCANet, add_enlarged
 from lkca.models.precision import check_precision, computing_in
-from lkca.sharpening.corrected import CorrectedRows
-from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, around, resident, strips
+from lkca.sharpening.corrected import CorrectedRows, correcting_rows
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Room, Rows, around, resident, strips
 
 MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
 REACH = 2  # LR pixels on either side that bicubic enlarging looks at
 COLUMNS = 16  # LR pixels of a block that is enlarged across by one product of matrices
 MOST_ROWS = 16  # of a strip: more gain nothing
+FEW_ROWS = 4  # of a strip, for which feature maps leave room
 STRIP_VALUES = (
     2**22
 )  # of an HR strip; larger ones leave the caches, and are taken from and given back to the system anew
@@ -73,7 +74,8 @@ def upscaled_strips(
     if isinstance(model, BackProjection):
         lr, model = CorrectedRows(lr, model.scale, model.steps), Bicubic(lr.shape[0], model.scale)
     if isinstance(model, Bicubic):
-        for start, strip in _enlarged(lr, model.scale, _strip_rows(lr, model.scale, 0, memory)):
+        rows = strip_rows(lr.shape, model.scale, 0, memory, getattr(lr, "steps", 0))
+        for start, strip in enlarged(lr, model.scale, rows):
             yield start * model.scale, strip.permute(1, 0, 2)
         return
     model = folded(model).cpu()
@@ -95,19 +97,13 @@ def _through(
     """`upscaled_strips` of a folded LKCA-Net."""
     bands, height, width = lr.shape
     scale, channels = model.scale, model.head.out_channels
-    maps_bytes = MAPS * height * width * channels * FLOATS
-    fits = maps_bytes < (memory - resident()) * 3 / 4
-    rows = _strip_rows(lr, scale, channels, memory - (maps_bytes if fits else 0))
     for module in model.modules():
         if isinstance(module, nn.Conv2d):  # strips come with the rows that a convolution looks at
             module.padding = (0, module.padding[1])
     with ExitStack() as files:
-        x, y, near, far = (
-            FeatureMap(
-                (height, width, channels), None if fits else files.enter_context(tempfile.TemporaryFile(dir=folder))
-            )
-            for _ in range(MAPS)
-        )
+        room = room_for_maps(lr.shape, scale, channels, memory, folder, files)
+        near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
+        rows = strip_rows(lr.shape, scale, channels, memory - room.taken)
         image = ImageRows(lr)
         for start, stop in strips(height, rows):
             with computing_in(precision):
@@ -115,11 +111,11 @@ def _through(
         said = time.perf_counter()
         for number, block in enumerate(model.body, 1):
             with computing_in(precision):
-                _block(block, x, y, near, far, rows)
+                through_block(block, x, y, near, far, rows)
             if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
                 said = time.perf_counter()
                 log(f"block {number} of {len(model.body)}")
-        for start, strip in _enlarged(lr, scale, rows):  # strip (n, B, scale·w)
+        for start, strip in enlarged(lr, scale, rows):  # strip (n, B, scale·w)
             count = len(strip) // scale
             strip = strip.permute(1, 0, 2)
             with computing_in(precision):  # not around `yield`: what the caller does in between is the caller's
@@ -127,7 +123,7 @@ def _through(
             yield start * scale, strip
 
 
-def _block(
+def through_block(
     block: LargeKernelBlock,
     x: FeatureMap,
     y: FeatureMap,
@@ -163,7 +159,7 @@ def _convolved(
     return sums
 
 
-def _enlarged(lr: Rows, scale: int, rows: int) -> Iterator[tuple[int, Tensor]]:
+def enlarged(lr: Rows, scale: int, rows: int) -> Iterator[tuple[int, Tensor]]:
     """`lkca.resize` strip by strip, as products of matrices: (first LR row, (scale·n, B, scale·w))."""
     bands, height, width = lr.shape
     row_of, column_of = (mirrored(length, REACH, torch.device("cpu")) for length in (height, width))
@@ -189,24 +185,46 @@ def bicubic_weights(length: int, ratio: int) -> Tensor:
     return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0)).float()
 
 
-def _strip_rows(lr: Rows, scale: int, channels: int, memory: float) -> int:
+def maps_bytes(model: nn.Module, height: int, width: int) -> int:
+    """Bytes of the feature maps of an LR image of that size; 0 for what has none, or is not streamed."""
+    return MAPS * height * width * model.head.out_channels * FLOATS if isinstance(model, LKCANet | AnySensor) else 0
+
+
+def room_for_maps(
+    shape: tuple[int, int, int], scale: int, channels: int, memory: float, folder: str | Path | None, files: ExitStack
+) -> Room:
+    """Room for feature maps: three quarters of what is free, and less where strips of rows need more than the rest."""
+    free = memory - resident()
+    a_row, fixed = _strip_bytes(shape, scale, channels)
+    return Room(min(free * 3 / 4, free - fixed - FEW_ROWS * a_row), folder, files)
+
+
+def strip_rows(shape: tuple[int, int, int], scale: int, channels: int, memory: float, steps: int = 0) -> int:
     """LR rows of a strip so that what is made of it fits into `memory`.
+
+    shape : (B, h, w) of the LR image. channels : of feature maps, 0 for none. steps : corrections of the image.
 
     Raises
     ------
     ValueError
         If a single row does not fit.
     """
-    bands, height, width = lr.shape
+    a_row, fixed = _strip_bytes(shape, scale, channels, steps)
+    taken = resident()
+    rows = int((memory - taken - fixed) // a_row)
+    if rows < 1:
+        raise ValueError(
+            f"memory of {memory / 1e9:.2f} GB is too small: a strip of one row of this image needs "
+            f"{(taken + fixed + a_row) / 1e9:.2f} GB with what the program itself takes; give more"
+        )
+    return min(rows, MOST_ROWS, shape[1])
+
+
+def _strip_bytes(shape: tuple[int, int, int], scale: int, channels: int, steps: int = 0) -> tuple[int, int]:
+    """Bytes that each row of a strip takes, and those beside, of any number of rows."""
+    bands, _, width = shape
     # The upsampler's output, shuffled, enlarged, their sum, and two strips on their way to the file; or, in the body,
     # three maps joined, a convolution's input and output, and the neighbouring rows.
     a_row = width * FLOATS * max(7 * bands * scale**2, 12 * channels)
     halo = width * FLOATS * max(4 * REACH * bands * scale, 2 * 9 * 4 * channels)
-    rows = int((memory - resident() - halo) // a_row)
-    if rows < 1:
-        needed = resident() + halo + a_row
-        raise ValueError(
-            f"memory of {memory / 1e9:.2f} GB is too small: a strip of one row of this image needs "
-            f"{needed / 1e9:.2f} GB with what the program itself takes; give more"
-        )
-    return min(rows, MOST_ROWS, height)
+    return a_row, halo + width * FLOATS * bands * correcting_rows(steps)

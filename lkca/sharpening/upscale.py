@@ -30,7 +30,7 @@ from lkca.sharpening.estimate import in_words, upscaling_seconds
 from lkca.sharpening.feature_maps import Rows, resident
 from lkca.sharpening.precision_choice import chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
-from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, upscaled_strips
+from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, maps_bytes, upscaled_strips
 from lkca.sharpening.texture import remarks_on
 from lkca.sharpening.unit import check_range, peak_of
 from lkca.sharpening.weights_choice import ANY_SCENE, WITHOUT_WEIGHTS, network
@@ -172,7 +172,7 @@ def upscale(
         description["no_data"] = hole.item()
     with (
         SceneWriter(target, shape, scene.dtype, **description, interleave=interleave, overwrite=overwrite) as writer,
-        closing(SceneRows(scene, files, peak, memory, target.parent)) as lr,
+        closing(SceneRows(scene, files, peak, memory, target.parent, maps_bytes(model, *scene.shape[1:]))) as lr,
         ThreadPoolExecutor(1) as thread,
     ):
         shown = Limited(lr)

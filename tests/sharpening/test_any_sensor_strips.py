@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lkca.models.any_sensor import AnySensor
-from lkca.sharpening import any_sensor
+from lkca.sharpening import any_sensor, streaming
 from lkca.sharpening.feature_maps import WholeImage
 from tests.small_models import small_any_sensor
 
@@ -41,8 +41,8 @@ def test_strips_make_the_whole(
     model.corrections, model.symmetries = corrections, symmetries
     with torch.inference_mode():
         whole = model(lr[None])[0]
-    monkeypatch.setattr(any_sensor, "resident", lambda: resident)
-    monkeypatch.setattr(any_sensor, "_strip_rows", lambda *a: 7)
+    monkeypatch.setattr(streaming, "resident", lambda: resident)
+    monkeypatch.setattr(any_sensor, "strip_rows", lambda *a: 7)
     assert torch.allclose(joined(model, lr), whole, atol=2e-5 * float(whole.abs().max()))
 
 
@@ -51,8 +51,8 @@ def test_pixels_without_data_decide_no_direction(model: AnySensor, lr: torch.Ten
     missing[30:, :] = True
     one, other = lr.clone(), lr.clone()
     other[:, missing] = 7 * torch.rand(6, int(missing.sum()), generator=torch.Generator().manual_seed(2))
-    near, _ = any_sensor._directions(model, WholeImage(one), missing)
-    far, _ = any_sensor._directions(model, WholeImage(other), missing)
+    near = any_sensor._basis(model, WholeImage(one), missing)
+    far = any_sensor._basis(model, WholeImage(other), missing)
     assert torch.equal(near.vectors, far.vectors)
-    without, _ = any_sensor._directions(model, WholeImage(other), None)
+    without = any_sensor._basis(model, WholeImage(other), None)
     assert not torch.allclose(without.vectors, far.vectors, atol=1e-3)

@@ -73,7 +73,8 @@ def test_bicubic_is_that_of_resize(size):
     assert torch.allclose(joined(lkca.build_model("bicubic", BANDS, 4), lr), resize(lr, 4), atol=1e-6)
 
 
-def test_maps_that_do_not_fit_go_to_files(monkeypatch):
+@pytest.mark.parametrize(("memory", "held"), [(3.0e5, 0), (9.0e5, 2), (1.0e7, 4)])
+def test_maps_that_do_not_fit_go_to_files(monkeypatch, memory, held):
     model, lr = network(), image(64, 23)
     monkeypatch.setattr(streaming, "resident", lambda: 0)
     in_files = []
@@ -83,9 +84,9 @@ def test_maps_that_do_not_fit_go_to_files(monkeypatch):
         "__init__",
         lambda self, shape, file=None: (in_files.append(file), init(self, shape, file))[1],
     )
-    small = joined(model, lr, memory=5.0e5)
-    assert len(in_files) == 4 and all(in_files)
-    assert all(file.closed for file in in_files)
+    small = joined(model, lr, memory=memory)
+    assert [file is None for file in in_files] == [number < held for number in range(4)]
+    assert all(file.closed for file in in_files if file)
     assert (small - whole(model, lr)).abs().max() < 1e-5
 
 
