@@ -20,7 +20,7 @@ from lkca.measures.symmetries import symmetry, unsymmetry
 from lkca.models.any_sensor import LARGEST, NEIGHBOURS, USUAL, AnySensor, Basis, basis_of, bounded
 from lkca.paths import Log
 from lkca.sharpening.corrected import AT_ONCE, CorrectedRows, DetailedRows
-from lkca.sharpening.feature_maps import FeatureMap, ImageRows, Rows, WholeImage, around, strips
+from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Rows, WholeImage, around, strips
 from lkca.sharpening.streaming import (
     MAPS,
     MOST_ROWS,
@@ -84,11 +84,12 @@ def any_sensor_strips(
     basis = _basis(model, lr, missing)
     count = len(basis.sigma)
     with ExitStack() as files:
-        room = room_for_maps((count, height, width), scale, channels, memory, folder, files)
+        in_memory = 4 * scale**2 * height * width * FLOATS if model.symmetries else 0  # see `_detail`
+        room = room_for_maps((count, height, width), scale, channels, memory - in_memory, folder, files)
         coefficients = room.map((height, width, count))
         near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
         details = [room.map((scale * height, scale * width, 1)) for _ in range(count)]
-        rows = strip_rows((count, height, width), scale, channels, memory - room.taken)
+        rows = strip_rows((count, height, width), scale, channels, memory - in_memory - room.taken)
         for start, stop in strips(height, MOST_ROWS):
             coefficients.put(start, basis.coefficients(lr.rows(start, stop))[None])
         said = time.perf_counter()

@@ -224,7 +224,7 @@ def _strip_bytes(shape: tuple[int, int, int], scale: int, channels: int, steps: 
     """Bytes that each row of a strip takes, and those beside, of any number of rows."""
     bands, _, width = shape
     # The upsampler's output, shuffled, enlarged, their sum, and two strips on their way to the file; or, in the body,
-    # three maps joined, a convolution's input and output, and the neighbouring rows.
-    a_row = width * FLOATS * max(7 * bands * scale**2, 12 * channels)
-    halo = width * FLOATS * max(4 * REACH * bands * scale, 2 * 9 * 4 * channels)
+    # three maps joined, a convolution's input and output, the neighbouring rows, and what the heap does not give back.
+    a_row = width * FLOATS * max(7 * bands * scale**2, 16 * channels)
+    halo = width * FLOATS * max(4 * REACH * bands * scale, 2 * 9 * 6 * channels)
     return a_row, halo + width * FLOATS * bands * correcting_rows(steps)

@@ -27,8 +27,8 @@ from lkca.scenes.view import SceneView, part
 from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.estimate import in_words, upscaling_seconds
-from lkca.sharpening.feature_maps import Rows, resident
-from lkca.sharpening.precision_choice import chosen_precision
+from lkca.sharpening.feature_maps import Rows, WholeImage, resident
+from lkca.sharpening.precision_choice import ENOUGH, chosen_precision
 from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, maps_bytes, upscaled_strips
 from lkca.sharpening.texture import remarks_on
@@ -210,7 +210,13 @@ def upscale(
                 left = (now - begun[0]) / (rows - begun[1]) * (shape[1] - rows)
                 log(f"{rows} of {shape[1]} rows, {left:.0f} s left")
         writing.result()
-        remarks = tuple(remarks_on(model, lr if own_range else shown, scale)) if bounds else ()
+
+        def sharpened(piece: Tensor) -> Tensor:
+            all_there = np.zeros(piece.shape[1:], bool)
+            done = _strips(model, WholeImage(piece), all_there, ENOUGH, None, str, precision)
+            return torch.cat([strip for _, strip in done], dim=1)
+
+        remarks = tuple(remarks_on(sharpened, shown_to_it, scale)) if bounds else ()
     if numbers.clipped:
         warnings.warn(
             f"{target}: {numbers.clipped} of {np.prod(shape)} values did not fit {scene.dtype} and were set to the "

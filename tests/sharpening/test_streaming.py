@@ -73,7 +73,7 @@ def test_bicubic_is_that_of_resize(size):
     assert torch.allclose(joined(lkca.build_model("bicubic", BANDS, 4), lr), resize(lr, 4), atol=1e-6)
 
 
-@pytest.mark.parametrize(("memory", "held"), [(3.0e5, 0), (9.0e5, 2), (1.0e7, 4)])
+@pytest.mark.parametrize(("memory", "held"), [(4.0e5, 0), (1.1e6, 2), (1.0e7, 4)])
 def test_maps_that_do_not_fit_go_to_files(monkeypatch, memory, held):
     model, lr = network(), image(64, 23)
     monkeypatch.setattr(streaming, "resident", lambda: 0)
