@@ -7,6 +7,7 @@ can keep its own: `LKCA_DATA` (scenes), `LKCA_RUNS` (trained runs), `LKCA_OUTPUT
 import contextlib
 import os
 import re
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,11 +58,22 @@ def _output_folder(name: str) -> Path:
 
 
 def write_apart() -> None:
-    """For notebooks on a user's own data: tables and figures go to `runs/own`, which git ignores, and not among the
-    study's, unless the study's batch runs the notebook or `LKCA_OUTPUT` says where.
+    """For notebooks opened by hand: tables and figures go to `runs/own`, which git ignores; those of the study are
+    written by its batch alone. Nothing is changed where that runs the notebook, or where `LKCA_OUTPUT` says where.
+
+    The project's tables are put there first, but for those that are older than what is there, so that a notebook finds
+    the study's.
     """
-    if not os.environ.get("LKCA_BATCH"):
-        os.environ.setdefault("LKCA_OUTPUT", str(runs_folder() / "own"))
+    if os.environ.get("LKCA_BATCH") or os.environ.get("LKCA_OUTPUT"):
+        return
+    study, own = results_folder(), runs_folder() / "own"
+    for table in sorted(study.rglob("*.csv")):
+        copy = own / "results" / table.relative_to(study)
+        if not copy.is_file() or copy.stat().st_mtime < table.stat().st_mtime:
+            with written_whole(copy) as temporary:
+                shutil.copyfile(table, temporary)
+    os.environ["LKCA_OUTPUT"] = str(own)
+    print(f"tables and figures go to {own}; results/ and figures/ are written by the batch (python -m lkca study)")
 
 
 def results_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Parameters of a notebook: names that it does not know stop it, wherever it runs.
+"""Parameters of a notebook: names that it does not know stop it, wherever it runs; and where what it makes goes.
 
 papermill writes the parameters it was given into a cell of their own and only warns about names that the notebook
 does not have, so that a typo would silently run the defaults.
@@ -8,12 +8,14 @@ import ast
 import difflib
 from collections.abc import Sequence
 
+from lkca.paths import write_apart
+
 DECLARED = "# Parameters of this notebook"  # first line of the cell tagged "parameters"
 INJECTED = "# Parameters"  # first line of the cell that papermill adds
 
 
 def check_parameters(cells: Sequence[str]) -> None:
-    """Stop if a parameter was injected that the notebook does not declare.
+    """Stop if a parameter was injected that the notebook does not declare; opened by hand, let it write apart.
 
     Parameters
     ----------
@@ -36,6 +38,7 @@ def check_parameters(cells: Sequence[str]) -> None:
         similar = difflib.get_close_matches(name, declared, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
         raise ValueError(f"this notebook has no parameter {name!r}.{hint} It has: {', '.join(sorted(declared))}")
+    write_apart()
 
 
 def _assigned(source: str) -> set[str]:

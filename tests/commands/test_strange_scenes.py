@@ -8,7 +8,6 @@ import pytest
 
 from lkca.__main__ import main
 from lkca.data.synthetic import synthetic_scene
-from lkca.paths import results_folder, runs_folder, write_apart
 from lkca.scenes import open_scene
 from lkca.scenes.bands import usable_bands
 from tests.scenes.enmap_tile import write_tile
@@ -70,21 +69,6 @@ def test_a_folder_for_runs_that_cannot_be_made(
     monkeypatch.setenv("LKCA_RUNS", str(tmp_path / "file"))
     assert main(["train", "synthetic", "--reading", "tiny", "--model", "bicubic"]) == 1
     assert "set LKCA_RUNS to a folder of yours" in capsys.readouterr().err
-
-
-def test_notebooks_on_own_data_write_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LKCA_OUTPUT", str(tmp_path / "mine"))
-    write_apart()
-    assert results_folder() == tmp_path / "mine" / "results"
-    monkeypatch.delenv("LKCA_OUTPUT")
-    monkeypatch.setenv("LKCA_BATCH", "1")
-    write_apart()
-    assert results_folder().parent == Path(__file__).parent.parent.parent
-    monkeypatch.delenv("LKCA_BATCH")
-    monkeypatch.setenv("LKCA_OUTPUT", "")  # so that it is put back after the test
-    monkeypatch.delenv("LKCA_OUTPUT")
-    write_apart()
-    assert results_folder() == runs_folder() / "own" / "results"
 
 
 def test_a_warning_is_said_once_and_the_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
