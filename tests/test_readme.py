@@ -10,6 +10,7 @@ import pytest
 from lkca import build_model
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import load_dataset
+from lkca.models import UNTRAINED
 from lkca.paths import project_root
 from lkca.training.evaluation import evaluate, mean_quality
 
@@ -66,10 +67,11 @@ def gain_kept(rank: int) -> float:
 
 
 def best_network() -> float:
+    """MPSNR of the best that was trained."""
     tables = [
         pd.read_csv(ROOT / f"results/cpu/{name}.csv") for name in ("table_5_to_7_la_aviris_x4", "upsamplers_table")
     ]
-    return max(table["MPSNR"].max() for table in tables)
+    return max(table.loc[~table.iloc[:, 0].isin(UNTRAINED), "MPSNR"].max() for table in tables)
 
 
 # What the README says, with its numbers left out, and where they come from.

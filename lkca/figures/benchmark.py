@@ -44,7 +44,9 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
             axis.set(xscale="log", xlabel=label, ylabel="MPSNR (dB)", title=name)
             axis.margins(x=0.12, y=0.14)
             plain_ticks(axis.xaxis)
-    handles = {text: handle for handle, text in zip(*axes[-1, 0].get_legend_handles_labels(), strict=True)}
+    handles = {}
+    for axis in axes[::-1, 0]:  # the paper's networks are all there are
+        handles |= {text: handle for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside right center")
     return figure
 
@@ -253,7 +255,7 @@ def gains_by_region(gains: pd.DataFrame, means: pd.DataFrame, title: str) -> Fig
             half = 0 if np.isnan(row.half_width) else row.half_width
             axis.errorbar(row.mean, place[row.setting] - 0.16, xerr=half, fmt="o", capsize=3, color=colour, ms=6)
         better = "more is better" if metric == "MPSNR" else "less is better"
-        axis.set(xlabel=f"difference in {metric} ({unit}), {better}", ylim=(-0.6, len(settings) - 0.4))
+        axis.set(xlabel=f"difference in {metric} ({unit})\n{better}", ylim=(-0.6, len(settings) - 0.4))
         axis.grid(False, axis="y")
     names = [" - ".join(LABELS.get(part, part) for part in setting.split(" - ")) for setting in place]
     axes[0].set_yticks(list(place.values()), [n if " - " in n else f"{n} - bicubic" for n in names])

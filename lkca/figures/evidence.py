@@ -32,7 +32,7 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
             axis.errorbar(row.mean, place[row.setting], xerr=half, fmt="o", capsize=3, color=colour, mfc=filled, ms=5)
         axis.set_xlim(*_without_failures(rows["difference"], found["mean"]))
         better = "more is better" if metric == "MPSNR" else "less is better"
-        axis.set_xlabel(f"difference in {metric} ({unit}), {better}")
+        axis.set_xlabel(f"difference in {metric} ({unit})\n{better}")
         axis.grid(False, axis="y")
     names = [setting.removesuffix(f" - {against}") for setting in settings]
     shown = [LABELS.get(_model(n), _model(n)) + n.removeprefix(_model(n)) for n in names]

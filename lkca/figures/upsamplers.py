@@ -86,7 +86,7 @@ def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: s
     truncation : from `upsamplers.measured.truncation`. frame : rows from `with_setting`: svd ones trained as such.
     """
     about = truncation.iloc[0]
-    figure, (quality, share, error) = plt.subplots(1, 3, figsize=(10, 3))
+    figure, (quality, share, error) = plt.subplots(1, 3, figsize=(10, 3.6))
     quality.plot(truncation["k"], truncation["cut_MPSNR"], "o-", color=UPSAMPLER_COLOURS[FULL], label="as it stands")
     quality.plot(truncation["k"], truncation["tuned_MPSNR"], "o--", color="#56B4E9", label="upsampler fine-tuned")
     trained = frame[
@@ -108,6 +108,6 @@ def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: s
         axis.set_xticks(ticks, [str(tick) for tick in ticks])
         axis.minorticks_off()
         axis.set(xlabel=f"rank k, of {about['values']}")
-    quality.legend(fontsize=7)
+    figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(title)
     return figure

@@ -25,7 +25,7 @@ def upsamplers_table(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
     upsamplers = chosen.groupby("setting", sort=False)[["k", "upsampler_params_M", "upsampler_macs_G"]].first()
     grouped = upsamplers.loc["grouped"]
     ratio = times.set_index("setting")["ratio"]
-    table.insert(1, "k", upsamplers["k"].astype("Int64").to_numpy())
+    table.insert(1, "k", upsamplers["k"].astype("Int64").array)
     for name, column in (("upsampler_params", "upsampler_params_M"), ("upsampler_macs", "upsampler_macs_G")):
         table[name] = (upsamplers[column] / grouped[column]).to_numpy()
     table["upsampler_time"] = table["setting"].str.removesuffix(DISTILLED).map(ratio)
