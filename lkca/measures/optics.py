@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lkca.measures.blur import shrink
+from lkca.measures.resize import crop_to_multiple
 
 PROTOCOL = "bicubic"
 # As tables call them -> blur as `lkca.measures.blur` has it, signal to noise in dB.
@@ -39,6 +40,12 @@ def seen_through(hr: Tensor, scale: int, optics: str, seed: int = 0) -> Tensor:
     blur, snr = OPTICS[optics]
     lr = shrink(hr, scale, blur)
     return lr if math.isinf(snr) else noisy(lr, snr, seed)
+
+
+def pair_seen_through(hr: Tensor, scale: int, optics: str = PROTOCOL) -> tuple[Tensor, Tensor]:
+    """The LR image, and the HR image (B, H, W) cropped at bottom and right to a multiple of the scale."""
+    truth = crop_to_multiple(hr, scale)
+    return seen_through(truth, scale, optics), truth
 
 
 def noisy(image: Tensor, snr: float, seed: int = 0) -> Tensor:

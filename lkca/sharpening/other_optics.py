@@ -12,8 +12,8 @@ from torch import nn
 
 from lkca.data.patches import Area
 from lkca.measures.metrics import mpsnr, sam
-from lkca.measures.optics import seen_through
-from lkca.measures.resize import crop_to_multiple, resize
+from lkca.measures.optics import pair_seen_through
+from lkca.measures.resize import resize
 from lkca.training.evaluation import check_size, predict
 
 SHOWN = ("bicubic", "Gaussian 0.3", "Gaussian 0.5", "Gaussian 0.8", "bicubic, 40 dB", "bicubic, 30 dB")
@@ -32,10 +32,9 @@ def through_optics(
         If the area is too small, or there are no such optics.
     """
     check_size(area, scale)
-    truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
     rows = []
     for name in optics:
-        lr = seen_through(truth, scale, name)
+        lr, truth = pair_seen_through(torch.from_numpy(area.cube), scale, name)
         base = _quality(resize(lr, scale), truth)
         for label, model in models.items():
             quality, angle = _quality(predict(model, lr), truth)

@@ -10,9 +10,9 @@ from lkca.figures import evidence
 from lkca.measures.metrics import mpsnr
 from lkca.models import build_model
 from lkca.paths import results_folder
-from lkca.studies.any_sensor.measured import WHOLE, Ground, low_resolution
+from lkca.studies.any_sensor.measured import WHOLE, Ground
 from lkca.studies.line_to_beat import CORRECTIONS, OPTICS, added_by_networks, gain_by_steps, steps_curve
-from lkca.training.evaluation import predict
+from lkca.training.evaluation import low_resolution, predict
 
 
 @pytest.fixture(scope="module")

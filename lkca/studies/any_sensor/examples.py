@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lkca.box import box_weights
+from lkca.measures.optics import pair_seen_through
 from lkca.models import build_model
-from lkca.studies.any_sensor.measured import SCALE, Ground, grounds, low_resolution
+from lkca.studies.any_sensor.measured import SCALE, Ground, grounds
 from lkca.training.evaluation import predict
 from lkca.training.weights import load_weights
 
@@ -43,7 +45,7 @@ def example(scene: str, profile: str, scale: int = SCALE) -> Example:
     found = {ground.scene: ground for ground in grounds(profile)}
     if scene not in found:
         raise ValueError(f"no scene {scene!r} in place at profile {profile!r}: choose one of {', '.join(found)}")
-    lr, truth = low_resolution(found[scene].area, scale)
+    lr, truth = pair_seen_through(torch.from_numpy(found[scene].area.cube), scale)
     network, _ = load_weights(box_weights(scale, "made"))
     images = (predict(model, lr).numpy() for model in (build_model("bicubic", 1, scale), network))
     return Example(found[scene], lr.numpy(), truth.numpy(), *images)

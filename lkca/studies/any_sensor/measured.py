@@ -23,8 +23,7 @@ from lkca.data.normalising import hot_pixel_limit, normalise, without_no_data
 from lkca.data.patches import Area
 from lkca.data.split import Dataset
 from lkca.measures.metrics import mpsnr, quality, sam
-from lkca.measures.optics import OPTICS, PROTOCOL, seen_through
-from lkca.measures.resize import crop_to_multiple
+from lkca.measures.optics import OPTICS, PROTOCOL, pair_seen_through
 from lkca.models import SCALES, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import Log, results_folder, write_text
@@ -115,7 +114,7 @@ def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame
             if _key(row) not in known:
                 if made_of != (case.scale, case.optics):
                     made_of = (case.scale, case.optics)
-                    lr, truth = low_resolution(ground.area, *made_of)
+                    lr, truth = pair_seen_through(torch.from_numpy(ground.area.cube), *made_of)
                 prediction = predict(case.build(), lr)
                 known[_key(row)] = row | case.metrics(prediction, truth) | {name: trace[name] for name in TRACE}
             rows.append(known[_key(row)])
@@ -191,12 +190,6 @@ def _varied(ground: Ground, profile: str) -> Iterator[Case]:
 def sensors_in_place(profile: str) -> list[str]:
     """The sensors of the scenes that a profile measures on."""
     return list(dict.fromkeys(ground.sensor for ground in grounds(profile)))
-
-
-def low_resolution(area: Area, scale: int, optics: str = PROTOCOL) -> tuple[Tensor, Tensor]:
-    """The pair (LR, HR) of an area, HR cropped to a multiple of the scale."""
-    truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
-    return seen_through(truth, scale, optics), truth
 
 
 def grounds(profile: str) -> tuple[Ground, ...]:
