@@ -20,6 +20,7 @@ from lkca.paths import written_whole
 from lkca.scenes.bands import numbers_in
 from lkca.scenes.picture import picture
 from lkca.scenes.scene import Scene
+from lkca.scenes.variables import BANDS_FIRST
 from lkca.scenes.view import SceneView
 from lkca.sharpening.estimate import in_words, training_seconds
 from lkca.sharpening.scene_page import report_path, warnings_kept, write_scene_page
@@ -111,7 +112,7 @@ def add_view(parser: argparse.ArgumentParser) -> None:
         "--key", help="the variable of a .mat or .npz file that holds several cubes (default: the only one)"
     )
     group.add_argument(
-        "--layout", choices=("HWB", "BHW"), help="axes of a .mat, .npy or .npz file (default: HWB, bands last)"
+        "--layout", choices=tuple(BANDS_FIRST), help="axes of a .mat, .npy or .npz file (default: HWB, bands last)"
     )
     group.add_argument("--bands", help="such as 1-129,136-224 (default: all but dead ones and those marked in bbl)")
     group.add_argument("--rows", help="such as 101-356 (default: all)")
@@ -136,7 +137,7 @@ def _upscale(given: argparse.Namespace) -> None:
     with warnings_kept() as warned:
         before = view.open(given.source)
         colours = _colours(given.rgb, before)
-        say(view.describe(before))
+        say(view.describe(before, _bytes(given.memory)))
         done = upscale(
             given.source, given.target, given.weights, given.scale, _bytes(given.memory), given.overwrite,
             given.interleave, view, given.force_units, given.precision, say, given.symmetries,

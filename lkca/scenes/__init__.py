@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lkca.paths import expanded
 from lkca.scenes.scene import Scene, check_cube
+from lkca.scenes.variables import BANDS_FIRST
 
 __all__ = ["Scene", "check_cube", "open_scene"]
 
@@ -29,7 +30,7 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
         or .npz. What is in the file decides, not only its suffix.
     key : str, optional
         The variable to take from a .mat or .npz file. Needed only where it holds several 3-D arrays.
-    layout : {"HWB", "BHW"}
+    layout : {"HWB", "BHW", "HBW"}
         Order of the axes in .mat, .npy and .npz files, which do not say it themselves: the field's habit is
         (height, width, bands). For MATLAB v7.3 the order is the one that MATLAB shows.
 
@@ -46,8 +47,8 @@ def open_scene(path: str | Path, key: str | None = None, layout: str = "HWB") ->
         Not a scene, truncated, a wrong or missing key, not a 3-D array of real numbers, an impossible header.
     """
     path = expanded(path)
-    if layout not in ("HWB", "BHW"):
-        raise ValueError(f"layout {layout!r} is unknown: choose 'HWB' (height, width, bands) or 'BHW'")
+    if layout not in BANDS_FIRST:
+        raise ValueError(f"layout {layout!r} is unknown: choose 'HWB' (height, width, bands), 'BHW' or 'HBW'")
     _check_file(path)
     with path.open("rb") as stream:
         start = stream.read(520)

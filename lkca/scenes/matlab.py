@@ -7,7 +7,7 @@ import numpy as np
 import scipy.io
 
 from lkca.scenes.scene import Reader, Scene
-from lkca.scenes.variables import Variables, choose_key, wavelengths_key
+from lkca.scenes.variables import BANDS_FIRST, Variables, choose_key, wavelengths_key
 from lkca.scenes.wavelengths import in_nanometres
 
 NUMPY_NAMES = {"double": "float64", "single": "float32"}  # MATLAB's other numeric types have numpy's names
@@ -30,7 +30,7 @@ def _open_v5(path: Path, key: str | None, layout: str) -> Scene:
     variables: Variables = {name: (shape, NUMPY_NAMES.get(kind, kind)) for name, shape, kind in found}
     key = choose_key(path, variables, key)
     shape, kind = variables[key]
-    axes = (2, 0, 1) if layout == "HWB" else (0, 1, 2)
+    axes = BANDS_FIRST[layout]
     bands_first = tuple(int(shape[axis]) for axis in axes)
     dtype = np.dtype(kind)
 
@@ -93,7 +93,7 @@ def _open_v73(path: Path, key: str | None, layout: str) -> Scene:
             raise  # what this project says of it
         raise ValueError(f"{path}: {DAMAGED} ({error}). Copy or download it again.") from error
     shape = variables[key][0]
-    axes = (2, 0, 1) if layout == "HWB" else (0, 1, 2)
+    axes = BANDS_FIRST[layout]
     bands_first = tuple(shape[axis] for axis in axes)
     wavelengths, _ = in_nanometres(path, bands_first[0], values)
     reader = _v73_reader(path, key, layout, dtype)
@@ -148,8 +148,8 @@ def _describe(item: h5py.Dataset | h5py.Group) -> tuple[tuple[int, ...], str]:
 
 def _v73_reader(path: Path, key: str, layout: str, dtype: np.dtype) -> Reader:
     """Reads in blocks of whole HDF5 chunks, so that no chunk is unpacked twice and no second cube is held."""
-    # MATLAB's (H, W, B) lies in the file as (B, W, H), its (B, H, W) as (W, H, B).
-    to_bands_first = (0, 2, 1) if layout == "HWB" else (2, 1, 0)
+    # MATLAB's axes lie in the file in reverse order: its (H, W, B) as (B, W, H).
+    to_bands_first = tuple(2 - axis for axis in BANDS_FIRST[layout])
 
     def read(rows: slice, columns: slice, bands: list[int]) -> np.ndarray:
         out = np.empty((len(bands), rows.stop - rows.start, columns.stop - columns.start), dtype)

@@ -7,10 +7,8 @@ from typing import IO
 import numpy as np
 
 from lkca.scenes.scene import Scene, mapped_reader
-from lkca.scenes.variables import Variables, check_array, choose_key, wavelengths_key
+from lkca.scenes.variables import BANDS_FIRST, Variables, check_array, choose_key, wavelengths_key
 from lkca.scenes.wavelengths import in_nanometres
-
-TO_BANDS_FIRST = {"HWB": (2, 0, 1), "BHW": (0, 1, 2)}
 
 
 def open_numpy(path: Path, key: str | None, layout: str) -> Scene:
@@ -36,7 +34,7 @@ def _open_npy(path: Path, layout: str) -> Scene:
     found = path.stat().st_size
     if found < needed:
         raise ValueError(f"{path}: truncated: {found} bytes, but {dtype.name} {shape} takes {needed}. Save it again.")
-    axes = TO_BANDS_FIRST[layout]
+    axes = BANDS_FIRST[layout]
     native = dtype.newbyteorder("=")
     return Scene(
         path,
@@ -61,7 +59,7 @@ def _open_npz(path: Path, key: str | None, layout: str) -> Scene:
     key = choose_key(path, variables, key)
     shape, dtype = headers[key]
     native = dtype.newbyteorder("=")
-    axes = TO_BANDS_FIRST[layout]
+    axes = BANDS_FIRST[layout]
 
     def read_whole(rows: slice, columns: slice, bands: list[int]) -> np.ndarray:
         array = _load_member(path, key).transpose(axes)

@@ -8,6 +8,8 @@ NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
     "float32",
     "float64",
 }
+BANDS_FIRST = {"HWB": (2, 0, 1), "BHW": (0, 1, 2), "HBW": (1, 0, 2)}
+"""Layout -> the axes of an array of that layout as (B, H, W)."""
 Variables = dict[str, tuple[tuple[int, ...], str]]
 """Name -> (shape as MATLAB or numpy shows it, type: numpy's name, or MATLAB's for what is no number)."""
 

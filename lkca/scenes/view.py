@@ -1,5 +1,6 @@
 """A scene as its user wants it read: which variable, which axes, which part, and what wavelengths."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,13 +10,12 @@ import numpy as np
 
 from lkca.paths import expanded
 from lkca.scenes import open_scene
+from lkca.scenes.axes import LOOSE_FORMATS, axes_in_doubt
 from lkca.scenes.bands import numbers_in, usable_bands
 from lkca.scenes.scene import Scene, consecutive
 from lkca.scenes.wavelengths import in_nanometres
 
-SEEN = 24  # rows and columns to each side of the middle that the order of axes is judged by
-LIKELIER = 0.04  # in ten real scenes neighbouring bands were never less alike than rows by more than 0.03
-LOOSE_FORMATS = ("matlab", "matlab v7.3", "numpy")  # which do not say what their axes are
+AXES = {"HWB": "(height, width, bands)", "BHW": "(bands, height, width)", "HBW": "(height, bands, width)"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SceneView:
     """How a scene file is to be read. All are None where the file decides.
 
     key : the variable of a .mat or .npz file.
-    layout : "HWB" or "BHW", the order of axes of .mat, .npy and .npz files.
+    layout : "HWB", "BHW" or "HBW", the order of axes of .mat, .npy and .npz files.
     bands, rows, columns : numbers from 1 on, both ends included, such as "1-129,136-224"; rows and columns one range.
     wavelengths : a text file with a number a band, in nm or micrometres.
     """
@@ -58,16 +58,23 @@ class SceneView:
         bands, line = usable_bands(scene, self.bands)
         return (scene if bands == list(range(scene.shape[0])) else part(scene, bands=bands)), bands, line
 
-    def describe(self, scene: Scene) -> str:
-        """A line on an opened scene: its bands, size and type, and how its axes were read."""
+    def describe(self, scene: Scene, memory: float = math.inf) -> str:
+        """A line on an opened scene: its bands, size and type, and how its axes were read.
+
+        memory : bytes that the process may hold.
+
+        Warns
+        -----
+        UserWarning
+            The file does not say what its axes are, nor does the view, and others are likelier: see `scenes.axes`.
+        """
         bands, height, width = scene.shape
         line = f"{scene.path}: {bands} bands of {height} x {width} pixels, {scene.dtype}"
         if scene.format in LOOSE_FORMATS:
-            axes = {"HWB": "(height, width, bands)", "BHW": "(bands, height, width)"}[self.layout or "HWB"]
-            doubt = "" if self.layout else other_layout(scene)
-            if doubt:
+            layout = self.layout or "HWB"
+            if not self.layout and (doubt := axes_in_doubt(scene, layout, memory)):
                 warnings.warn(doubt, stacklevel=2)
-            line += f", axes read as {axes}{'' if self.layout else '; --layout BHW reads (bands, height, width)'}"
+            line += f", axes read as {AXES[layout]}{'' if self.layout else '; --layout BHW or HBW reads others'}"
         return line
 
     def options(self) -> list[str]:
@@ -155,36 +162,3 @@ def _range(text: str | None, length: int, what: str) -> slice:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise ValueError(f"{what}: {text!r} is not one range such as 101-356")
     return slice(numbers[0], numbers[-1] + 1)
-
-
-def other_layout(scene: Scene) -> str:
-    """A sentence where the axes of a .npy or MATLAB 7.3 file are likelier to be the other way round; else "".
-
-    Neighbouring bands are more alike than neighbouring rows, once the mean along the axis that is space in both
-    readings is taken off. Judged by the middle of the scene; files that can only be read whole are not looked at.
-    """
-    bands, height, width = scene.shape
-    if scene.format not in LOOSE_FORMATS or not scene.reads_parts or min(scene.shape) < 4:
-        return ""
-    rows, columns = (slice(max(0, length // 2 - SEEN), length // 2 + SEEN) for length in (height, width))
-    block = scene.read(rows, columns, range(max(0, bands // 2 - 2 * SEEN), min(bands, bands // 2 + 2 * SEEN)))
-    block = np.nan_to_num(block.astype(np.float64), posinf=0, neginf=0)
-    # Read as (H, W, B), the other reading's bands are these rows; read as (B, H, W), they are these columns.
-    for axis, shared in ((1, 2), (2, 1)):
-        centred = block - block.mean(axis=shared, keepdims=True)
-        if _alike(centred, axis) > _alike(centred, 0) + LIKELIER:
-            return (
-                f"{scene.path}: neighbouring bands are less alike than neighbouring pixels: are its axes read in the "
-                "right order? See --layout"
-            )
-    return ""
-
-
-def _alike(block: np.ndarray, axis: int) -> float:
-    """Median correlation of neighbours along an axis."""
-    flat = np.moveaxis(block, axis, 0).reshape(block.shape[axis], -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(flat, axis=1)
-    products = norms[1:] * norms[:-1]
-    sums = (flat[1:] * flat[:-1]).sum(axis=1)[products > 0]
-    return float(np.median(sums / products[products > 0])) if len(sums) else 0.0

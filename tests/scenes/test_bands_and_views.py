@@ -1,17 +1,21 @@
 """Which bands are used, and scenes cut to rows, columns and bands."""
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from scipy.ndimage import gaussian_filter
 
 from lkca.data.synthetic import synthetic_scene
 from lkca.scenes import open_scene
+from lkca.scenes.axes import band_axis
 from lkca.scenes.bands import in_ranges, numbers_in, usable_bands
 from lkca.scenes.view import SceneView, part
 from tests.scenes.enmap_tile import BANDS, FLAGGED, NOISY, SILENT, write_tile
-from tests.scenes.scene_files import UTM32, write_envi, write_tiff
+from tests.scenes.scene_files import UTM32, write_envi, write_npy, write_npz, write_tiff, write_v5, write_v73
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +139,40 @@ def test_a_virtual_raster_joins_tiles(tmp_path: Path) -> None:
         open_scene(vrt)
 
 
-def test_axes_in_the_other_order_are_suspected(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    cube = synthetic_scene(60, 50, 40, seed=2).cube
-    for name, axes in (("hwb.npy", (1, 2, 0)), ("bhw.npy", (0, 1, 2))):
-        np.save(tmp_path / name, cube.transpose(axes))
+@pytest.mark.parametrize("write", [write_npy, write_npz, write_v5, write_v73], ids=["npy", "npz", "v5", "v7.3"])
+@pytest.mark.parametrize("smooth", [0, 4])
+def test_axes_in_another_order_are_suspected(
+    write: Callable, smooth: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    cube = gaussian_filter(synthetic_scene(60, 50, 40, seed=2).cube, (0, smooth, smooth))
+    suffix = ".npz" if write is write_npz else ".npy" if write is write_npy else ".mat"
+    for layout, axes in (("HWB", (0, 1, 2)), ("HBW", (2, 1, 0)), ("BHW", (2, 0, 1))):
+        path = write(tmp_path / f"{layout}{suffix}", cube.transpose(axes))
+        view, said = SceneView(), SceneView(layout=layout)
+        if layout == "HWB":
+            assert "(height, width, bands)" in view.describe(view.open(path)) and not recwarn.list
+            continue
+        with pytest.warns(UserWarning, match=f"axis of length 40 looks much more like bands.* --layout {layout} reads"):
+            scene = view.open(path)
+            view.describe(scene)
+        assert "cube" not in scene.__dict__
+        recwarn.clear()
+        assert said.open(path).shape[0] == 40
+        said.describe(said.open(path))
+        assert not recwarn.list
+
+
+def test_axes_of_what_does_not_fit_into_the_memory_are_not_looked_at(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "s.npz", synthetic_scene(60, 50, 40, seed=2).cube.transpose(1, 2, 0))
     view = SceneView()
-    assert "(height, width, bands)" in view.describe(view.open(tmp_path / "hwb.npy")) and not recwarn.list
-    with pytest.warns(UserWarning, match="bhw.npy: .* right order. See --layout"):
-        view.describe(view.open(tmp_path / "bhw.npy"))
-    said = SceneView(layout="BHW")
-    assert "(bands, height, width)" in said.describe(said.open(tmp_path / "bhw.npy"))
+    scene = view.open(path)
+    scene.reader = None
+    assert "axes read as" in view.describe(scene, memory=1000)
+
+
+def test_axes_of_real_scenes(real_scenes: Callable) -> None:
+    folder = real_scenes("samson.mat", "muufl_crop.mat", "abu-beach-1.mat")
+    for name in ("samson", "muufl_crop", "abu-beach-1"):
+        cube = open_scene(folder / f"{name}.mat", key="data").cube
+        orders = list(itertools.permutations(range(3)))
+        assert [order[band_axis(cube.transpose(order))] for order in orders] == [0] * 6

@@ -65,6 +65,8 @@ def test_layout_bands_first(write, suffix, tmp_path, cube):
     assert scene.shape == cube.shape
     np.testing.assert_array_equal(scene.read(slice(3, 9), slice(2, 4), [1, 4]), cube[[1, 4], 3:9, 2:4])
     np.testing.assert_array_equal(scene.cube, cube)
+    between = open_scene(write(tmp_path / f"b{suffix}", cube.transpose(2, 1, 0)), layout="HBW")
+    np.testing.assert_array_equal(between.cube, cube)
     with pytest.raises(ValueError, match="'CHW' is unknown: choose 'HWB'"):
         open_scene(scene.path, layout="CHW")
 
