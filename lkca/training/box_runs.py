@@ -6,6 +6,7 @@ Anybody remakes those of the kind "made" with `make weights`: they need no file,
 from lkca.training.run import Run
 
 EPOCHS = {2: 40, 4: 50, 8: 40}  # of 50 steps each
+PATCH = {8: 80}  # HR pixels where real scenes train as well: the smallest has 80 on a side
 READINGS = {"made": "made", "real": "all"}  # of the dataset `sensors`
 
 
@@ -33,6 +34,7 @@ def box_run(
         seed=seed,
         epochs=epochs or EPOCHS[scale],
         batch=32,
+        patch=PATCH.get(scale) if kind == "real" else None,
         learning_rate=1e-3,
         final_learning_rate=1e-5,
     )

@@ -11,6 +11,7 @@ import torch
 from lkca import Run, train
 from lkca.box import SCALES, box_file
 from lkca.data.datasets import DATASETS
+from lkca.data.loaders import sensor_scenes
 from lkca.data.made_scenes import made_cube
 from lkca.data.patches import Area
 from lkca.models.any_sensor import AnySensor
@@ -118,6 +119,13 @@ def test_the_weights_in_the_box_are_those_of_the_endless_stream() -> None:
         assert json.loads(box_file(scale, "made").with_suffix(".json").read_text())["run"] == run.name
         assert DATASETS[run.dataset].readings[run.reading].made is None
     assert box_run(4, scenes=16, epochs=20).reading == "made-16"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_patch_of_every_real_scene_can_train_the_weights_in_the_box(scale: int) -> None:
+    run = box_run(scale, "real")
+    for scene in sensor_scenes():
+        assert run.patch <= min(side // scale * scale for side in scene.shape[1:]), scene.name
 
 
 def test_made_scenes_are_unlike_each_other_and_the_same_again() -> None:
