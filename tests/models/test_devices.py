@@ -1,4 +1,7 @@
-"""Nothing in a forward pass waits for the device or sends data from one to another, as seen on torch's meta device."""
+"""Nothing in a forward pass waits for the device or sends data from one to another, as seen on torch's meta device.
+
+That torch's `eigh` waits on a GPU, for the eigenvectors of LKCA-Any, is not seen there.
+"""
 
 import pytest
 import torch
