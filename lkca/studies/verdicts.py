@@ -214,7 +214,7 @@ def _deciding(study: str) -> tuple[pd.DataFrame | None, str]:
 
 
 def _made(frame: pd.DataFrame) -> bool:
-    return all(name in DATASETS and DATASETS[name].kind == "made_scenes" for name in frame["dataset"].unique())
+    return all(name in DATASETS and DATASETS[name].kind in ("made_scenes", "fresh_scenes") for name in frame["dataset"].unique())
 
 
 def _where(frame: pd.DataFrame) -> str:
