@@ -214,7 +214,8 @@ def _deciding(study: str) -> tuple[pd.DataFrame | None, str]:
 
 
 def _made(frame: pd.DataFrame) -> bool:
-    return all(name in DATASETS and DATASETS[name].kind in ("made_scenes", "fresh_scenes") for name in frame["dataset"].unique())
+    made = [name for name, dataset in DATASETS.items() if dataset.kind in ("made_scenes", "fresh_scenes")]
+    return bool(frame["dataset"].isin(made).all())
 
 
 def _where(frame: pd.DataFrame) -> str:
