@@ -1,9 +1,13 @@
 """fetch against a local server: cuts, no ranges, a file that changes between two parts, wrong checksums."""
 
+import contextlib
 import errno
 import json
+import os
 import re
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +27,11 @@ SHAPE = (6, 40, 30)
 
 @dataclass
 class Server:
-    """What the server does: `cuts` are the bytes after which each of the next answers breaks off."""
+    """What the server does: `cuts` are the bytes after which each of the next answers breaks off.
+
+    pieces : bytes that it sends at a time, with a pause after each; 0 sends all at once. After `kill_at` bytes it kills
+    the process `child`.
+    """
 
     content: bytes
     tag: str = '"one"'
@@ -36,6 +44,9 @@ class Server:
     lies: str = ""
     url: str = ""
     redirect: str = ""
+    pieces: int = 0
+    kill_at: int = 0
+    child: int = 0
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         span = request.headers.get("Range")
@@ -66,10 +77,22 @@ class Server:
             request.send_header("ETag", self.tag)
         request.end_headers()
         cut = self.cuts.pop(0) if self.cuts else None
-        request.wfile.write(body[:cut])
+        if self.pieces:
+            self.send_slowly(request, body)
+        else:
+            request.wfile.write(body[:cut])
         if cut is not None and self.on_cut:
             self.on_cut(self)
         request.close_connection = True
+
+    def send_slowly(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        with contextlib.suppress(OSError):  # who asked is no more
+            for start in range(0, len(body), self.pieces):
+                if start >= self.kill_at:
+                    break
+                request.wfile.write(body[start : start + self.pieces])
+                time.sleep(0.002)
+        os.kill(self.child, signal.SIGKILL)
 
 
 @pytest.fixture
