@@ -234,6 +234,8 @@ def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
     fresh = [file for file in dataset.files if file in URLS and not (folder / file).is_file()]
     for file in fresh:
         _download(file, log, progress)
+    for file in (file for file in dataset.files if (folder / file).is_file()):
+        (folder / f"{file}.part.json").unlink(missing_ok=True)  # left where a download was killed when it had its name
     missing = [file for file in dataset.files if not (folder / file).is_file()]
     if missing:
         log(f"{dataset.title} has no address that leads straight to its files. By hand:")
