@@ -236,7 +236,7 @@ def quality_against_time(qualities: Mapping[str, pd.DataFrame], times: pd.Series
 def gains_by_region(gains: pd.DataFrame, means: pd.DataFrame, title: str) -> Figure:
     """Gain of each network in each region (dots), mean over regions with its 95 % interval (bars).
 
-    gains, means : from `benchmark_study.region_gains` and `mean_gains`.
+    gains, means : from `lkca.studies.benchmark.region_gains` and `mean_gains`.
     """
     settings = gains["setting"].unique().tolist()
     place = {setting: y for y, setting in enumerate(reversed(settings))}

@@ -73,7 +73,7 @@ def beside(ours: pd.DataFrame, paper: pd.DataFrame, on: str) -> pd.DataFrame:
 def paired_differences(frame: pd.DataFrame) -> pd.DataFrame:
     """Every distilled run minus the LKCA-LR run of the same seed: a row for each setting, seed and metric.
 
-    frame : rows of a study, from `with_setting`. Columns of the result: setting, seed, metric, difference.
+    frame : rows of a study, from `rows_of`. Columns of the result: setting, seed, metric, difference.
     """
     plain = frame[frame["setting"] == PLAIN].set_index("seed")[list(METRICS)]
     distilled = frame[~frame["setting"].isin([PLAIN, TEACHER])].set_index(["setting", "seed"])[list(METRICS)]

@@ -81,7 +81,7 @@ class Run:
     final_learning_rate: float = 1e-6  # [assumed] … to this
     patch: int | None = None  # side of an HR patch, in pixels
     stride: int | None = None  # between patches, in HR pixels
-    validation: str = "disjoint"  # "paper" draws patches at random, and leaks: see lkca.patches
+    validation: str = "disjoint"  # "paper" draws patches at random, and leaks: see lkca.data.patches
     validation_share: float = 0.1  # the paper's 10 %
     precision: str = "float32"  # "bfloat16": automatic mixed precision
     sam: float = 0.5  # weight of the spectral angle in the supervised loss
