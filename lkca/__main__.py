@@ -21,12 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = None
     try:
         # Here, so that Ctrl-C while they are loaded, for seconds, is answered as well.
-        from lkca.commands import batching, data, exporting, scenes, training, weights
+        from lkca.commands import batching, data, exporting, scenes, train_on, training, weights
 
         parser = argparse.ArgumentParser(prog="python -m lkca", description=__doc__)
         parser.add_argument("--version", action="version", version=f"lkca {lkca.__version__}")
         commands = parser.add_subparsers(dest="command", required=True)
-        for group in (training, scenes, exporting, weights, batching, data):
+        for group in (training, scenes, train_on, exporting, weights, batching, data):
             group.add(commands)
         given = parser.parse_args(arguments)
         warnings.showwarning = _said_once()

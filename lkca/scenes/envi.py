@@ -4,25 +4,30 @@ spectral reads the header; the numbers are mapped as they are (its `load` casts 
 reads the georeference.
 """
 
-import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from spectral.io.envi import check_compatibility, gen_params, read_envi_header
+from spectral.io.envi import check_compatibility, gen_params
 from spectral.utilities.errors import SpyException
 
-from lkca.scenes.geotiff import is_tiff, open_geotiff, open_raster
+from lkca.scenes.envi_fields import (
+    Header,
+    georeference,
+    in_words,
+    listed,
+    number,
+    numbers,
+    read_header,
+    text_of,
+    whole_number,
+)
+from lkca.scenes.geotiff import is_tiff, open_geotiff
 from lkca.scenes.scene import Scene, mapped_reader
 from lkca.scenes.units import units
 from lkca.scenes.variables import check_array
 from lkca.scenes.wavelengths import in_nanometres
-
-if TYPE_CHECKING:
-    from affine import Affine
-    from rasterio.crs import CRS
 
 DATA_SUFFIXES = (".img", ".dat", ".raw", ".bin", ".pix", ".bsq", ".bil", ".bip", ".hyspex", ".sli")
 """Suffixes of raw data, the likelier first; a file of another suffix, or none, is taken if its size fits."""
@@ -31,8 +36,6 @@ AXES = {
     "bil": ("lines", "bands", "samples"),
     "bip": ("lines", "samples", "bands"),
 }
-ONE_PIXEL = "ENVI\nsamples = 1\nlines = 1\nbands = 1\ndata type = 5\ninterleave = bsq\nbyte order = 0\n"
-Header = dict[str, str | list[str]]
 
 
 def find_header(data: Path) -> Path | None:
@@ -67,7 +70,7 @@ def open_envi(path: Path) -> Scene:
         _check_whole_numbers(fields)
     except (SpyException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{header_path}: not a usable description of the data ({_words(error)}). Expected samples, "
+            f"{header_path}: not a usable description of the data ({in_words(error)}). Expected samples, "
             "lines, bands, data type, interleave and byte order as ENVI writes them; mend the header."
         ) from error
     order = AXES.get(str(fields["interleave"]).lower())
@@ -100,7 +103,7 @@ def open_tiff_pair(path: Path, header_path: Path, data: Path | None = None) -> S
     scene = open_geotiff(data or path)
     if data is None and has_raw_data(header_path, fields):
         return scene
-    says = tuple(_whole_number(fields, name) for name in ("bands", "lines", "samples"))
+    says = tuple(whole_number(fields, name) for name in ("bands", "lines", "samples"))
     if says != scene.shape:
         if data is None and not _means_tiff(fields):
             return scene
@@ -111,45 +114,18 @@ def open_tiff_pair(path: Path, header_path: Path, data: Path | None = None) -> S
     return _with_fields(replace(scene, path=path, format="envi+geotiff"), header_path, fields)
 
 
-def read_header(path: Path) -> Header:
-    """The header's fields, names in lower case.
-
-    Raises
-    ------
-    ValueError
-        Not an ENVI header, or one that breaks off.
-    """
-    # spectral reads the machine's own encoding only; headers also come in Latin-1 and with a BOM.
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it turns names to lower case
-        copy = Path(folder) / "header.hdr"
-        copy.write_text(text, errors="replace")
-        try:
-            return read_envi_header(copy)
-        except SpyException as error:
-            raise ValueError(
-                f"{path}: not an ENVI header, or one that breaks off: expected 'ENVI' on the first line, "
-                f"then 'name = value' lines and every {{ closed ({_words(error)})"
-            ) from error
-
-
 def _with_fields(scene: Scene, header_path: Path, fields: Header) -> Scene:
     """`scene` with what the header says; where it says nothing, what the TIFF said stays."""
     bands = scene.shape[0]
     wavelengths, fwhm = in_nanometres(
         header_path,
         bands,
-        _listed(fields, "wavelength"),
-        _listed(fields, "fwhm"),
+        listed(fields, "wavelength"),
+        listed(fields, "fwhm"),
         text_of(fields, "wavelength units"),
     )
-    names = _listed(fields, "band names")
-    no_data = _number(header_path, fields, "data ignore value")
+    names = listed(fields, "band names")
+    no_data = number(header_path, fields, "data ignore value")
     scale = _units(header_path, fields, bands)
     crs, transform = scene.crs, scene.transform
     if transform is None and "map info" in fields:
@@ -172,9 +148,9 @@ def _units(header_path: Path, fields: Header, bands: int) -> dict[str, object]:
 
     "data gain values" and "data offset values" (so GDAL, too, calls them) multiply, "reflectance scale factor" divides.
     """
-    factor = _number(header_path, fields, "reflectance scale factor")
-    gains = _numbers(header_path, fields, "data gain values", bands)
-    offsets = _numbers(header_path, fields, "data offset values", bands)
+    factor = number(header_path, fields, "reflectance scale factor")
+    gains = numbers(header_path, fields, "data gain values", bands)
+    offsets = numbers(header_path, fields, "data offset values", bands)
     found = {"scale_factor": factor} if factor else {}
     if gains is None and offsets is None:
         return found
@@ -187,25 +163,6 @@ def _units(header_path: Path, fields: Header, bands: int) -> dict[str, object]:
             stacklevel=2,
         )
     return said or found
-
-
-def georeference(header_path: Path, fields: Header) -> "tuple[CRS | None, Affine | None]":
-    """CRS and transform, as GDAL reads them over a 1x1 image: they do not depend on the data."""
-    kept = [name for name in ("map info", "projection info", "coordinate system string") if name in fields]
-    with tempfile.TemporaryDirectory() as folder:
-        pixel = Path(folder) / "pixel.img"
-        pixel.write_bytes(bytes(8))
-        lines = [ONE_PIXEL, *(f"{name} = {text_of(fields, name)}\n" for name in kept)]
-        pixel.with_suffix(".hdr").write_text("".join(lines), encoding="utf-8")
-        try:
-            with open_raster(pixel) as raster:
-                crs = raster.crs or None
-                if "arbitrary" in text_of(fields, "map info").lower() and "coordinate system string" not in fields:
-                    crs = None  # ENVI's word for unknown, of which GDAL makes a local system
-                return crs, None if raster.transform.is_identity else raster.transform
-        except ValueError as error:
-            warnings.warn(f"{header_path}: its georeference cannot be read ({error}) and is left out", stacklevel=2)
-            return None, None
 
 
 def has_raw_data(header_path: Path, fields: Header) -> bool:
@@ -287,46 +244,3 @@ def _means_tiff(fields: Header) -> bool:
 def _starts_as_header(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(16).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"ENVI")
-
-
-def text_of(fields: Header, name: str) -> str:
-    """A field as the header has it, a list in braces; "" where it is missing."""
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else "{" + ", ".join(value) + "}"
-
-
-def _listed(fields: Header, name: str) -> list[str] | None:
-    value = fields.get(name)
-    return [value] if isinstance(value, str) else value
-
-
-def _whole_number(fields: Header, name: str) -> int | None:
-    return int(text_of(fields, name)) if text_of(fields, name).isdigit() else None
-
-
-def _number(path: Path, fields: Header, name: str) -> float | None:
-    text = text_of(fields, name).strip("{} ")
-    try:
-        return float(text) if text else None
-    except ValueError:
-        warnings.warn(f"{path}: {name} is {text!r}, no number; it is left out", stacklevel=2)
-        return None
-
-
-def _numbers(path: Path, fields: Header, name: str, bands: int) -> list[float] | None:
-    """A list of one number a band."""
-    items = _listed(fields, name)
-    if items is None:
-        return None
-    try:
-        numbers = [float(str(item).strip("{} ")) for item in items]
-    except ValueError:
-        numbers = []
-    if len(numbers) != bands:
-        warnings.warn(f"{path}: {name} is not a number for each of {bands} bands; it is left out", stacklevel=2)
-        return None
-    return numbers
-
-
-def _words(error: Exception) -> str:
-    return f"unknown value {error}" if isinstance(error, KeyError) else " ".join(str(error).split())

@@ -17,7 +17,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from spectral.io.envi import dtype_map
 
-from lkca.scenes.envi import georeference, read_header, text_of
+from lkca.scenes.envi_fields import georeference, read_header, text_of
 from lkca.scenes.wavelengths import NANOMETRES
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lkca.scenes import envi
+from lkca.scenes.envi_fields import read_header
 from lkca.scenes.row_files import TIFF_INTERLEAVES
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -47,7 +48,7 @@ def check_names(data: Path, header: Path | None, overwrite: bool) -> list[Path]:
         raise FileNotFoundError(f"{data}: there is no folder {data.parent}; make it, or choose another")
     if header is None:
         beside = envi.find_header(data)
-        if beside is not None and not envi.has_raw_data(beside, envi.read_header(beside)):
+        if beside is not None and not envi.has_raw_data(beside, read_header(beside)):
             raise FileExistsError(
                 f"{beside}: an ENVI header that would be taken for that of {data.name}; choose another name"
             )

@@ -11,10 +11,12 @@ def files_of(scene: Scene) -> list[Path]:
     """
     paths = [scene.path]
     if scene.format.startswith("envi"):
-        from lkca.scenes import envi  # GDAL, which `import lkca` can do without
+        # GDAL, which `import lkca` can do without
+        from lkca.scenes import envi
+        from lkca.scenes.envi_fields import read_header
 
         header = scene.path if scene.path.suffix.lower() == ".hdr" else envi.find_header(scene.path)
-        data = envi.find_data(header, envi.read_header(header)) if header == scene.path else scene.path
+        data = envi.find_data(header, read_header(header)) if header == scene.path else scene.path
         paths = [data, header]
     if scene.format in ("geotiff", "vrt", "envi+geotiff"):
         from lkca.scenes import geotiff  # GDAL, as above

@@ -28,8 +28,9 @@ from lkca.sharpening.any_sensor import any_sensor_strips
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.estimate import in_words, upscaling_seconds
 from lkca.sharpening.feature_maps import Rows, WholeImage, resident
+from lkca.sharpening.file_numbers import FileNumbers, no_data_for
 from lkca.sharpening.precision_choice import ENOUGH, chosen_precision
-from lkca.sharpening.scene_rows import FileNumbers, SceneRows, SourceFiles, no_data_for
+from lkca.sharpening.scene_rows import SceneRows, SourceFiles
 from lkca.sharpening.streaming import SECONDS_BETWEEN_LINES, maps_bytes, upscaled_strips
 from lkca.sharpening.texture import remarks_on
 from lkca.sharpening.unit import check_range, peak_of

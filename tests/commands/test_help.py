@@ -2,13 +2,13 @@
 
 import argparse
 
-from lkca.commands import batching, data, exporting, scenes, training, weights
+from lkca.commands import batching, data, exporting, scenes, train_on, training, weights
 
 
 def test_every_option_shows_its_default() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for group in (training, scenes, exporting, weights, batching, data):
+    for group in (training, scenes, train_on, exporting, weights, batching, data):
         group.add(commands)
     silent = []
     for name, command in commands.choices.items():

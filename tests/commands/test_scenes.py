@@ -92,7 +92,7 @@ def test_training_goes_on_from_the_box_and_is_kept_only_where_it_gains(
     ("gain", "angle", "word"), [(0.3, -0.1, "Better"), (-0.1, 0.2, "WORSE"), (0.3, 0.1, "Mixed"), (-0.1, -0.1, "WORSE")]
 )
 def test_the_gain_is_said_honestly(gain: float, angle: float, word: str) -> None:
-    from lkca.commands.scenes import _gain_in_words
+    from lkca.commands.train_on import _gain_in_words
 
     line = {"MPSNR": 30.0, "SAM": 4.0}
     metrics = {"bicubic": line, "back-projection": line, "lkca-lr": {"MPSNR": 30 + gain, "SAM": 4 + angle}}
