@@ -8,6 +8,9 @@ network costs more than `FARTHEST` times the budget has none of that cost; none 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+
+import torch
 
 from lkca.measures.cost import cost
 from lkca.models import build_model
@@ -66,9 +69,12 @@ def options_of(model: str, width: int) -> dict[str, object]:
     return {**FAMILIES[model].fixed, "channels": width}
 
 
+@cache
 def macs(model: str, width: int, bands: int) -> int:
     """Multiply-accumulates of one 16x16 LR patch at x4."""
-    return cost(build_model(model, bands, SCALE, **options_of(model, width)), bands).macs
+    with torch.device("meta"):  # nothing is drawn at random for a network that is only counted
+        network = build_model(model, bands, SCALE, **options_of(model, width))
+    return cost(network, bands).macs
 
 
 def nearest_width(model: str, bands: int, budget: float) -> int | None:

@@ -42,7 +42,8 @@ def test_the_runs_can_be_built_and_the_rank_is_that_of_equal_params(profile: str
     assert settings == {*UNTRAINED, "full", "spectral, equal params", "curve", *plan.kinds, *distilled}
     channels, outputs = chosen.options["channels"], BANDS[profile] * 16
     assert plan.spectral_rank == fitting_rank("spectral", channels, outputs, 4, by=("params",))
-    for run in runs + catalogue.study_runs("upsamplers_elsewhere", profile):
+    everywhere = runs + catalogue.study_runs("upsamplers_elsewhere", profile)
+    for run in {(run.model, run.scale, repr(run.options)): run for run in everywhere}.values():  # once for all seeds
         with torch.device("meta"):  # every upsampler fits
             build_model(
                 run.model, BANDS[profile], run.scale, **run.options | ({} if run.model in UNTRAINED else {"blocks": 1})
