@@ -1,10 +1,12 @@
 """A scene as a cube in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from lkca.scenes.no_data import missing_pixels, warn_of_fills
+from lkca.scenes.no_data import FEW, SAMPLE, far_limit, missing_pixels, warn_of_far, warn_of_fills
 from lkca.scenes.scene import Scene
 
 
@@ -51,9 +53,34 @@ def read_cube(
             image *= np.float32(gain)
             image += np.float32(offset)
     warn_of_fills(scene.path, int(undeclared.sum()), undeclared.size)
+    if scene.dtype.kind == "f":
+        no_data |= _far_pixels(scene.path, cube, no_data)
     if no_data.any():
         cube[:, no_data] = 0
     return cube, no_data
+
+
+def _far_pixels(name: Path, cube: NDArray[np.float32], no_data: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Bool (H, W): pixels with a value far from all others, as `no_data.far_limit` has it."""
+    valid = ~no_data
+    far = np.zeros(no_data.shape, bool)
+    if not valid.any():
+        return far
+    pixels = np.flatnonzero(valid)
+    flat = cube.reshape(len(cube), -1)
+    sample = flat[:, pixels[:: -(-len(cube) * len(pixels) // SAMPLE)]]
+    most = max(float(np.abs(band[valid]).max()) for band in cube)
+    limit = far_limit(sample, most)
+    if limit == np.inf:
+        return far
+    found = np.empty(0, np.float32)
+    for band in cube:
+        here = valid & (np.abs(band) > limit)
+        far |= here
+        found = np.unique(np.append(found, band[here]))
+    taken = len(found) <= FEW
+    warn_of_far(name, found, int(far.sum()), taken)
+    return far if taken else np.zeros_like(far)
 
 
 def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from lkca.scenes import Scene
 from lkca.scenes.files import files_of
-from lkca.scenes.no_data import missing_pixels, warn_of_fills
+from lkca.scenes.no_data import FEW, SAMPLE, far_limit, missing_pixels, warn_of_far, warn_of_fills
 from lkca.scenes.scene import BLOCK_BYTES
 from lkca.sharpening.feature_maps import resident, said_of_spill
 
+SAMPLED_ROWS = 32  # by which values far from all others are known
 SHARE_HELD = 1 / 4  # of the memory: a larger LR image is kept in a file
 SHARE_READ = 1 / 32  # of the memory: about what is read at once
 
@@ -95,6 +96,8 @@ class SceneRows:
                 self._take(scene, files, peak, start, min(start + self._at_once, height))
             scene.__dict__.pop("cube", None)  # kept by the formats that can only be read whole
             warn_of_fills(scene.path, self.undeclared, self.missing.size)
+            if scene.dtype.kind == "f" and not self.missing.all():
+                self._take_out_far(scene.path)
             if self.missing.all():
                 raise ValueError(
                     f"{scene.path}: not one of its {self.missing.size} pixels has data in all of its {bands} bands "
@@ -154,6 +157,33 @@ class SceneRows:
         block /= np.float32(peak)
         self._note_range(block, ~missing)
         self._write(start, block)
+
+    def _take_out_far(self, name: Path) -> None:
+        """Pixels with a value far from all others become missing: see `lkca.scenes.no_data.far_limit`."""
+        _, height, _ = self.shape
+        step = -(-self._row * SAMPLED_ROWS // SAMPLE)
+        chosen = np.unique(np.linspace(0, height - 1, SAMPLED_ROWS).round().astype(int))
+        sample = [self._read(row, row + 1)[0][:, ~self.missing[row]].ravel()[::step] for row in chosen]
+        most = max(abs(float(self.low.min())), abs(float(self.high.max())))
+        limit = far_limit(np.concatenate(sample), most)
+        if limit == np.inf:
+            return
+        far, found = np.zeros_like(self.missing), np.empty(0, np.float32)
+        for start in range(0, height, self._at_once):
+            stop = min(start + self._at_once, height)
+            block, missing = self._read(start, stop), self.missing[start:stop]
+            here = (np.abs(block) > limit) & ~missing[:, None]
+            far[start:stop] = here.any(axis=1)
+            found = np.unique(np.append(found, block[here]))
+        taken = len(found) <= FEW
+        warn_of_far(name, found, int(far.sum()), taken)
+        if not taken:
+            return
+        self.missing |= far
+        self.low[:], self.high[:] = np.inf, -np.inf
+        for start in range(0, height, self._at_once):
+            stop = min(start + self._at_once, height)
+            self._note_range(self._read(start, stop), ~self.missing[start:stop])
 
     def _note_range(self, block: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         if not valid.any():
