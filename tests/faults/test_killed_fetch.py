@@ -2,11 +2,13 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from lkca.__main__ import main
 from tests.data.test_fetch import Server, fetched, folder, server  # noqa: F401 - fixtures
@@ -22,6 +24,11 @@ STEPS = 7  # of writing: the file's content, disk and name, then checksums.json
 def imported() -> None:
     """What the command imports, once for all the processes to come."""
     assert main(["fetch", "synthetic"]) == 0
+
+
+def command() -> None:
+    tqdm.set_lock(threading.RLock())  # its own is shared with the process that forked this one, and would stay taken
+    main(["fetch", "pavia_centre"])
 
 
 def in_place_is_whole(server: Server, folder: Path) -> bool:  # noqa: F811
@@ -44,7 +51,8 @@ def test_killed_while_the_server_sends(seed: int, server: Server, folder: Path, 
         server.kill_at = int(draw.integers(0, max(1, len(server.content) - before - server.pieces)))
         child = os.fork()
         if not child:
-            os._exit(main(["fetch", "pavia_centre"]))
+            command()
+            os._exit(0)
         server.child = child
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         well &= status == -signal.SIGKILL and in_place_is_whole(server, folder) and kept(folder) >= before
@@ -59,7 +67,7 @@ def test_killed_while_the_server_sends(seed: int, server: Server, folder: Path, 
 def test_killed_at_a_step_of_a_writing(step: int, server: Server, folder: Path, tried: Callable) -> None:  # noqa: F811
     def killed() -> None:
         at_step(step, lambda: os._exit(9))
-        main(["fetch", "pavia_centre"])
+        command()
 
     status = in_a_process(killed)
     well = in_place_is_whole(server, folder) and status == 9
