@@ -170,9 +170,7 @@ def _network(model: AnySensor, pair: Rows, maps: Sequence[FeatureMap], target: F
     for start, stop in strips(height, rows):
         x.put(start, model.head(around(image, start, stop, 1).clamp(-USUAL, USUAL)))
     for block in model.body:
-        through_block(block, x, y, near, far, rows)
-        for start, stop in strips(height, rows):
-            x.put(start, x.rows(start, stop).clamp(-LARGEST, LARGEST))
+        through_block(block, x, y, near, far, rows, LARGEST)
     for start, stop in strips(height, rows):
         target.put(start * model.scale, model.upsampler(around(x, start, stop, 1).contiguous()))
 

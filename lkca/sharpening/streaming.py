@@ -6,6 +6,7 @@ as many neighbouring rows as it looks at, and the averages are exact: the result
 convolutions a feature map (h, w, C) lies in memory or, where there is no room for it, in a temporary file.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -130,8 +131,12 @@ def through_block(
     near: FeatureMap,
     far: FeatureMap,
     rows: int,
+    largest: float = math.inf,
 ) -> None:
-    """One block, x becomes its output. `y`, `near`, `far` are those of `LargeKernelChannelAttention`."""
+    """One block, x becomes its output. `y`, `near`, `far` are those of `LargeKernelChannelAttention`.
+
+    largest : the output is kept within ± this.
+    """
     attention = block.attention
     sums = [
         _convolved(lambda strip: F.gelu(block.project_in(strip)), 0, x, y, rows),
@@ -144,7 +149,8 @@ def through_block(
     for start, stop in strips(x.height, rows):
         features = [source.rows(start, stop).to(kind) for source in (y, near, far)]
         attended = fuse(features).mul_(features[0])
-        x.put(start, x.rows(start, stop) + block.project_out(attended))
+        result = x.rows(start, stop) + block.project_out(attended)
+        x.put(start, result if math.isinf(largest) else result.clamp_(-largest, largest))
 
 
 def _convolved(
