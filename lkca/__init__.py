@@ -49,29 +49,7 @@ HOMES = {
 """Where each name of `lkca` is defined. It is imported when it is first asked for: all together take seconds, in which
 a command could not even answer Ctrl-C."""
 
-__all__ = [
-    "Cost",
-    "Distillation",
-    "Result",
-    "Run",
-    "Upscaled",
-    "any_sensor",
-    "back_project",
-    "build_model",
-    "cost",
-    "dataset_names",
-    "load_dataset",
-    "load_weights",
-    "low_rank",
-    "model_names",
-    "open_scene",
-    "quality",
-    "resize",
-    "sharpen",
-    "supervised_loss",
-    "train",
-    "upscale",
-]
+__all__ = [*HOMES]
 
 
 def __getattr__(name: str) -> object:

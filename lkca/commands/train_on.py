@@ -14,7 +14,7 @@ from lkca.models import SCALES
 from lkca.models.any_sensor import AnySensor
 from lkca.scenes.view import SceneView
 from lkca.sharpening.estimate import in_words, training_seconds
-from lkca.sharpening.verdict import judge
+from lkca.sharpening.verdict import WORTH, judge
 from lkca.sharpening.weights_choice import WITHOUT_WEIGHTS
 from lkca.training.direction_trainer import STEPS
 from lkca.training.machine import find_device
@@ -30,7 +30,6 @@ FROM_NOTHING = {
     "epochs": 60, "batch": 4, "learning_rate": 5e-4, "final_learning_rate": 1e-6, "stride": 4, "validation": "paper",
 }  # fmt: skip
 OWN_OPTIONS = {"blocks": 4, "channels": 64}
-WORTH = 0.01  # dB of MPSNR: less is nothing
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, bare, pixel_error
-from lkca.figures.style import COLOURS, LABELS, MARKERS
+from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS
 
 # Methods as the study's table names them; the two kinds of weights are of one model, so another shade tells them apart.
 COLOUR = {"lkca-any, made": COLOURS["lkca-any"], "lkca-any, real": "#882255"}
 LABEL = {"lkca-any, made": "LKCA-Any, weights of made scenes", "lkca-any, real": "LKCA-Any, sensor left out"}
 MARKER = {"lkca-any, made": MARKERS["lkca-any"], "lkca-any, real": "D"}
-UNITS = {"MPSNR": "dB", "SAM": "degrees"}
 SENSOR_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#332288", "#999933")
 
 

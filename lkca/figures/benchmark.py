@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
-from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, lines_to_beat, plain_ticks
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, UNITS, lines_to_beat, plain_ticks
 from lkca.models import MODELS
 
 COST_AXES = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
@@ -243,7 +243,7 @@ def gains_by_region(gains: pd.DataFrame, means: pd.DataFrame, title: str) -> Fig
     regions = gains["region"].unique().tolist()
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 1.5 + 0.42 * len(settings)), sharey=True)
     figure.suptitle(title)
-    for axis, (metric, unit) in zip(axes, (("MPSNR", "dB"), ("SAM", "degrees")), strict=True):
+    for axis, (metric, unit) in zip(axes, UNITS.items(), strict=True):
         axis.axvline(0, color=COLOURS["bicubic"], ls="--", lw=1.2)
         for number, region in enumerate(regions):
             rows = gains[(gains["region"] == region) & (gains["metric"] == metric)]

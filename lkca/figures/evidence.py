@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, LABELS, MARKERS, lines_to_beat, plain_ticks
+from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS, lines_to_beat, plain_ticks
 from lkca.measures.back_projection import STEPS
 
 STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
@@ -20,7 +20,7 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
     place = {setting: -number for number, setting in enumerate(settings)}
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 1.4 + 0.26 * len(settings)), sharey=True)
     figure.suptitle(title)
-    for axis, (metric, unit) in zip(axes, (("MPSNR", "dB"), ("SAM", "degrees")), strict=True):
+    for axis, (metric, unit) in zip(axes, UNITS.items(), strict=True):
         axis.axvline(0, color=COLOURS[against], ls="--", lw=1.2)
         rows = gains[gains["metric"] == metric]
         axis.plot(rows["difference"], rows["setting"].map(place), ls="none", marker="o", ms=3, color="#b8b8b8")
@@ -116,7 +116,7 @@ def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
     clean = gains[gains["optics"] == "bicubic"]
     noisy = gains[gains["scale"] == 4]
     for column, (rows, by) in enumerate(((clean, "scale"), (noisy, "optics"))):
-        for axis, (metric, unit) in zip(axes[:, column], (("MPSNR", "dB"), ("SAM", "degrees")), strict=True):
+        for axis, (metric, unit) in zip(axes[:, column], UNITS.items(), strict=True):
             for (value, line), colour in zip(rows.groupby(by, sort=False), STEP_COLOURS, strict=False):
                 axis.plot(line["steps"], line[metric], marker="o", ms=3, color=colour, label=_case(by, value))
                 half = line[f"{metric}_half"].fillna(0)

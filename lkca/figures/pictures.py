@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
 
 Cube = NDArray[np.floating]  # (B, H, W)
+PIXELS = 3  # whose spectra are shown
 
 
 def rgb(cube: Cube, bands: Sequence[int], limits: NDArray | None = None) -> NDArray[np.floating]:
@@ -30,14 +31,14 @@ def rgb_limits(cube: Cube, bands: Sequence[int]) -> NDArray[np.floating]:
     return np.array([np.percentile(cube[band], (2, 98)) for band in bands])
 
 
-def telling_pixels(truth: Cube, count: int = 3) -> list[tuple[int, int]]:
+def telling_pixels(truth: Cube) -> list[tuple[int, int]]:
     """Row and column of pixels whose spectra differ: first a bright one, then each the farthest from those before."""
     margin = min(truth.shape[1:]) // 16
     inner = truth[:, margin : truth.shape[1] - margin, margin : truth.shape[2] - margin]  # marks stay inside
     flat = inner.reshape(len(truth), -1)
     chosen = [int(np.abs(flat.mean(axis=0) - np.percentile(flat.mean(axis=0), 90)).argmin())]
     distance = np.full(flat.shape[1], np.inf)
-    while len(chosen) < count:
+    while len(chosen) < PIXELS:
         distance = np.minimum(distance, np.linalg.norm(flat - flat[:, chosen[-1], None], axis=0))
         distance[distance > np.percentile(distance, 99)] = 0  # not the single hot pixel
         chosen.append(int(distance.argmax()))

@@ -9,13 +9,15 @@ from lkca.measures.metrics import METRICS
 from lkca.paper.check import AXES, Check
 from lkca.paper.readings import SCALES
 
+SHOWN = 16  # readings
 
-def deviations(check: Check, count: int = 16) -> Figure:
+
+def deviations(check: Check) -> Figure:
     """The nearest readings (rows) against metrics and scales: how far off, in units of the last printed digit.
 
     A tick stands where every printed digit agrees; a cell is empty where nothing was measured.
     """
-    nearest = check.readings.head(count)
+    nearest = check.readings.head(SHOWN)
     columns = [(metric, scale) for scale in SCALES for metric in METRICS]
     cells = check.cells.set_index(["number", "metric", "scale"])
     off = cells.off.unstack(["metric", "scale"]).reindex(index=nearest.index, columns=columns).to_numpy(float)
@@ -31,7 +33,7 @@ def deviations(check: Check, count: int = 16) -> Figure:
         fmt="",
         annot_kws={"fontsize": 6.5},
         xticklabels=[f"{metric}\nx{scale}" for metric, scale in columns],
-        yticklabels=_labels(check, count),
+        yticklabels=_labels(check),
         cbar_kws={"pad": 0.01, "ticks": range(5), "label": "off by (units of the last printed digit)"},
         ax=axis,
     )
@@ -44,9 +46,9 @@ def deviations(check: Check, count: int = 16) -> Figure:
     return figure
 
 
-def _labels(check: Check, count: int) -> list[str]:
+def _labels(check: Check) -> list[str]:
     """The choices on the axes on which the readings shown differ; the first of those that come to the same."""
-    nearest = check.readings.head(count)[list(AXES)].map(lambda text: text.split(" | ")[0])
+    nearest = check.readings.head(SHOWN)[list(AXES)].map(lambda text: text.split(" | ")[0])
     varied = [axis for axis in AXES if nearest[axis].nunique() > 1] or ["crop"]
     return ["; ".join(row[axis] for axis in varied) for _, row in nearest.iterrows()]
 

@@ -13,8 +13,8 @@ from lkca.figures.pictures import band_axis, bare, rgb
 from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
 from lkca.scenes import Scene
 from lkca.scenes.no_data import missing_pixels
+from lkca.scenes.picture import NO_DATA
 
-NO_DATA = 0.85  # the grey of pixels without data
 MOST_PIXELS = 1200  # on a side of a picture
 
 

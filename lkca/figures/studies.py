@@ -10,13 +10,12 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lkca.figures.style import COLOURS, LABELS, lines_to_beat
+from lkca.figures.style import COLOURS, LABELS, UNITS, lines_to_beat
 from lkca.measures import rank as ranks
 from lkca.paper.tables import SINGULAR_VALUES
 from lkca.tables import PLAIN, TEACHER
 
 PAPER_COLOUR = "#000000"
-UNITS = {"MPSNR": "dB", "SAM": "degrees"}
 COST_LINES = {"params_M": ("parameters (M)", "#009E73", "o"), "macs_G": ("MACs (G)", "#E69F00", "s")}
 SPECTRA = {  # kind of matrix: colour, line, short label
     "trained": (COLOURS["lkca"], "-", "trained"),

@@ -33,6 +33,7 @@ class Looks(Mapping[str, str]):
 COLOURS = Looks("colour", truth="#000000")
 LABELS = Looks("label", truth="truth")
 MARKERS = Looks("marker")
+UNITS = {"MPSNR": "dB", "SAM": "degrees"}  # of the two metrics that most figures show
 UPSAMPLER_COLOURS = {  # of the upsamplers; full and grouped are those of LKCA-Net and LKCA-LR
     "full": COLOURS["lkca"],
     "grouped": COLOURS["lkca-lr"],

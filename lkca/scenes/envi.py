@@ -15,10 +15,10 @@ from spectral.utilities.errors import SpyException
 from lkca.scenes.envi_fields import (
     Header,
     georeference,
-    in_words,
     listed,
     number,
     numbers,
+    one_line,
     read_header,
     text_of,
     whole_number,
@@ -70,7 +70,7 @@ def open_envi(path: Path) -> Scene:
         _check_whole_numbers(fields)
     except (SpyException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{header_path}: not a usable description of the data ({in_words(error)}). Expected samples, "
+            f"{header_path}: not a usable description of the data ({one_line(error)}). Expected samples, "
             "lines, bands, data type, interleave and byte order as ENVI writes them; mend the header."
         ) from error
     order = AXES.get(str(fields["interleave"]).lower())

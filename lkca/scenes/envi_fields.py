@@ -41,7 +41,7 @@ def read_header(path: Path) -> Header:
         except SpyException as error:
             raise ValueError(
                 f"{path}: not an ENVI header, or one that breaks off: expected 'ENVI' on the first line, "
-                f"then 'name = value' lines and every {{ closed ({in_words(error)})"
+                f"then 'name = value' lines and every {{ closed ({one_line(error)})"
             ) from error
 
 
@@ -106,6 +106,6 @@ def numbers(path: Path, fields: Header, name: str, bands: int) -> list[float] | 
     return found
 
 
-def in_words(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """What an error of spectral says, on one line."""
     return f"unknown value {error}" if isinstance(error, KeyError) else " ".join(str(error).split())

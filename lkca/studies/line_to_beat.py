@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from lkca.measures.back_projection import back_project
 from lkca.measures.metrics import mpsnr, sam
@@ -18,10 +17,10 @@ from lkca.models import MODELS, SCALES
 from lkca.paths import results_folder
 from lkca.studies.any_sensor.measured import Ground
 from lkca.studies.catalogue import STUDIES
+from lkca.studies.intervals import half_width
 
 CORRECTIONS = (0, 1, 2, 3, 5, 8, 12, 20)
 OPTICS = ("bicubic", "bicubic, 40 dB", "bicubic, 30 dB")  # the noise that corrections amplify
-CONFIDENCE = 0.95
 
 
 def steps_curve(grounds: Sequence[Ground], scales: Sequence[int] = SCALES) -> pd.DataFrame:
@@ -51,9 +50,8 @@ def gain_by_steps(curve: pd.DataFrame) -> pd.DataFrame:
     groups = gains.reset_index().groupby(["scale", "optics", "steps"], sort=False)
     table = groups[["MPSNR", "SAM"]].mean()
     count = groups.size()
-    factor = stats.t.ppf((1 + CONFIDENCE) / 2, (count - 1).where(count > 2)) / np.sqrt(count)
     for metric in ("MPSNR", "SAM"):
-        table[f"{metric}_half"] = groups[metric].std() * factor
+        table[f"{metric}_half"] = half_width(groups[metric].sem(), count, least=3)
     return table.assign(scenes=count).reset_index()
 
 

@@ -92,7 +92,7 @@ def test_the_study_from_runs_to_figures(tiny: None) -> None:
         plots.truncated_upsamplers(truncation, frame, "t"),
     ):
         figure.draw_without_rendering()
-    assert v.rank_table(truncation, bicubic)["k"].is_unique or len(truncation) < 4
+    assert v.cut_table(truncation, bicubic)["k"].is_unique or len(truncation) < 4
     assert v.differences_table(frame)["verdict"].eq("too few for an interval").all()
     measured._path("quick", "time").unlink()
     with pytest.raises(FileNotFoundError, match="collect upsamplers --profile quick"):
@@ -183,7 +183,7 @@ def test_rank_of_the_trained_upsampler() -> None:
     low = cuts([30.5, 30.99, 31.0, 31.0, 31.0], share, k90=8)
     assert v.enough_rank(low, 30.0) == 2
     assert "low rank in effect: it needs rank 2" in v.rank_in_words(low, 30.0)
-    table = v.rank_table(low, 30.0)
+    table = v.cut_table(low, 30.0)
     assert table["k"].tolist() == [2, 4, 8] and table["of"].eq(16).all()
     assert table["share"].tolist() == [0.2, 0.4, 0.9] and table["error"].tolist() == [0.8, 0.5, 0.2]
     assert table["cut"].tolist() == table["tuned"].tolist() == pytest.approx([-0.01, 0, 0])
@@ -191,7 +191,7 @@ def test_rank_of_the_trained_upsampler() -> None:
     assert v.enough_rank(high, 30.0) == 16
     assert "not low rank: it needs rank 16" in v.rank_in_words(high, 30.0)
     assert v.enough_rank(low, 31.5) is None and "moot" in v.rank_in_words(low, 31.5)
-    assert v.rank_table(low, 31.5)["k"].tolist() == [4, 8]
+    assert v.cut_table(low, 31.5)["k"].tolist() == [4, 8]
 
 
 def test_the_spectral_upsampler_stands_once_in_a_table_of_equal_cost() -> None:

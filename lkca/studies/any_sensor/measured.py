@@ -38,7 +38,6 @@ BICUBIC, BACK_PROJECTION = "bicubic", "back-projection"
 METHODS = (BICUBIC, BACK_PROJECTION, MADE, REAL)
 USUAL, OTHERS = 8, (1, 2, 4, 16)  # spectral directions that are sharpened
 MADE_SIDE = 128  # pixels of a made scene that tests
-QUICK_OPTICS = 2  # scenes that are seen through other optics at `quick`
 KEY = ("scene", "part", "scale", "optics", "method", "directions", "data_checksum", "weights")
 TRACE = ("commit", "torch", "device", "threads", "started")
 TYPES = {"place": str, "directions": "Int64", "weights": str, "data_checksum": str, "commit": str}

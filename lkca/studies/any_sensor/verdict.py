@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from lkca.figures.style import LABELS
 from lkca.measures.metrics import HIGHER_IS_BETTER, METRICS
@@ -19,8 +18,8 @@ from lkca.studies.any_sensor.measured import (
     WHOLE,
 )
 from lkca.studies.any_sensor.training_sets import COUNTS, ENDLESS, MADE, OTHER_SENSORS, REAL, SCALE
+from lkca.studies.intervals import half_width
 
-CONFIDENCE = 0.95
 TRAINED = ("lkca-lr", "lkca-best", "vdsr")  # networks trained on the scene itself that are held against the box
 IDENTITY = ["scene", "sensor", "place", "part", "scale", "optics"]
 UNITS = {"MPSNR": ", dB", "SAM": ", °"}
@@ -61,8 +60,7 @@ def intervals(differences: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     sign = long["metric"].map(HIGHER_IS_BETTER).map({True: 1, False: -1})
     groups = long.assign(better=sign * long["difference"] > 0).groupby([*by, "metric"], sort=False, dropna=False)
     table = groups["difference"].agg(["mean", "sem", "size"]).reset_index()
-    freedom = table["size"].where(table["size"] > 1) - 1
-    table["half_width"] = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * table["sem"]
+    table["half_width"] = half_width(table["sem"], table["size"])
     table["better"] = groups["better"].sum().to_numpy()
     return table.rename(columns={"size": "scenes"})[[*by, "metric", "mean", "half_width", "scenes", "better"]]
 

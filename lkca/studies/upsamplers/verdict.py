@@ -78,7 +78,7 @@ def enough_rank(truncation: pd.DataFrame, bicubic: float) -> int | None:
     return int(table["k"].min() if short.empty else table.loc[table["k"] > short.max(), "k"].min())
 
 
-def rank_table(truncation: pd.DataFrame, bicubic: float) -> pd.DataFrame:
+def cut_table(truncation: pd.DataFrame, bicubic: float) -> pd.DataFrame:
     """The trained upsampler cut to three ranks: what the quality needs, what LKCA-LR's cost pays for, what holds 90 %.
 
     Columns: rank (why this one), k, share of the sum of the singular values, relative Frobenius error, and the change
