@@ -38,7 +38,7 @@ TOLERANCE = 1e-4
 COARSE = 0.2  # of the residual's standard deviation, at most, in bfloat16
 PRODUCT = 1024  # side of the matrices whose product is the machine's own rate
 PASSES = 5  # of a way in a turn
-SCENE_WAYS = ("LKCA-LR", "LKCA-Any")  # as they are, 16 and 6 blocks
+SCENE_WAYS = {"LKCA-LR": None, "LKCA-Any": 8, "LKCA-Any, 4 directions": 4}  # spectral directions
 TRACE = ("device", "cpu", "threads", "torch", "commit", "started")
 
 
@@ -163,7 +163,10 @@ def _scene(way: str, height: int, width: int, memory: float, threads: int) -> di
             save_weights(weights, lkca.build_model("lkca-lr", BANDS, SCALE), passport)
         _write_scene(folder / "scene.img", height, width)
         start = time.perf_counter()
-        result = lkca.upscale(folder / "scene.img", folder / "sharp.img", weights, SCALE, memory, log=lambda line: None)
+        result = lkca.upscale(
+            folder / "scene.img", folder / "sharp.img", weights, SCALE, memory, log=lambda line: None,
+            directions=SCENE_WAYS[way],
+        )  # fmt: skip
         seconds = time.perf_counter() - start
         peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {

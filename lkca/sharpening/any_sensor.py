@@ -53,12 +53,23 @@ def any_sensor(scale: int, kind: str = DEFAULT, directions: int | None = None, s
         If there are no such weights, or k is not a whole number of at least 1.
     """
     model, _ = load_weights(box_weights(scale, kind))
+    vary(model, directions, symmetries)
+    return model
+
+
+def vary(model: AnySensor, directions: int | None, symmetries: bool) -> None:
+    """Set how many directions it sharpens (None leaves that), and whether it takes the mean over the symmetries.
+
+    Raises
+    ------
+    ValueError
+        If the number of directions is not a whole number of at least 1.
+    """
     if directions is not None:
         if not isinstance(directions, int) or directions < 1:
             raise ValueError(f"directions must be a whole number of at least 1, got {directions!r}")
         model.directions = directions
     model.symmetries = symmetries
-    return model
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ from lkca.paths import expanded
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
-from lkca.sharpening.any_sensor import any_sensor_strips
+from lkca.sharpening.any_sensor import any_sensor_strips, vary
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.estimate import in_words, upscaling_seconds
 from lkca.sharpening.feature_maps import Rows, WholeImage, resident
@@ -84,6 +84,7 @@ def upscale(
     precision: str = "float32",
     log: Callable[[str], None] = print,
     symmetries: bool = False,
+    directions: int | None = None,
 ) -> Upscaled:
     """Enlarge a scene file; type, georeference, wavelengths and the rest of its description are kept or scaled.
 
@@ -104,6 +105,7 @@ def upscale(
         float32, and says so.
     log : takes lines of progress.
     symmetries : of LKCA-Any: the mean over the eight symmetries of the image, at eight times the work.
+    directions : of LKCA-Any: how many spectral directions are sharpened; None takes the trained network's, eight.
 
     Notes
     -----
@@ -151,10 +153,10 @@ def upscale(
     model, passport = network(weights, scene, scale, whole)
     scale = passport.scale
     if isinstance(model, AnySensor):
-        model.symmetries = symmetries
-    elif symmetries:
+        vary(model, directions, symmetries)
+    elif symmetries or directions:
         raise ValueError(
-            f"only lkca-any takes the mean over symmetries, the weights are of {passport.model}: leave it out"
+            f"only lkca-any has symmetries and directions, the weights are of {passport.model}: leave it out"
         )
     if passport.model in ANY_SCENE and precision != PRECISIONS[0]:
         log(f"{passport.model} always computes in {PRECISIONS[0]}: --precision {precision} changes nothing")

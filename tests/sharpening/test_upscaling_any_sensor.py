@@ -57,17 +57,17 @@ def test_it_gains_over_back_projection_on_scenes_that_never_trained() -> None:
     assert min(gains) > 0.1
 
 
-def test_the_mean_over_the_symmetries_is_an_option(tmp_path: Path) -> None:
+def test_symmetries_and_directions_are_options(tmp_path: Path) -> None:
     cube = noise(3, 9, 7)
     np.save(tmp_path / "cube.npy", cube.transpose(1, 2, 0))
     files = [str(tmp_path / name) for name in ("cube.npy", "mean.tif")]
-    assert main(["upscale", *files, "--no-quicklook", "--symmetries"]) == 0
+    assert main(["upscale", *files, "--no-quicklook", "--symmetries", "--directions", "2"]) == 0
     numbers = lkca.open_scene(tmp_path / "mean.tif").read(slice(None), slice(None), slice(None))
     with torch.inference_mode():
-        whole = any_sensor(4, symmetries=True)(torch.from_numpy(cube)[None])[0]
+        whole = any_sensor(4, directions=2, symmetries=True)(torch.from_numpy(cube)[None])[0]
     expected = bounded(whole, torch.from_numpy(cube))[0].numpy()
     assert np.abs(numbers - expected).max() < 1e-4 * np.abs(expected).max()
-    with pytest.raises(ValueError, match="only lkca-any takes the mean over symmetries"):
+    with pytest.raises(ValueError, match="only lkca-any has symmetries and directions"):
         upscale(tmp_path / "cube.npy", tmp_path / "out.tif", "bicubic", log=lambda line: None, symmetries=True)
 
 
