@@ -1,14 +1,18 @@
 """Gains and offsets: read from ENVI and GeoTIFF, applied alike, written back."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
+from lkca.measures.resize import resize
 from lkca.scenes import open_scene
 from lkca.scenes.cube import read_cube
 from lkca.scenes.writing import SceneWriter, enlarged
+from lkca.sharpening.scene_rows import SceneRows, SourceFiles
+from lkca.sharpening.upscale import upscale
 from tests.scenes.scene_files import write_envi
 
 CUBE = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
@@ -79,3 +83,14 @@ def test_wavelengths_are_shown_by_plain_gdalinfo(tmp_path: Path) -> None:
         assert raster.tags(2)["wavelength"] == "550.5" and raster.tags(2)["wavelength_units"] == "Nanometers"
     scene = open_scene(tmp_path / "s.tif")
     assert np.allclose(scene.wavelengths, waves) and np.allclose(scene.fwhm, waves / 100)
+
+
+def test_upscale_computes_with_gains_and_writes_the_files_own_numbers(tmp_path: Path) -> None:
+    fields = {"data gain values": _list(GAINS), "data offset values": _list(OFFSETS)}
+    header = write_envi(tmp_path / "s.img", CUBE, **fields)
+    scene = open_scene(header)
+    with closing(SceneRows(scene, SourceFiles(scene), 1.0, 2e9, tmp_path)) as lr:
+        assert np.allclose(lr.rows(0, 4), CUBE * GAINS[:, None, None] + OFFSETS[:, None, None])
+    done = upscale(header, tmp_path / "out.hdr", "bicubic", 2, log=str).open()
+    assert np.abs(done.cube - resize(CUBE.astype(np.float32), 2)).max() <= 0.5 + 1e-3
+    assert np.allclose(done.gains, GAINS) and np.allclose(done.offsets, OFFSETS)
