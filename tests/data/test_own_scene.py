@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from lkca.data.loaders import find_dataset, load_dataset
+from lkca.data.synthetic import synthetic_scene
 from lkca.training.evaluation import low_resolution
 from tests.data.scene_files import coded
+from tests.scenes.scene_files import write_envi
 
 
 def save(folder: Path, cube: np.ndarray) -> str:
@@ -82,3 +84,16 @@ def test_own_scene_real(real_scenes) -> None:
 def test_a_path_needs_no_declaration(tmp_path: Path) -> None:
     dataset = find_dataset(str(tmp_path / "my.scene.hdr"))
     assert dataset.patch.keys() == {2, 4, 8} and list(dataset.readings) == ["far-quarter"]
+
+
+def test_checksum_covers_header_and_data(tmp_path: Path) -> None:
+    """Else a result of other data of the same size would be taken for this one's."""
+    header = write_envi(tmp_path / "s.img", synthetic_scene(48, 40, 4, seed=1).cube)
+    data, text = header.with_suffix(".img").read_bytes(), header.read_text()
+    before = load_dataset(str(header)).checksum
+    header.with_suffix(".img").write_bytes(data.replace(b"\x3e", b"\x3d"))
+    assert load_dataset(str(header)).checksum != before
+    header.with_suffix(".img").write_bytes(data)
+    assert load_dataset(str(header)).checksum == before
+    header.write_text(text + "wavelength = {450, 550, 650, 750}\n")
+    assert load_dataset(str(header)).checksum != before
