@@ -77,13 +77,15 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
     )
     figure.suptitle(title)
     for axis, study in zip(axes.flat, studies, strict=False):
-        for _, run in curves[curves["study"] == study].groupby("run", sort=False):
+        runs = [run for _, run in curves[curves["study"] == study].groupby("run", sort=False)]
+        for run in runs:
             best = run["validation"].cummax()
             model = run["model"].iloc[0]
             axis.plot(run["epoch"], best - best.iloc[-1], color=COLOURS[model], lw=0.8, label=LABELS[model])
         axis.set(xscale="log", xlabel="epoch", ylabel="MPSNR below the best (dB)", title=study.replace("_", " "))
         plain_ticks(axis.xaxis)
-        axis.set_ylim(-1, 0.05)
+        lowest = min((run["validation"].iloc[0] - run["validation"].max()) for run in runs)
+        axis.set_ylim(max(-1, 1.1 * lowest) - 0.01, 0.03)
     for axis in axes.flat[len(studies) :]:
         axis.remove()
     handles = {}
@@ -148,17 +150,20 @@ def added_to_the_line(added: pd.DataFrame, title: str) -> Figure:
 
     added : from `lkca.studies.line_to_beat.added_by_networks`; a row each.
     """
-    figure, axis = plt.subplots(figsize=(7.2, 1.2 + 0.2 * len(added)))
+    figure, axis = plt.subplots(figsize=(9, 1.4 + 0.2 * len(added)))
     figure.suptitle(title)
     places = np.arange(len(added))[::-1]
+    low, high = _without_failures(pd.concat([added["added_dB"], added["added_bp_dB"]]), added["added_dB"])
+    axis.set_xlim(low, high + 0.03 * (high - low))
     axis.axvline(0, color=COLOURS["back-projection"], ls="--", lw=1.2)
     for place, row in zip(places, added.itertuples(), strict=True):
         look = {"color": COLOURS[row.model], "marker": MARKERS[row.model], "ls": "none", "ms": 5}
         axis.plot(row.added_dB, place, **look)
         axis.plot(row.added_bp_dB, place, **look, mfc="white")
+        if row.added_dB < low:
+            axis.annotate(f"◂ {row.added_dB:.1f}", (low, place), color=COLOURS[row.model], va="center", fontsize=8)
     names = [f"{row.study.replace('_', ' ')}, x{row.scale}: {LABELS[row.model]}" for row in added.itertuples()]
     axis.set_yticks(places, names)
-    axis.set_xlim(*_without_failures(added["added_dB"], added["added_bp_dB"]))
     axis.set_xlabel("MPSNR above back-projection (dB)\nopen: its own output corrected as well")
     axis.grid(False, axis="y")
     return figure
