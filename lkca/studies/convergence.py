@@ -7,10 +7,9 @@ import pandas as pd
 from lkca.paths import results_folder, write_text
 from lkca.studies.catalogue import STUDIES
 from lkca.studies.profiles import find_profile
+from lkca.studies.verdicts import MATTERS
 from lkca.training.run import Run
 from lkca.training.run_folder import folder_history
-
-STILL_RISING = 0.02  # dB in the last tenth of the epochs: docs/verdicts.md
 
 
 def write_curves(runs: Sequence[Run], study: str, profile: str) -> None:
@@ -31,7 +30,7 @@ def stopped_while_rising(profile: str) -> pd.DataFrame:
     """A row for each study of the profile: trained runs, epochs, and how much validation rose in their last tenth.
 
     Columns: study, runs, epochs (the most of any run), late_rise_dB (median), still_rising (share of the runs that rose
-    by more than `STILL_RISING`; NaN where older code did not record it).
+    by more than `lkca.studies.verdicts.MATTERS`; NaN where older code did not record it).
     """
     rows = []
     for study in STUDIES:
@@ -46,5 +45,5 @@ def stopped_while_rising(profile: str) -> pd.DataFrame:
             rows.append((study, 0, None, None, None))
             continue
         trained = frame.loc[rise.index]
-        rows.append((study, len(rise), trained["epochs"].max(), rise.median(), (rise > STILL_RISING).mean()))
+        rows.append((study, len(rise), trained["epochs"].max(), rise.median(), (rise > MATTERS).mean()))
     return pd.DataFrame(rows, columns=["study", "runs", "epochs", "late_rise_dB", "still_rising"])

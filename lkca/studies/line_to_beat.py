@@ -58,9 +58,9 @@ def gain_by_steps(curve: pd.DataFrame) -> pd.DataFrame:
 def added_by_networks(profile: str) -> pd.DataFrame:
     """What each trained network adds to back-projection, from every table of the profile.
 
-    A row for each study, data, scale and model: MPSNR above back-projection on the same images, as trained (`added_dB`)
-    and after corrections of its own output (`added_bp_dB`), means over runs; `runs`, and `above`: how many of them are
-    above the line as trained.
+    A row for each study, model and scale, over all of its data: MPSNR above back-projection on the same images, as
+    trained (`added_dB`) and after corrections of its own output (`added_bp_dB`), means over runs; `runs`, and `above`:
+    how many of them are above the line as trained.
     """
     paths = {study: results_folder() / profile / f"{study}.csv" for study in STUDIES}
     frames = [pd.read_csv(path).assign(study=study) for study, path in paths.items() if path.is_file()]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lkca.data.loaders import find_dataset
 from lkca.figures.style import LABELS
-from lkca.models import model_options
+from lkca.models import MODELS, model_options
 from lkca.paths import results_folder
 from lkca.studies.profiles import HEAVY
 
@@ -62,7 +62,7 @@ def own_quality(profile: str, scale: int = 4) -> dict[str, pd.DataFrame]:
         .mean()
         .reset_index()
         for dataset, table in tables
-        if table["model"].nunique() > 1
+        if any(MODELS[name].learned for name in table["model"])
     }
 
 

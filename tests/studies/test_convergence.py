@@ -6,7 +6,8 @@ import pytest
 
 from lkca.figures import evidence
 from lkca.paths import results_folder
-from lkca.studies.convergence import STILL_RISING, curves, stopped_while_rising, write_curves
+from lkca.studies.convergence import curves, stopped_while_rising, write_curves
+from lkca.studies.verdicts import MATTERS
 from lkca.training.run import Run
 from lkca.training.train import train
 from tests.training.tiny_run import TINY
@@ -26,7 +27,7 @@ def test_curves_are_those_of_the_runs() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_share_of_runs_that_were_stopped_while_rising(share: float) -> None:
-    rises = np.where(np.arange(4) < 4 * share, 2 * STILL_RISING, 0.5 * STILL_RISING)
+    rises = np.where(np.arange(4) < 4 * share, 2 * MATTERS, 0.5 * MATTERS)
     folder = results_folder() / "quick"
     folder.mkdir(parents=True)
     frame = pd.DataFrame({"late_rise_dB": [np.nan, *rises], "epochs": [1, 5, 5, 5, 7]})

@@ -132,6 +132,10 @@ def test_own_quality_is_of_full_size_networks(tmp_path, monkeypatch: pytest.Monk
     rows.to_csv(tmp_path / "results/quick/benchmark.csv", index=False)
     (table,) = speed_study.own_quality("quick").values()
     assert dict(table.itertuples(index=False)) == {"bicubic": 30.0, "vdsr": 31.5, "3dfcnn": 34.0}
+    untrained = rows.head(1)
+    both = pd.concat([untrained, untrained.assign(model="back-projection")])
+    both.to_csv(tmp_path / "results/quick/benchmark.csv", index=False)
+    assert speed_study.own_quality("quick") == {}  # of no network
 
 
 def test_figures_show_the_measured() -> None:
