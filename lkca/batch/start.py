@@ -1,4 +1,7 @@
-"""A plan is done by Snakemake (see the `Snakefile`), which goes on where an earlier batch stopped."""
+"""A plan is done by Snakemake (see the `Snakefile`), which goes on where an earlier batch stopped.
+
+Short runs are done first, several in one process; whatever is missing then is Snakemake's.
+"""
 
 import fcntl
 import os
@@ -6,12 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from lkca.batch.plan import Plan, shown, study_of
+from lkca.batch.plan import MEASURED, Plan, shown, study_of, uses_gpu
 from lkca.batch.state import set_aside_damaged, stale_runs, summary, table_is_current
 from lkca.paths import data_folder, project_root, results_folder, runs_folder
 from lkca.studies.catalogue import study_runs
+from lkca.studies.profiles import find_profile
+from lkca.studies.results import collect
 from lkca.training.machine import find_device
 from lkca.training.run import Run
 from lkca.training.run_folder import forget
@@ -19,6 +25,7 @@ from lkca.training.run_folder import forget
 # `redraw` draws without training: not those that train runs of their own or measure, nor without their weights these.
 WORKING_NOTEBOOKS = ("quickstart", "speed", "your_scene")
 NEED_WEIGHTS = ("visual",)
+STOPPED = 130  # the exit status of what Ctrl-C or SIGTERM ended
 
 
 def do_batch(
@@ -72,14 +79,8 @@ def do_batch(
         command += ["--jobs", str(jobs)] if jobs else []
     if dry_run:
         command += ["--dry-run"]
-    # Snakemake sees a table of other runs by its own records, which a kill may have kept it from writing.
-    stale = [
-        plan.table(name) for name in plan.studies if plan.table(name).is_file() and not table_is_current(plan, name)
-    ]
     if redraw:
         command += ["--allowed-rules", "notebook", "--forcerun", "notebook", "--", *drawable(plan)]
-    elif stale:
-        command += ["--forcerun", *map(shown, stale)]
     lock = None if dry_run else take_lock(root / ".snakemake" / "batch.lock")
     if fresh:
         for run in stale_runs(plan):
@@ -88,12 +89,17 @@ def do_batch(
                 forget(run)
     for line in set_aside_damaged(plan):
         print(line, file=sys.stderr)
-    # Snakemake holds the lock too: it stays taken where only this process is killed, and goes where both are.
-    process = subprocess.Popen(command, env=_environment(root), pass_fds=[] if lock is None else [lock])
-    if lock is not None:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {process.pid}: study {study}, profile {plan.profile}".encode(), 0)
-    status = _wait(process)
+    if cluster is None and not (dry_run or redraw) and find_profile(plan.profile).short:
+        side_by_side = gpu_jobs if uses_gpu(device) else max(1, (jobs or os.cpu_count() or 1) // threads)
+        if not _do_short_runs(plan, device, side_by_side, _environment(root) | {"OMP_NUM_THREADS": str(threads)}, lock):
+            return False
+    # Snakemake sees a table of other runs by its own records, which a kill may have kept it from writing.
+    stale = [
+        plan.table(name) for name in plan.studies if plan.table(name).is_file() and not table_is_current(plan, name)
+    ]
+    if stale and not redraw:
+        command += ["--forcerun", *map(shown, stale)]
+    status = _done_by([command], _environment(root), lock, plan)
     if dry_run or redraw:
         return status == 0
     text, done = summary(plan)
@@ -117,6 +123,22 @@ def drawable(plan: Plan) -> list[str]:
     if not drawn:
         raise ValueError(f"nothing to draw at profile {plan.profile!r}: do the study first")
     return drawn
+
+
+def _do_short_runs(plan: Plan, device: str, side_by_side: int, environment: dict[str, str], lock: int | None) -> bool:
+    """Do runs several in a process, then their tables in this one; False where that was stopped.
+
+    What fails here is left to Snakemake: there it is a job of its own, with its own log.
+    """
+    left = {name: run for name, run in plan.runs.items() if not (run.folder / "metrics.json").is_file()}
+    command = [sys.executable, "-m", "lkca", "run", *left, "--profile", plan.profile, "--device", device]
+    if len(left) > 1 and _done_by([command] * side_by_side, environment, lock, plan) == STOPPED:
+        return False
+    for study in plan.studies:
+        if study not in MEASURED and left.keys() & {run.name for run in study_runs(study, plan.profile)}:
+            with suppress(ValueError, OSError):
+                collect(study, plan.profile)
+    return True
 
 
 def _have_weights(runs: Sequence[Run]) -> bool:
@@ -144,17 +166,35 @@ def take_lock(path: Path) -> int:
     return lock
 
 
-def _wait(process: subprocess.Popen) -> int:
-    """The exit status. Ctrl-C ends the jobs; SIGTERM lets Snakemake finish those at work, and start no others."""
-    stop = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+def _done_by(commands: Sequence[Sequence[str]], environment: dict[str, str], lock: int | None, plan: Plan) -> int:
+    """The highest exit status of commands side by side, 130 where they were stopped.
+
+    Ctrl-C ends the jobs; SIGTERM lets Snakemake finish those at work, and start no others. The commands hold the lock
+    too: it stays taken where only this process is killed, and goes where all are.
+    """
+    held = [] if lock is None else [lock]
+    processes = [subprocess.Popen(command, env=environment, pass_fds=held) for command in commands]
+    if lock is not None:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {processes[0].pid}: profile {plan.profile}, {', '.join(plan.studies)}".encode(), 0)
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+        for process in processes:
+            process.terminate()
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         while True:
             try:
-                return process.wait()
-            except KeyboardInterrupt:  # the terminal has sent it to Snakemake as well
-                continue
+                status = max(process.wait() for process in processes)
+                return STOPPED if stopped else status
+            except KeyboardInterrupt:  # the terminal has sent it to the commands as well
+                stopped = True
     finally:
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(root: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from lkca.batch.in_turn import do_in_turn
 from lkca.batch.plan import make_plan
 from lkca.batch.results_page import write_results_page
 from lkca.batch.start import do_batch
@@ -19,7 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         ("figures", _figures, "draw tables and figures again from the CSVs, without training"),
         ("status", _status, "what is done of a study, and why the rest is not"),
         ("collect", _collect, "write a study's CSV from its finished runs"),
-        ("run", _run, "do one run of the studies"),
+        ("run", _run, "do one run of the studies, or several one after another"),
         ("report", _report, "make site/index.html of the executed notebooks, tables and figures"),
         ("results", _results, "write results/README.md anew from the files beside it"),
     ):
@@ -27,8 +28,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         parser.set_defaults(do=do)
         if name in ("study", "figures", "status"):
             parser.add_argument("study", nargs="?", default="all", help=f"all, {', '.join(STUDIES)}")
-        elif name not in ("report", "results"):
-            parser.add_argument("name", help="the run's" if name == "run" else "the study's")
+        elif name == "run":
+            parser.add_argument("name", nargs="+", help="the run's; several write to the log.txt of each")
+        elif name == "collect":
+            parser.add_argument("name", help="the study's")
         parser.add_argument("--profile", default="quick", help=f"{', '.join(PROFILES)}")
         if name in ("study", "run"):
             parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -71,8 +74,13 @@ def _collect(given: argparse.Namespace) -> None:
     collect(given.name, given.profile)
 
 
-def _run(given: argparse.Namespace) -> None:
-    train(make_plan("all", given.profile).find(given.name), given.device)
+def _run(given: argparse.Namespace) -> bool:
+    plan = make_plan("all", given.profile)
+    runs = [plan.find(name) for name in given.name]
+    if len(runs) > 1:
+        return do_in_turn(runs, given.device)
+    train(runs[0], given.device)
+    return True
 
 
 def _report(given: argparse.Namespace) -> None:

@@ -72,6 +72,7 @@ class Profile:
     scenes : what the study of many scenes runs; None for nothing.
     widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
     early : epochs after which `upsampler_svd` looks as well, where a shorter run is the beginning of the longer one.
+    short : whether runs are so short that starting a process for each would take as long as they do.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Profile:
     scenes: ScenesPlan | None = None
     widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
     early: tuple[int, ...] = ()
+    short: bool = False
 
     @property
     def title(self) -> str:
@@ -175,6 +177,7 @@ PROFILES = {
         upsamplers=UpsamplerPlan(
             spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
         ),
+        short=True,
     ),
     "converged": Profile(
         name="converged",

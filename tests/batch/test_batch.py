@@ -1,5 +1,6 @@
 """Batches: what a plan holds, what is told of failures, and that a batch killed anywhere ends as if it had not been."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -56,7 +57,13 @@ def folders(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def short():
+    """Whether the profile's runs share processes."""
+    return False
+
+
+@pytest.fixture
+def checkout(tmp_path, short):
     """A copy of the project with a profile of runs that take a second, and one notebook."""
     root = project_root()
     for name in ("lkca", "workflow"):
@@ -64,7 +71,7 @@ def checkout(tmp_path):
     for name in ("Snakefile", "pyproject.toml"):
         shutil.copy2(root / name, tmp_path)
     with (tmp_path / "lkca/studies/profiles.py").open("a") as profiles:
-        profiles.write(f"PROFILES['tiny'] = {TINY}\n")
+        profiles.write(f"PROFILES['tiny'] = {dataclasses.replace(TINY, short=short)}\n")
     with (tmp_path / "lkca/studies/catalogue.py").open("a") as studies:
         studies.write(f"STUDIES['half'] = {HALF}\n")
     parameters = nbformat.v4.new_code_cell("# Parameters of this notebook\nprofile = 'quick'")
@@ -99,7 +106,8 @@ def jobs_of(output: str) -> list[str]:
 
 
 @pytest.mark.timeout(900)
-def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, folders, monkeypatch):
+@pytest.mark.parametrize("short", [False, True])
+def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, folders, monkeypatch, short):
     finished = {}
     for milestone in ("runs/*/resume.pt", "runs/*lkca*/metrics.json", "results/tiny/block_count.csv"):
         process = start(checkout, "study", "block_count", "--jobs", "1")
@@ -132,7 +140,8 @@ def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, fo
     assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["train", "collect", "notebook", "all"]
 
 
-def test_what_fails_fails_alone_and_is_named(checkout):
+@pytest.mark.parametrize("short", [False, True])
+def test_what_fails_fails_alone_and_is_named(checkout, short):
     status, output = told(checkout, "study", "half", "--jobs", "1")
     assert status == 1
     assert "1 of 2 runs, 0 of 1 tables, 0 of 0 notebooks done" in output

@@ -17,7 +17,6 @@ from lkca.training.run import Run
 from lkca.training.train import train
 
 MADE, REAL = "lkca-any, made", "lkca-any, real"
-KINDS = {MADE: "made", REAL: "real"}  # of the weights in the box
 SCALE = 4  # at which directions, optics, training sets and the far quarter are asked
 
 EPOCHS = 20  # of every training set
@@ -51,10 +50,10 @@ def schedule(profile: str) -> str:
 def weights_of(method: str, scale: int, sensor: str, profile: str) -> Path | None:
     """The weights that are measured as `method` on a sensor's scenes, or None where there are none (yet).
 
-    Those trained on real scenes as well are, on a real scene, of the run that left its sensor out.
+    Those trained on real scenes as well are of the run that left the sensor out: of a made scene there is none.
     """
-    if method == MADE or (method == REAL and sensor == MADE_SENSOR):
-        path = box_file(scale, KINDS[method])
+    if method == MADE:
+        path = box_file(scale, "made")
         return path if path.is_file() else None
     run = run_of(method, scale, sensor, profile)
     return run.folder / "weights.safetensors" if run and (run.folder / "metrics.json").is_file() else None
