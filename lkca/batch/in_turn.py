@@ -27,19 +27,21 @@ def do_in_turn(runs: Sequence[Run], device: str = "auto") -> bool:
     """
     failed, scenes = 0, _Scenes()
     for number, run in enumerate(runs, start=1):
-        if (run.folder / "metrics.json").is_file() or _taken(run):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        turn = FileLock(run.folder / ".turn")
+        try:
+            turn.acquire(timeout=0)
+        except Timeout:  # another process is at it
             continue
-        start = time.perf_counter()
-        with _said_to(run.folder / "log.txt"):
-            try:
-                train(run, device, split=scenes.of(run))
-                trouble = ""
-            except (ValueError, OSError, ImportError, MemoryError) as error:
-                trouble = f"error: {error}"
-                print(trouble)
-                failed += 1
-        took = f"{time.perf_counter() - start:.1f} s"
-        print(f"run {number} of {len(runs)}, {run.name}: {trouble or took}", flush=True)
+        with turn:
+            if (run.folder / "metrics.json").is_file():
+                continue
+            start = time.perf_counter()
+            with _said_to(run.folder / "log.txt"):
+                trouble = _trouble(run, device, scenes)
+            failed += bool(trouble)
+            took = f"{time.perf_counter() - start:.1f} s"
+            print(f"run {number} of {len(runs)}, {run.name}: {trouble or took}", flush=True)
     return not failed
 
 
@@ -55,14 +57,14 @@ class _Scenes:
         return self.split
 
 
-def _taken(run: Run) -> bool:
-    """Whether another process is at it."""
-    run.folder.mkdir(parents=True, exist_ok=True)
+def _trouble(run: Run, device: str, scenes: _Scenes) -> str:
+    """Do a run; why it failed, "" where it did not."""
     try:
-        with FileLock(run.folder / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+        train(run, device, split=scenes.of(run))
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        print(f"error: {error}")
+        return f"error: {error}"
+    return ""
 
 
 @contextmanager

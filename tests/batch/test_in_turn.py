@@ -56,7 +56,7 @@ def test_what_is_finished_or_another_is_at_is_passed_over(runs: list[Run], capsy
     before = (runs[0].folder / "metrics.json").stat().st_mtime_ns
     capsys.readouterr()
     runs[1].folder.mkdir(parents=True)
-    with FileLock(runs[1].folder / ".lock"):
+    with FileLock(runs[1].folder / ".turn"):
         assert do_in_turn(runs, "cpu")
     assert capsys.readouterr().out == ""
     assert (runs[0].folder / "metrics.json").stat().st_mtime_ns == before

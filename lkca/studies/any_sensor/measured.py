@@ -37,7 +37,7 @@ WHOLE, QUARTER = "whole", "far quarter"
 BICUBIC, BACK_PROJECTION = "bicubic", "back-projection"
 METHODS = (BICUBIC, BACK_PROJECTION, MADE, REAL)
 USUAL, OTHERS = 8, (1, 2, 4, 16)  # spectral directions that are sharpened
-MADE_SIDE = 128  # pixels of a made scene that tests
+MADE_SIDE, MADE_SEEDS = 128, MADE_TESTS[:3]  # made scenes that test: their pixels on a side, and which
 KEY = ("scene", "part", "scale", "optics", "method", "directions", "data_checksum", "weights")
 TRACE = ("commit", "torch", "device", "threads", "started")
 TYPES = {"place": str, "directions": "Int64", "weights": str, "data_checksum": str, "commit": str}
@@ -197,7 +197,7 @@ def grounds(profile: str) -> tuple[Ground, ...]:
     Where that is a single scene, made ones that never trained come with it.
     """
     scenes = tuple(real_ground(dataset.name) for dataset in _in_place(profile))
-    return scenes if len(scenes) > 1 else scenes + tuple(made_ground(seed) for seed in MADE_TESTS)
+    return scenes if len(scenes) > 1 else scenes + tuple(made_ground(seed) for seed in MADE_SEEDS)
 
 
 def _in_place(profile: str) -> list[Dataset]:
