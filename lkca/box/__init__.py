@@ -3,7 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
-SCALES = (2, 4, 8)
+from lkca.models import SCALES
+
 KINDS = ("made", "real")  # trained on made scenes alone, or on real ones as well
 DEFAULT = "made"
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, bare, pixel_error
-from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS
+from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS, headline
 
 # Methods as the study's table names them; the two kinds of weights are of one model, so another shade tells them apart.
 COLOUR = {"lkca-any, made": COLOURS["lkca-any"], "lkca-any, real": "#882255"}
@@ -45,7 +45,7 @@ def gain_per_scene(gains: pd.DataFrame, title: str, sorted_by: str = "lkca-any, 
         label.set_color(colours[sensors[scene]])
     axis.set(xlabel="gain in MPSNR over bicubic (dB)", ylim=(-0.7, len(scenes) - 0.3))
     axis.grid(False, axis="y")
-    figure.suptitle(title)
+    headline(figure, title)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -75,7 +75,7 @@ def mean_gains(means: pd.DataFrame, title: str) -> Figure:
         better = "more is better" if metric == "MPSNR" else "less is better"
         axis.set_xticks(range(len(scales)), [f"x{scale}" for scale in scales])
         axis.set(ylabel=f"change in {metric} ({unit})", title=better, xlim=(-0.5, len(scales) - 0.5))
-    figure.suptitle(title)
+    headline(figure, title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -96,7 +96,7 @@ def against_directions(means: pd.DataFrame, projection: Mapping[str, float], tit
         axis.set_xscale("log", base=2)
         axis.set_xticks(rows["directions"], [f"{k}" for k in rows["directions"]])
         axis.set(xlabel="spectral directions k", ylabel=f"change in {metric} ({unit})")
-    figure.suptitle(title)
+    headline(figure, title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -128,7 +128,7 @@ def against_scenes(
         axis.axhline(0, color=COLOURS["bicubic"], ls="--", lw=1.2, label=LABELS["bicubic"])
         axis.set_xticks(range(len(counts)), ["no end" if np.isinf(n) else f"{n:.0f}" for n in counts])
         axis.set(xlabel="made scenes that trained", ylabel=f"change in {metric} ({unit})")
-    figure.suptitle(title)
+    headline(figure, title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -161,7 +161,7 @@ def optics_map(means: pd.DataFrame, title: str) -> Figure:
         axis.set(xlabel="", ylabel="", title=f"{metric}; blue is better than bicubic")
         axis.tick_params(axis="x", rotation=0)
         axis.tick_params(length=0)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -178,7 +178,7 @@ def where_it_fails(bands: Mapping[str, tuple[NDArray | None, NDArray]], title: s
         axis.set(xlabel="band" if wavelengths is None else "wavelength (nm)")
         axis.set_title(f"{scene}\nworse in {np.mean(gain < 0):.0%} of {len(gain)} bands")
     axes[0, 0].set_ylabel("gain in PSNR (dB)")
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -194,5 +194,5 @@ def better_and_worse(images: Mapping[str, tuple[Cube, Cube, Cube]], title: str) 
         shown = axis.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit)
         bare(axis, f"{scene}: better at {np.mean(change < 0):.0%} of pixels")
         figure.colorbar(shown, ax=axis, shrink=0.75, pad=0.02)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure

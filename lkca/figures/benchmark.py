@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import Cube, band_axis, pixel_error, rgb, rgb_limits
-from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, UNITS, lines_to_beat, plain_ticks
+from lkca.figures.style import COLOURS, LABELS, MARKERS, PIXEL_COLOURS, UNITS, headline, lines_to_beat, plain_ticks
 from lkca.models import MODELS
 
 COST_AXES = {"macs_G": "MACs of a 16x16 LR patch (G)", "params_M": "parameters (M)"}
@@ -30,7 +30,7 @@ def quality_against_cost(ours: pd.DataFrame, paper: pd.DataFrame, paper_title: s
     sources = {"ours": ours, paper_title: paper}
     sources = {name: table for name, table in sources.items() if len(table)}
     figure, axes = plt.subplots(len(sources), 2, figsize=(7.2, 2.7 * len(sources) + 0.5), squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     for pair, (name, table) in zip(axes, sources.items(), strict=True):
         table = table.set_index("model")
         bicubic = table["MPSNR"].get("bicubic")
@@ -89,7 +89,7 @@ def gallery(
     shown = {"truth": truth, **images}
     rows, columns = _grid(len(shown))
     figure, axes = plt.subplots(2 * rows, columns, figsize=(max(4.5, 1.5 * columns), 3.1 * rows + 0.4), squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     for axis in axes.flat:
         axis.axis("off")
     for number, (name, cube) in enumerate(shown.items()):
@@ -120,7 +120,7 @@ def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
     figure, axes = plt.subplots(
         rows, columns, figsize=(max(4.5, 1.5 * columns) + 0.6, 1.75 * rows + 0.4), squeeze=False
     )
-    figure.suptitle(title)
+    headline(figure, title)
     for axis in axes.flat:
         axis.axis("off")
     for axis, (name, error) in zip(axes.flat, errors.items(), strict=False):
@@ -135,7 +135,7 @@ def spectral_errors(
     """Top: mean error of the whole image by band. Below: spectra of some pixels, and how far each result is off."""
     x, unit = band_axis(len(truth), wavelengths), "band" if wavelengths is None else "wavelength (nm)"
     figure = plt.figure(figsize=(7.2, 7.0))
-    figure.suptitle(title)
+    headline(figure, title)
     grid = figure.add_gridspec(3, len(pixels), height_ratios=(1.15, 1, 1))
     whole = figure.add_subplot(grid[0, :])
     for name, cube in images.items():
@@ -172,7 +172,7 @@ def time_and_macs(frame: pd.DataFrame, title: str) -> Figure:
     """Left: time against MACs of everything measured; right: peak memory against time. Bigger marks, bigger images."""
     timed = frame.dropna(subset="milliseconds")
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.7))
-    figure.suptitle(title)
+    headline(figure, title)
     for model, rows in timed.groupby("model", sort=False):
         rows = rows.sort_values("macs_G")
         look = {"color": COLOURS[model], "marker": MARKERS[model], "mec": "white", "mew": 0.5, "lw": 1}
@@ -195,7 +195,7 @@ def speed_up_bars(ratios: pd.DataFrame, title: str) -> Figure:
     ratios = ratios.assign(where=[f"{r.batch} x {r.size}x{r.size}" for r in ratios.itertuples()])
     models = ratios["model"].unique().tolist()
     figure, axes = plt.subplots(1, len(models), figsize=(2.8 * len(models), 2.9), sharey=True, squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, model in zip(axes[0], models, strict=True):
         rows = ratios[ratios["model"] == model]
         place = np.arange(len(rows))
@@ -218,7 +218,7 @@ def quality_against_time(qualities: Mapping[str, pd.DataFrame], times: pd.Series
     qualities : title of the panel -> columns model, MPSNR. times : milliseconds by model.
     """
     figure, axes = plt.subplots(1, len(qualities), figsize=(3.4 * len(qualities) + 2.0, 3.2), squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, (name, table) in zip(axes[0], qualities.items(), strict=True):
         quality = table.set_index("model")["MPSNR"]
         learned = [model for model in quality.index if MODELS[model].learned]
@@ -242,7 +242,7 @@ def gains_by_region(gains: pd.DataFrame, means: pd.DataFrame, title: str) -> Fig
     place = {setting: y for y, setting in enumerate(reversed(settings))}
     regions = gains["region"].unique().tolist()
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 1.5 + 0.42 * len(settings)), sharey=True)
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, (metric, unit) in zip(axes, UNITS.items(), strict=True):
         axis.axvline(0, color=COLOURS["bicubic"], ls="--", lw=1.2)
         for number, region in enumerate(regions):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
-from lkca.figures.style import COLOURS
+from lkca.figures.style import COLOURS, headline
 from lkca.measures.cost import INPUT_SIZE, macs_by_module
 from lkca.measures.rank import upsampler_matrix
 from lkca.models.lkca import LKCANet
@@ -138,7 +138,7 @@ def block(model: LKCANet, bands: int, title: str) -> Figure:
 def upsamplers(full: LKCANet, grouped: LKCANet, bands: int, title: str) -> Figure:
     """The upsampling convolution's matrix, full and in groups: non-zero weights are dark (the paper's Figure 5)."""
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.9))
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, model, name in zip(axes, (full, grouped), ("LKCA-Net", "LKCA-LR"), strict=True):
         seen = look_at(model, bands)
         convolution = seen["upsampler.0"]
@@ -253,7 +253,7 @@ _ARROW = {"arrowstyle": "-|>", "color": "0.25", "lw": 1.1, "shrinkA": 0, "shrink
 
 def _canvas(title: str) -> tuple[Figure, plt.Axes]:
     figure, axis = plt.subplots()
-    figure.suptitle(title)
+    headline(figure, title)
     axis.set_aspect("equal")
     axis.axis("off")
     return figure, axis

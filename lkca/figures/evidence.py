@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS, lines_to_beat, plain_ticks
+from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS, headline, lines_to_beat, plain_ticks
 from lkca.measures.back_projection import STEPS
 
 STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
@@ -19,7 +19,7 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
     settings = list(dict.fromkeys(gains["setting"]))
     place = {setting: -number for number, setting in enumerate(settings)}
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 1.4 + 0.26 * len(settings)), sharey=True)
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, (metric, unit) in zip(axes, UNITS.items(), strict=True):
         axis.axvline(0, color=COLOURS[against], ls="--", lw=1.2)
         rows = gains[gains["metric"] == metric]
@@ -46,7 +46,7 @@ def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -
     table : from `lkca.studies.equal_cost.by_budget`. frame : the study's rows.
     """
     figure, (quality, corrected, seconds) = plt.subplots(1, 3, figsize=(10, 3.2))
-    figure.suptitle(title)
+    headline(figure, title)
     for model, rows in table.groupby("model", sort=False):
         look = {"color": COLOURS[model], "marker": MARKERS[model], "ms": 5, "label": LABELS[model]}
         quality.errorbar(rows["macs_G"], rows["MPSNR"], rows["MPSNR_sd"].fillna(0), capsize=2, **look)
@@ -75,7 +75,7 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
     figure, axes = plt.subplots(
         -(-len(studies) // columns), columns, figsize=(10, 0.5 + 2.6 * -(-len(studies) // columns)), squeeze=False
     )
-    figure.suptitle(title)
+    headline(figure, title)
     for axis, study in zip(axes.flat, studies, strict=False):
         runs = [run for _, run in curves[curves["study"] == study].groupby("run", sort=False)]
         for run in runs:
@@ -114,7 +114,7 @@ def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
     gains : from `lkca.studies.line_to_beat.gain_by_steps`; bands are 95 % intervals over scenes.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5), sharex=True)
-    figure.suptitle(title)
+    headline(figure, title)
     clean = gains[gains["optics"] == "bicubic"]
     noisy = gains[gains["scale"] == 4]
     for column, (rows, by) in enumerate(((clean, "scale"), (noisy, "optics"))):
@@ -151,7 +151,7 @@ def added_to_the_line(added: pd.DataFrame, title: str) -> Figure:
     added : from `lkca.studies.line_to_beat.added_by_networks`; a row each.
     """
     figure, axis = plt.subplots(figsize=(9, 1.4 + 0.2 * len(added)))
-    figure.suptitle(title)
+    headline(figure, title)
     places = np.arange(len(added))[::-1]
     low, high = _without_failures(pd.concat([added["added_dB"], added["added_bp_dB"]]), added["added_dB"])
     axis.set_xlim(low, high + 0.03 * (high - low))

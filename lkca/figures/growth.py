@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from lkca.figures.style import COLOURS, MARKERS
+from lkca.figures.style import COLOURS, MARKERS, headline
 
 MODELS = {  # what is measured -> the model whose looks it has, and its line
     "upscale, LKCA-Any": ("lkca-any", "-"),
@@ -22,7 +22,7 @@ def growth(frame: pd.DataFrame, title: str) -> Figure:
     frame : columns what, grows, size, seconds, peak_mb, from `lkca.studies.growth`.
     """
     figure, axes = plt.subplots(len(MEASURES), len(AXES), figsize=(8.4, 5.2), sharex="col", sharey="row")
-    figure.suptitle(title)
+    headline(figure, title)
     for row, (measure, unit) in zip(axes, MEASURES.items(), strict=True):
         for axis, (grows, label) in zip(row, AXES.items(), strict=True):
             for what, (model, line) in MODELS.items():

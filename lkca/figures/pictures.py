@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
+from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS, headline
 
 Cube = NDArray[np.floating]  # (B, H, W)
 PIXELS = 3  # whose spectra are shown
@@ -92,7 +92,7 @@ def comparison(
         else:
             axis[2].axis("off")
     figure.colorbar(shown, ax=axes[2], label="error (data in 0-1)", shrink=0.8, pad=0.01)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -115,7 +115,7 @@ def spectra(
     _spectral_axes(axes[-1], wavelengths)
     axes[-1].set(title="error of the whole image", ylabel="RMSE")
     axes[0].legend()
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -129,7 +129,7 @@ def learned_correction(missing: Cube, added: Cube, title: str) -> Figure:
         shown = axis.imshow(cube.mean(axis=0), cmap="RdBu_r", vmin=-limit, vmax=limit)
         bare(axis, name)
     figure.colorbar(shown, ax=axes, label="mean over bands", shrink=0.85, pad=0.01)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 

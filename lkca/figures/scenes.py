@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from lkca.figures.pictures import band_axis, bare, rgb
-from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS
+from lkca.figures.style import COLOURS, LABELS, PIXEL_COLOURS, headline
 from lkca.scenes import Scene
 from lkca.scenes.no_data import missing_pixels
 from lkca.scenes.picture import NO_DATA
@@ -45,7 +45,7 @@ def before_after(scenes: Mapping[str, Scene], box: tuple[int, int, int], title: 
         bare(below, "")
         for spine in below.spines.values():
             spine.set(visible=True, color="#ff2020", linewidth=1.4)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -72,7 +72,7 @@ def spectra_before_after(
     legend = axes[0, 0].legend()
     for line in legend.get_lines():
         line.set(linewidth=1.6, alpha=1)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -88,7 +88,7 @@ def maps(values: Mapping[str, NDArray], label: str, title: str) -> Figure:
         shown = axis.imshow(image, cmap=colours, vmin=0, vmax=highest or 1)
         bare(axis, name)
     figure.colorbar(shown, ax=axes, label=label, shrink=0.85, pad=0.02)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 

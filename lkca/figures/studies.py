@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lkca.figures.style import COLOURS, LABELS, UNITS, lines_to_beat
+from lkca.figures.style import COLOURS, LABELS, UNITS, headline, lines_to_beat
 from lkca.measures import rank as ranks
 from lkca.paper.tables import SINGULAR_VALUES
 from lkca.tables import PLAIN, TEACHER
@@ -35,7 +35,7 @@ def against_blocks(
     """
     rows = 1 if papers_setting else 2
     figure, axes = plt.subplots(rows, 3, figsize=(9, 2.7 * rows), squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     _quality_and_cost(axes[0], ours, "ours", COLOURS["lkca"])
     for axis, metric in zip(axes[0], ("MPSNR", "SAM"), strict=False):
         lines_to_beat(axis, frame, metric)
@@ -72,7 +72,7 @@ def distillation_gain(frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFr
     settings = means["setting"].unique().tolist()
     place = {setting: y for y, setting in enumerate(settings)}
     figure, axes = plt.subplots(1, 4, figsize=(10.5, 1.6 + 0.3 * len(settings)), sharey=True)
-    figure.suptitle(title)
+    headline(figure, title)
 
     plain = frame.loc[frame["setting"] == PLAIN, "MPSNR"]
     chosen = {
@@ -120,7 +120,7 @@ def spectra_of_matrices(values: pd.DataFrame, groups: int, title: str) -> Figure
     """
     datasets = values["dataset"].unique().tolist()
     figure, axes = plt.subplots(len(datasets), 3, figsize=(10, 3.0 * len(datasets) + 0.3), squeeze=False)
-    figure.suptitle(title)
+    headline(figure, title)
     for (left, middle, right), dataset in zip(axes, datasets, strict=True):
         for kind, (colour, line, label) in SPECTRA.items():
             ordered = ranks.of_kind(values, dataset, kind)
@@ -182,7 +182,7 @@ def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
     right.plot(best.epoch, best.validation, "o", color="#D55E00", label=f"kept: epoch {best.epoch:.0f}")
     right.set(xlabel="epoch", ylabel="validation MPSNR (dB)")
     right.legend()
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 

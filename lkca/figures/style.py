@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -33,6 +34,7 @@ class Looks(Mapping[str, str]):
 COLOURS = Looks("colour", truth="#000000")
 LABELS = Looks("label", truth="truth")
 MARKERS = Looks("marker")
+LETTERS = 12.5  # of a title in an inch
 UNITS = {"MPSNR": "dB", "SAM": "degrees"}  # of the two metrics that most figures show
 UPSAMPLER_COLOURS = {  # of the upsamplers; full and grouped are those of LKCA-Net and LKCA-LR
     "full": COLOURS["lkca"],
@@ -58,6 +60,12 @@ def save(figure: Figure, name: str) -> None:
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with written_whole(figures_folder() / f"{name}{suffix}") as temporary:
             figure.savefig(temporary, metadata=metadata)
+
+
+def headline(figure: Figure, title: str) -> None:
+    """The title above all panels; a line that is too long for the figure goes on in the next."""
+    letters = int(LETTERS * figure.get_figwidth())
+    figure.suptitle("\n".join(fill(line, letters) for line in title.split("\n")))
 
 
 def lines_to_beat(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR", upright: bool = False) -> None:

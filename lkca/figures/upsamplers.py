@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import UPSAMPLER_COLOURS, lines_to_beat
+from lkca.figures.style import UPSAMPLER_COLOURS, headline, lines_to_beat
 from lkca.measures.rank import SHARE
 from lkca.tables import CURVE, DISTILLED, FULL
 
@@ -52,7 +52,7 @@ def at_equal_cost(frame: pd.DataFrame, table: pd.DataFrame, means: pd.DataFrame,
     cost.axvline(1, color=UPSAMPLER_COLOURS["grouped"], lw=1)
     cost.set(xlabel="the upsampler's cost (grouped = 1)", xlim=(0, None))
     cost.legend(ncols=3, **above)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -76,7 +76,7 @@ def against_cost(frame: pd.DataFrame, title: str) -> Figure:
         axis.set(xlabel=f"{label} of the network", xlim=(0, None))
     axes[0].set(ylabel="MPSNR (dB)")
     axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -109,5 +109,5 @@ def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: s
         axis.minorticks_off()
         axis.set(xlabel=f"rank k, of {about['values']}")
     figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure

@@ -140,18 +140,6 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def in_words(frame: pd.DataFrame) -> str:
-    """What the weights of made scenes gain at x4, in a sentence."""
-    at_scale = main_rows(frame).query("scale == @SCALE")
-    mean = intervals(gains(at_scale), ["method"]).query("method == @MADE and metric == 'MPSNR'").iloc[0]
-    beyond = gains(at_scale, BACK_PROJECTION).query("method == @MADE")["MPSNR"]
-    chance = "" if abs(mean["mean"]) > mean["half_width"] else ", which is not to be told from zero"
-    return (
-        f"At x{SCALE} the weights of made scenes gain {_signed(mean)} dB over bicubic{chance}, and "
-        f"{beyond.mean():+.2f} dB over back-projection, on the mean over {int(mean['scenes'])} scenes."
-    )
-
-
 PAIRS = ((OTHER_SENSORS, ENDLESS), (REAL, MADE))  # weights that saw real scenes, and those of made ones alone
 
 
@@ -173,7 +161,7 @@ def real_minus_made(frame: pd.DataFrame) -> pd.DataFrame:
     return intervals(pd.concat(parts), ["method", "scale", "counted"]).dropna(subset="mean")
 
 
-def default_in_words(table: pd.DataFrame) -> str:
+def default_kind(table: pd.DataFrame) -> str:
     """Which weights are the default: real ones where they are better on left-out sensors by more than chance."""
     rows = table[(table["counted"] == "scene") & (table["metric"] == "MPSNR") & (table["scale"] == SCALE)]
     if rows.empty:
@@ -208,7 +196,7 @@ def of_other_sensors(frame: pd.DataFrame) -> dict[str, float] | None:
     return dict(zip(means["metric"], means["mean"], strict=True)) if everywhere else None
 
 
-def directions_in_words(frame: pd.DataFrame) -> str:
+def enough_directions(frame: pd.DataFrame) -> str:
     """How many directions are enough for nine tenths of the best mean gain."""
     table = by_directions(frame).query("metric == 'MPSNR'")
     enough = table[table["mean"] >= 0.9 * table["mean"].max()]["directions"].min()
@@ -232,26 +220,25 @@ def by_optics(frame: pd.DataFrame) -> pd.DataFrame:
     return intervals(gains(rows[rows["scene"].isin(everywhere)]), ["optics", "method"])
 
 
-def optics_in_words(frame: pd.DataFrame) -> list[str]:
-    """Where the network in the box should not be used without a look: a scene loses, or the spectral angle grows."""
+def optics_to_mind(frame: pd.DataFrame) -> pd.DataFrame:
+    """Optics through which the weights of made scenes should not be used without a look, at x4 against bicubic.
+
+    A row for optics where a scene loses or the spectral angle grows on the mean: both means, on how many scenes either
+    gets worse, and the scene that loses most; no rows where there are none.
+    """
     table = by_optics(frame).query("method == @MADE").set_index(["metric", "optics"])
     single = gains(frame[(frame["part"] == WHOLE) & (frame["scale"] == SCALE)])
     single = single[(single["method"] == MADE) & (single["directions"] == USUAL)]
-    sentences = []
+    rows = []
     for optics in table.index.get_level_values("optics").unique():
         quality, angle = table.loc[("MPSNR", optics)], table.loc[("SAM", optics)]
         lost = single[(single["optics"] == optics) & (single["MPSNR"] <= 0)].sort_values("MPSNR")
-        if lost.empty and angle["mean"] <= 0:
-            continue
-        said = f"{optics}: {'harm' if quality['mean'] < 0 else 'with care'}, {quality['mean']:+.2f} dB against bicubic"
-        if len(lost):
-            worst = ", ".join(f"{row.scene} {row.MPSNR:+.2f}" for row in lost.head(3).itertuples())
-            said += f", but worse on {len(lost)} of {quality['scenes']} scenes ({worst})"
-        if angle["mean"] > 0:
-            grows = angle["scenes"] - angle["better"]
-            said += f"; the spectral angle grows by {angle['mean']:.2f}°, on {grows} of {angle['scenes']} scenes"
-        sentences.append(f"{said}.")
-    return sentences or ["Through none of these optics do the weights of made scenes lose to bicubic on any scene."]
+        if len(lost) or angle["mean"] > 0:
+            worst = f"{lost['scene'].iloc[0]} {lost['MPSNR'].iloc[0]:+.2f}" if len(lost) else ""
+            fewer = quality["scenes"] - quality["better"], angle["scenes"] - angle["better"]
+            rows.append((optics, quality["mean"], fewer[0], worst, angle["mean"], fewer[1], quality["scenes"]))
+    columns = ("optics", "MPSNR, dB", "worse on", "most", "SAM, °", "grows on", "scenes")
+    return pd.DataFrame(rows, columns=columns)
 
 
 def least_gain(frame: pd.DataFrame, count: int = 3) -> list[str]:
