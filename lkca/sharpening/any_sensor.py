@@ -25,6 +25,7 @@ from lkca.sharpening.streaming import (
     MAPS,
     MOST_ROWS,
     SECONDS_BETWEEN_LINES,
+    body_rows,
     enlarged,
     folded,
     room_for_maps,
@@ -100,7 +101,9 @@ def any_sensor_strips(
         coefficients = room.map((height, width, count))
         near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
         details = [room.map((scale * height, scale * width, 1)) for _ in range(count)]
-        rows = strip_rows((count, height, width), scale, channels, memory - in_memory - room.taken)
+        left = memory - in_memory - room.taken
+        strip_rows((count, height, width), scale, channels, left)  # there is room for one
+        rows = body_rows((height, width), channels, left)
         for start, stop in strips(height, MOST_ROWS):
             coefficients.put(start, basis.coefficients(lr.rows(start, stop))[None])
         said = time.perf_counter()

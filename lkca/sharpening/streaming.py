@@ -31,7 +31,8 @@ from lkca.sharpening.feature_maps import FLOATS, FeatureMap, ImageRows, Room, Ro
 MAPS = 4  # feature maps that a block holds at once: its input and y, near, far
 REACH = 2  # LR pixels on either side that bicubic enlarging looks at
 COLUMNS = 16  # LR pixels of a block that is enlarged across by one product of matrices
-MOST_ROWS = 16  # of a strip: more gain nothing
+MOST_ROWS = 16  # of an HR strip: more gain nothing
+MOST_BODY_ROWS = 64  # of a strip on its way through a block: fewer neighbouring rows are read twice
 FEW_ROWS = 4  # of a strip, for which feature maps leave room
 STRIP_VALUES = (
     2**22
@@ -105,6 +106,7 @@ def _through(
         room = room_for_maps(lr.shape, scale, channels, memory, folder, files)
         near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
         rows = strip_rows(lr.shape, scale, channels, memory - room.taken)
+        thick = body_rows((height, width), channels, memory - room.taken)
         image = ImageRows(lr)
         for start, stop in strips(height, rows):
             with computing_in(precision):
@@ -112,7 +114,7 @@ def _through(
         said = time.perf_counter()
         for number, block in enumerate(model.body, 1):
             with computing_in(precision):
-                through_block(block, x, y, near, far, rows)
+                through_block(block, x, y, near, far, thick)
             if time.perf_counter() - said > SECONDS_BETWEEN_LINES:
                 said = time.perf_counter()
                 log(f"block {number} of {len(model.body)}")
@@ -161,7 +163,8 @@ def _convolved(
     for start, stop in strips(source.height, rows):
         strip = function(around(source, start, stop, halo))
         target.put(start, strip)
-        sums += strip.sum(dim=(0, 2), dtype=torch.float32).sum(dim=1, dtype=torch.float64)
+        # as it lies in memory, (n, w, C): torch is ten times slower to sum over rows of channels
+        sums += strip[0].permute(1, 2, 0).sum(dim=0, dtype=torch.float32).sum(dim=0, dtype=torch.float64)
     return sums
 
 
@@ -224,6 +227,14 @@ def strip_rows(shape: tuple[int, int, int], scale: int, channels: int, memory: f
             f"{(taken + fixed + a_row) / 1e9:.2f} GB with what the program itself takes; give more"
         )
     return min(rows, MOST_ROWS, shape[1])
+
+
+def body_rows(size: tuple[int, int], channels: int, memory: float) -> int:
+    """Rows of a strip of feature maps (h, w) that go through a block within half of `memory`; at least 1."""
+    height, width = size
+    a_row, fixed = _strip_bytes((0, height, width), 1, channels)
+    rows = int(((memory - resident()) / 2 - fixed) // a_row)
+    return max(1, min(rows, MOST_BODY_ROWS, height))
 
 
 def _strip_bytes(shape: tuple[int, int, int], scale: int, channels: int, steps: int = 0) -> tuple[int, int]:

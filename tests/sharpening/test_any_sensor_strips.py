@@ -43,6 +43,7 @@ def test_strips_make_the_whole(
         whole = model(lr[None])[0]
     monkeypatch.setattr(streaming, "resident", lambda: resident)
     monkeypatch.setattr(any_sensor, "strip_rows", lambda *a: 7)
+    monkeypatch.setattr(any_sensor, "body_rows", lambda *a: 7)
     assert torch.allclose(joined(model, lr), whole, atol=2e-5 * float(whole.abs().max()))
 
 

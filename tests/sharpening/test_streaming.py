@@ -49,6 +49,7 @@ def whole(model, lr):
 @pytest.mark.parametrize("rows", [1, 5, 16])
 def test_strips_give_the_whole_image(monkeypatch, rows):
     monkeypatch.setattr(streaming, "MOST_ROWS", rows)
+    monkeypatch.setattr(streaming, "MOST_BODY_ROWS", rows + 2)
     model, lr = network(), image(37, 23)
     difference = joined(model, lr) - whole(model, lr)
     assert difference.abs().max() < 1e-5
