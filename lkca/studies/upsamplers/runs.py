@@ -27,7 +27,10 @@ def upsamplers(profile: Profile) -> list[Run]:
 
 
 def upsamplers_elsewhere(profile: Profile) -> list[Run]:
-    """Other networks as published, with the grouped upsampler, and with one that is low rank; one seed."""
+    """Other networks as published, with the grouped upsampler, and with one that is low rank.
+
+    With every seed; those that the profile trains once, with the first.
+    """
     if profile.upsamplers is None:
         return []
     runs = profile.untrained()
@@ -36,5 +39,6 @@ def upsamplers_elsewhere(profile: Profile) -> list[Run]:
         sizes = settings.pop("options", {})
         for kind in ("own", "grouped", best):
             options = {**sizes, "upsampler": kind}
-            runs.append(profile.run(network, profile.seeds[0], **settings, options=options))
+            seeds = profile.seeds[:1] if network in profile.once else profile.seeds
+            runs += [profile.run(network, seed, **settings, options=options) for seed in seeds]
     return runs

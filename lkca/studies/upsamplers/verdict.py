@@ -108,12 +108,16 @@ def rank_in_words(truncation: pd.DataFrame, bicubic: float) -> str:
 
 
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network and upsampler: cost, what of it is saved, quality, and that above bicubic and its own."""
-    table = frame[~frame["model"].isin(UNTRAINED)].reset_index(drop=True)
+    """A row for each network and upsampler: cost, what of it is saved, quality, and that above bicubic and its own.
+
+    Quality is the mean over `seeds`.
+    """
+    learned = frame[~frame["model"].isin(UNTRAINED)].groupby(["model", "upsampler"], sort=False)
+    table = learned[["params_M", "macs_G", *METRICS]].mean().assign(seeds=learned.size()).reset_index()
     own = table[table["upsampler"] == "own"].set_index("model")
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):
         table[saved] = 1 - table[column] / table["model"].map(own[column])
     table["over_bicubic_dB"] = table["MPSNR"] - frame.loc[frame["model"] == "bicubic", "MPSNR"].item()
     table["difference_dB"] = table["MPSNR"] - table["model"].map(own["MPSNR"])
     costs = ["model", "upsampler", "params_M", "macs_G", "params_saved", "macs_saved"]
-    return table[[*costs, *METRICS, "over_bicubic_dB", "difference_dB"]]
+    return table[[*costs, *METRICS, "over_bicubic_dB", "difference_dB", "seeds"]]
