@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lkca import build_model
+from lkca.batch.results_page import BEGIN, END, with_verdicts
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import load_dataset
 from lkca.models import UNTRAINED
@@ -21,7 +22,9 @@ PAGES = [
     "results/README.md",
     *(f"docs/{p.name}" for p in sorted((ROOT / "docs").iterdir())),
 ]
-README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+WRITTEN = TEXT[TEXT.index(BEGIN) : TEXT.index(END)]  # the verdicts, which no hand has typed
+README = " ".join(TEXT.replace(WRITTEN, "").split())
 # Numbers that say nothing about results.
 OTHERS = (r"Python 3\.11", r"2501\.18664", r"MATLAB 5 and 7\.3", r"95 % intervals")
 NUMBER = r"\d[\d.,]*"
@@ -158,3 +161,8 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_verdicts_are_those_of_the_results() -> None:
+    assert with_verdicts(TEXT, ROOT / "results") == TEXT, "run `python -m lkca results`"
+    assert WRITTEN.count("\n| ") == 1 + 5

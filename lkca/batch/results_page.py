@@ -1,15 +1,16 @@
-"""results/README.md: every table of results/ on one page, and what follows from their numbers.
+"""results/README.md: every table of results/ on one page, and what follows from their numbers; the README's verdicts.
 
 Written from the files alone by `python -m lkca results`, and at the end of every batch, so that no number on the page
 is typed by hand.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from lkca.paths import results_folder, write_text
+from lkca.paths import project_root, results_folder, write_text
 from lkca.studies.profiles import PROFILES
 from lkca.tables import DISTILLED, FULL
 
@@ -18,6 +19,9 @@ HEADING = """# Results
 Written by `python -m lkca results` from the files in this folder; do not edit. Each table is also there as CSV and
 LaTeX. MPSNR is in dB, SAM in degrees; "±" behind a mean is the standard deviation over seeds, behind a difference half
 the 95 % interval of paired differences."""
+
+# Between these two lines of README.md the verdicts stand.
+BEGIN, END = "<!-- verdicts: written by `python -m lkca results` -->", "<!-- end of the verdicts -->"
 
 # What the files are about, by the beginning of their names; the others bear their names.
 TITLES = {
@@ -74,10 +78,27 @@ MEASURED = {  # CSVs of `make benchmark`: what to show of them
 
 
 def write_results_page() -> Path:
-    """Write results/README.md; its path."""
-    path = results_folder() / "README.md"
-    write_text(path, results_page(results_folder()))
-    return path
+    """Write results/README.md, and the verdicts into the project's README where these results are its own; the path."""
+    folder = results_folder()
+    write_text(folder / "README.md", results_page(folder))
+    readme = project_root() / "README.md"
+    if folder.resolve() == readme.with_name("results").resolve() and (folder / "verdicts.csv").is_file():
+        write_text(readme, with_verdicts(readme.read_text(encoding="utf-8"), folder))
+    return folder / "README.md"
+
+
+def with_verdicts(readme: str, folder: Path) -> str:
+    """The text of the README with the verdicts in `folder` between their two marks."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"README.md lacks one of the lines {BEGIN!r} and {END!r}, between which the verdicts stand")
+    table = pd.read_csv(folder / "verdicts.csv", keep_default_na=False).to_markdown(index=False, tablefmt="pipe")
+    lines = [
+        re.sub(r" {2,}|-{4,}", lambda found: found[0][: 3 if found[0][0] == "-" else 1], line)
+        for line in table.split("\n")
+    ]
+    return "\n".join([before + begin, *lines, end + after])
 
 
 def results_page(folder: Path) -> str:

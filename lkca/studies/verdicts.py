@@ -162,10 +162,12 @@ def speed_verdict() -> Verdict:
     if missing:
         return Verdict(4, OPEN, f"not measured: {', '.join(missing)}")
     found = ratios[ratios["model"].isin(SLOW)].groupby("model")["times_faster"].agg(["min", "max"])
-    said = ", ".join(f"{model} {found.loc[model, 'min']:.1f} to {found.loc[model, 'max']:.1f} times" for model in SLOW)
+    sizes = len(ratios.loc[ratios["model"].isin(SLOW), ["batch", "size"]].drop_duplicates())
+    ranges = {model: sorted({f"{found.loc[model, end]:.1f}" for end in ("min", "max")}, key=float) for model in SLOW}
+    said = ", ".join(f"{model} {' to '.join(ends)} times" for model, ends in ranges.items())
     least = found["min"].min()
     word = CONFIRMED if least >= DOZENS else WEAKENED if least > 1 else REFUTED
-    return Verdict(4, word, f"{said}, by size, on a CPU", name)
+    return Verdict(4, word, f"{said}; at {sizes} size{'s' * (sizes > 1)}, on a CPU", name)
 
 
 def hosts_verdict() -> Verdict:

@@ -143,7 +143,7 @@ def test_few_places_are_thin() -> None:
 def test_speed(least: float, word: str) -> None:
     table(
         "speed/cpu-ratios.csv",
-        [{"model": m, "size": s, "times_faster": max(least, s)} for m in module.SLOW for s in (0, 32)],
+        [{"model": m, "batch": 1, "size": s, "times_faster": max(least, s)} for m in module.SLOW for s in (0, 32)],
     )
     assert module.speed_verdict().word == word
     changed(results_folder() / "speed/cpu-ratios.csv", model="sspsr")
