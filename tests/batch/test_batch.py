@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import psutil
 import pytest
 
 from lkca.batch import plan as batch
@@ -138,6 +139,22 @@ def test_batch_killed_three_times_ends_the_same_and_repeats_nothing(checkout, fo
     assert "blocks=(1, 2)" in studies
     (checkout / "lkca/studies/profiles.py").write_text(studies.replace("blocks=(1, 2)", "blocks=(1, 3)"))
     assert jobs_of(told(checkout, "study", "block_count", "-n")[1]) == ["train", "collect", "notebook", "all"]
+
+
+@pytest.mark.parametrize("short", [True])
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_batch_leaves_nobody_at_work(checkout, short, sign):
+    process = start(checkout, "study", "block_count", "--jobs", "2")
+    while not list(checkout.glob("runs/*/resume.pt")):
+        assert process.poll() is None, (checkout / "batch.log").read_text()
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    # Ctrl-C comes to all of the terminal's processes, SIGTERM to one.
+    os.killpg(process.pid, sign) if sign == signal.SIGINT else process.send_signal(sign)
+    assert process.wait(timeout=60) == 1
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(gone) >= 2 and not alive
+    assert "snakemake" not in (checkout / "batch.log").read_text().lower()
 
 
 @pytest.mark.parametrize("short", [False, True])
