@@ -124,15 +124,14 @@ class Profile:
 
 
 CHOSEN_ON = "Los Angeles"  # the place whose scenes settings were tried on: in no table of `scenes`
-CHEAP = (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")
 SCENES = ScenesPlan(
     names=tuple(dataset.name for dataset in sensor_scenes() if dataset.place != CHOSEN_ON),
-    models={4: CHEAP},
+    # LKCA-KD, the heavy networks, x2 and x8 are to join: some ten hours of a core.
+    models={4: (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-best")},
     settings={"epochs": 40, "batch": 4, "learning_rate": 1.5e-3},
     options={"blocks": 2, "channels": 64},
     # One block (VDSR: six layers), as wide as comes nearest to the MACs of this LKCA-Net, 0.51 G at x4, 200 bands and
-    # 16x16. 3DFCNN's last layer alone costs that much, so that it is as narrow as it can be. Only VDSR is among `models`
-    # yet: the other four take an hour and a half of a core at x4, as all of `CHEAP` would at x2 and x8 each.
+    # 16x16. 3DFCNN's last layer alone costs that much, so that it is as narrow as it can be.
     sizes={
         "vdsr": {"blocks": 6, "channels": 60},
         "sspsr": {"blocks": 1, "channels": 16},
