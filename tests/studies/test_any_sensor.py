@@ -91,6 +91,12 @@ def test_a_table_of_scenes_that_are_not_here_is_taken_as_it_is(tiny: Path) -> No
     assert said == ["any_sensor.csv is taken as it is: elsewhere not in place"]
 
 
+def test_made_scenes_that_test_no_longer_leave_the_table(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "town" in set(study.measured("quick", lambda line: None)["scene"])
+    monkeypatch.setattr(study, "grounds", lambda profile: (ground("shore", "A"),))
+    assert set(study.measured("quick", lambda line: None)["scene"]) == {"shore"}
+
+
 def test_fewer_directions_are_another_result_and_the_usual_ones_the_networks_own(tiny: Path) -> None:
     frame = study.measured("quick", lambda line: None)
     table = verdict.by_directions(frame).query("metric == 'MPSNR'")

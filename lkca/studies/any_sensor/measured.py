@@ -90,14 +90,16 @@ class Case:
 def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
     """The table of the study, results/`profile`/any_sensor.csv: read, and what it lacks measured and added.
 
-    A table with scenes that are not in place is left as it is, and so are rows of runs that are not here.
+    A table with real scenes that are not in place is left as it is, and so are rows of runs that are not here; rows of
+    made scenes that test no longer go.
     anew : measure every row again. Columns: scene, sensor,
     place, bands, height, width, part, scale, optics, method, directions, the six metrics, and what they are traced by;
     LR images are made of the scene by `optics`.
     """
     path = results_folder() / profile / "any_sensor.csv"
     frame = pd.read_csv(path, dtype=TYPES).fillna({"place": ""}) if path.is_file() and not anew else pd.DataFrame()
-    if len(frame) and (absent := set(frame["scene"]) - {ground.scene for ground in grounds(profile)}):
+    real = set(frame.loc[frame["sensor"] != MADE_SENSOR, "scene"]) if len(frame) else set()
+    if absent := real - {ground.scene for ground in grounds(profile)}:
         log(f"{path.name} is taken as it is: {', '.join(sorted(absent))} not in place")
         return frame
     known = {_key(row): row for row in frame.to_dict("records")}
