@@ -205,7 +205,9 @@ def test_rows_of_runs_that_are_elsewhere_stay(tiny: Path) -> None:
     row = frame.query("scene == 'shore' and method == @MADE and directions == 8 and part == 'whole'").iloc[0]
     theirs = row.to_dict() | {"method": REAL, "weights": "of another machine"}
     gone = theirs | {"data_checksum": "of other data"}
-    both = pd.concat([frame, pd.DataFrame([theirs, gone])], ignore_index=True)
+    town = frame.query("scene == 'town' and method == @MADE and directions == 8").iloc[0].to_dict()
+    nobodys = town | {"method": REAL, "weights": "that saw real scenes"}  # which test on real ones alone
+    both = pd.concat([frame, pd.DataFrame([theirs, gone, nobodys])], ignore_index=True)
     write_text(results_folder() / "quick" / "any_sensor.csv", both.to_csv(index=False))
     again = study.measured("quick", lambda line: None)
     assert len(again) == len(frame) + 1 and again["weights"].tolist().count("of another machine") == 1

@@ -28,7 +28,16 @@ from lkca.models import SCALES, build_model
 from lkca.models.any_sensor import AnySensor
 from lkca.paths import Log, results_folder, write_text
 from lkca.scenes.wavelengths import rgb_bands
-from lkca.studies.any_sensor.training_sets import MADE, MADE_SENSOR, REAL, SCALE, SETS, weights_of
+from lkca.studies.any_sensor.training_sets import (
+    COUNTS,
+    MADE,
+    MADE_SENSOR,
+    OTHER_SENSORS,
+    REAL,
+    SCALE,
+    SETS,
+    weights_of,
+)
 from lkca.training.evaluation import predict
 from lkca.training.provenance import provenance
 from lkca.training.weights import load_weights
@@ -127,7 +136,10 @@ def measured(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame
 
 
 def _of_a_run_elsewhere(row: dict[str, object], profile: str) -> bool:
-    return row["method"] in (REAL, *SETS) and weights_of(row["method"], row["scale"], row["sensor"], profile) is None
+    """Whether a row's weights may be a run's that is not here; those that saw real scenes test on real ones alone."""
+    method, sensor = row["method"], row["sensor"]
+    of_a_run = method in COUNTS or (method in (REAL, OTHER_SENSORS) and sensor != MADE_SENSOR)
+    return of_a_run and weights_of(method, row["scale"], sensor, profile) is None
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> pd.DataFrame:
