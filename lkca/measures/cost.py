@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 INPUT_SIZE = 16  # LR pixels on a side: a 64x64 patch at x4, a 128x128 patch at x8
@@ -54,7 +53,7 @@ def macs_by_module(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> dict
     shapes_only = copy.deepcopy(model).to("meta").eval()
     counter = FlopCounterMode(display=False, custom_mapping=_EXTRA_RULES)
     x = torch.zeros(1, bands, size, size, device="meta")
-    with torch.no_grad(), parametrize.cached():
+    with torch.no_grad():
         shapes_only(x)  # kernels that are made once and kept belong to no pass
         with counter:
             shapes_only(x)
