@@ -38,7 +38,7 @@ TOLERANCE = 1e-4
 COARSE = 0.2  # of the residual's standard deviation, at most, in bfloat16
 PRODUCT = 1024  # side of the matrices whose product is the machine's own rate
 PASSES = 5  # of a way in a turn
-SCENE_WAYS = {"LKCA-LR": None, "LKCA-Any": 8, "LKCA-Any, 4 directions": 4}  # spectral directions
+SCENE_WAYS = {"LKCA-LR": None, "LKCA-Any": None, "LKCA-Any, 8 directions": 8}  # spectral directions
 TRACE = ("device", "cpu", "threads", "torch", "commit", "started")
 
 

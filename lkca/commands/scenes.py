@@ -65,7 +65,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--directions",
         type=int,
-        help="spectral directions that the network for any sensor sharpens (default: 8; 4 take half the time)",
+        help="spectral directions that the network for any sensor sharpens (default: 4; 8 take longer, for 0.01 dB)",
     )
     parser.set_defaults(do=_upscale)
 

@@ -24,7 +24,7 @@ from lkca.paths import expanded
 from lkca.scenes import Scene, open_scene
 from lkca.scenes.bands import marked_bad, usable_bands
 from lkca.scenes.view import SceneView, part
-from lkca.sharpening.any_sensor import any_sensor_strips, vary
+from lkca.sharpening.any_sensor import UPSCALED, any_sensor_strips, vary
 from lkca.sharpening.bounds import Bounds, Limited
 from lkca.sharpening.estimate import in_words, upscaling_seconds
 from lkca.sharpening.feature_maps import Rows, WholeImage, resident
@@ -105,7 +105,8 @@ def upscale(
         float32, and says so.
     log : takes lines of progress.
     symmetries : of LKCA-Any: the mean over the eight symmetries of the image, at eight times the work.
-    directions : of LKCA-Any: how many spectral directions are sharpened; None takes the trained network's, eight.
+    directions : of LKCA-Any: how many spectral directions are sharpened; None takes four, or as many as the network
+        has where those are fewer.
 
     Notes
     -----
@@ -153,7 +154,7 @@ def upscale(
     model, passport = network(weights, scene, scale, whole)
     scale = passport.scale
     if isinstance(model, AnySensor):
-        vary(model, directions, symmetries)
+        vary(model, min(UPSCALED, model.directions) if directions is None else directions, symmetries)
     elif symmetries or directions:
         raise ValueError(
             f"only lkca-any has symmetries and directions, the weights are of {passport.model}: leave it out"
