@@ -103,8 +103,8 @@ def any_sensor_strips(
         near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
         details = [room.map((scale * height, scale * width, 1)) for _ in range(count)]
         left = memory - in_memory - room.taken
-        strip_rows((count, height, width), scale, channels, left)  # there is room for one
-        rows = body_rows((height, width), channels, left)
+        rows = strip_rows((count, height, width), scale, channels, left)
+        rows = max(rows, body_rows((height, width), channels, left))
         for start, stop in strips(height, MOST_ROWS):
             coefficients.put(start, basis.coefficients(lr.rows(start, stop))[None])
         said = time.perf_counter()

@@ -106,7 +106,7 @@ def _through(
         room = room_for_maps(lr.shape, scale, channels, memory, folder, files)
         near, y, x, far = (room.map((height, width, channels)) for _ in range(MAPS))  # read most, first
         rows = strip_rows(lr.shape, scale, channels, memory - room.taken)
-        thick = body_rows((height, width), channels, memory - room.taken)
+        thick = max(rows, body_rows((height, width), channels, memory - room.taken))
         image = ImageRows(lr)
         for start, stop in strips(height, rows):
             with computing_in(precision):
@@ -230,11 +230,11 @@ def strip_rows(shape: tuple[int, int, int], scale: int, channels: int, memory: f
 
 
 def body_rows(size: tuple[int, int], channels: int, memory: float) -> int:
-    """Rows of a strip of feature maps (h, w) that go through a block within half of `memory`; at least 1."""
+    """Rows of a strip of feature maps (h, w) that go through a block within half of `memory`; 0 where none does."""
     height, width = size
     a_row, fixed = _strip_bytes((0, height, width), 1, channels)
     rows = int(((memory - resident()) / 2 - fixed) // a_row)
-    return max(1, min(rows, MOST_BODY_ROWS, height))
+    return max(0, min(rows, MOST_BODY_ROWS, height))
 
 
 def _strip_bytes(shape: tuple[int, int, int], scale: int, channels: int, steps: int = 0) -> tuple[int, int]:
