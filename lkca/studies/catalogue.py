@@ -112,7 +112,7 @@ def _scenes(profile: Profile) -> list[Run]:
         settings = {**plan.settings, "dataset": name, "scale": scale}
         ours = model.startswith("lkca")
         options = dict(plan.options) if ours else dict(plan.sizes.get(model, {}))
-        # LKCA-Net as it stands in the table teaches: a deeper one would double the time, and `block_count` sees no gain.
+        # LKCA-Net as it stands in the table teaches: a deeper one takes twice the time, and no gain of depth was seen.
         teacher = Distillation(teacher_blocks=int(plan.options["blocks"])) if model == "lkca-kd" else None
         return Run(model=model, options=options, distillation=teacher, **settings)
 
