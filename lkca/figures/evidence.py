@@ -14,6 +14,8 @@ STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title: str) -> Figure:
     """Gain of each model over one on each scene (grey dots), mean over places with its 95 % interval (bars).
 
+    Of a scene far from all others stands the number, at the end of the axis.
+
     gains, means : from `lkca.studies.scenes.paired` and `over_places`, both against the model `against`.
     """
     settings = list(dict.fromkeys(gains["setting"]))
@@ -30,7 +32,11 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
             half = None if np.isnan(row.half_width) else row.half_width
             filled = colour if not row.setting.startswith(f"{_model(row.setting)} + bp") else "white"
             axis.errorbar(row.mean, place[row.setting], xerr=half, fmt="o", capsize=3, color=colour, mfc=filled, ms=5)
-        axis.set_xlim(*_without_failures(rows["difference"], found["mean"]))
+        half = found["half_width"].fillna(0)
+        low, high = _without_failures(rows["difference"], found["mean"])
+        axis.set_xlim(min(low, (found["mean"] - half).min()), max(high, (found["mean"] + half).max()))
+        for setting, dots in rows.groupby("setting")["difference"]:
+            _beyond(axis, dots, place[setting])
         better = "more is better" if metric == "MPSNR" else "less is better"
         axis.set_xlabel(f"difference in {metric} ({unit})\n{better}")
         axis.grid(False, axis="y")
@@ -106,6 +112,17 @@ def _without_failures(differences: pd.Series, means: pd.Series) -> tuple[float, 
     reach = 4 * max(high - low, means.abs().median(), 1e-3)
     left, right = min(0, differences.min()), max(0, differences.max())  # the line to beat is always seen
     return max(left - 0.05 * reach, min(0, low - reach)), min(right + 0.05 * reach, max(0, high + reach))
+
+
+def _beyond(axis: plt.Axes, dots: pd.Series, y: float) -> None:
+    """At an axis' ends, the numbers of what lies beyond them."""
+    for end, side, found in zip(
+        axis.get_xlim(), ("left", "right"), (dots < axis.get_xlim()[0], dots > axis.get_xlim()[1]), strict=True
+    ):
+        if found.any():
+            numbers = ", ".join(f"{value:.1f}" for value in sorted(dots[found]))
+            text = f"◂ {numbers}" if side == "left" else f"{numbers} ▸"
+            axis.text(end, y + 0.2, text, ha=side, va="bottom", fontsize=6, color="0.4")
 
 
 def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:

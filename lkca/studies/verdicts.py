@@ -134,7 +134,11 @@ def distillation_verdict() -> Verdict:
     x4 = frame[(frame["scale"] == 4) & frame["model"].isin(wanted)]
     (lost, places), (won, _) = _over(x4, "lkca-lr", "lkca"), _over(x4, "lkca-kd", "lkca-lr")
     beyond, _ = _over(x4, "lkca-lr", "back-projection")
-    said = f"LR - Net {_dB(lost)}, KD - LR {_dB(won)}, over {places} places; LR - back-projection {_dB(beyond)}"
+    medians = [f"{_median(x4, *pair):+.3f}" for pair in (("lkca-lr", "lkca"), ("lkca-kd", "lkca-lr"))]
+    said = (
+        f"LR - Net {_dB(lost)}, KD - LR {_dB(won)}, over {places} places (medians {' and '.join(medians)} dB); "
+        f"LR - back-projection {_dB(beyond)}"
+    )
     both = with_corrected(x4)
     if "lkca-lr + bp" in set(both["model"]):
         after, _ = _over(both, "lkca-lr + bp", "lkca + bp")
@@ -235,6 +239,12 @@ def _over(frame: pd.DataFrame, one: str, other: str) -> tuple[tuple[float, float
     means = over_places(paired(frame, other, [one]))
     row = means[means["metric"] == "MPSNR"].iloc[0]
     return (row["mean"], row["half_width"]), int(row["places"])
+
+
+def _median(frame: pd.DataFrame, one: str, other: str) -> float:
+    """Of MPSNR over places."""
+    means = over_places(paired(frame, other, [one]))
+    return float(means.loc[means["metric"] == "MPSNR", "median"].iloc[0])
 
 
 def _dB(found: tuple[float, float]) -> str:

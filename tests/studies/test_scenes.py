@@ -60,6 +60,7 @@ def test_one_place_counts_once() -> None:
     assert row["mean"] == pytest.approx(np.mean(by_place))
     # t of 0.975 with two degrees of freedom
     assert row["half_width"] == pytest.approx(4.302653 * np.std(by_place, ddof=1) / np.sqrt(3))
+    assert row["median"] == 0.5
     assert (row["places"], row["better_in"]) == (3, 2)
     assert means.loc["lkca - bicubic", "SAM"]["better_in"] == 2  # smaller is better
 
