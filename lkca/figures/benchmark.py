@@ -125,7 +125,7 @@ def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
         axis.axis("off")
     for axis, (name, error) in zip(axes.flat, errors.items(), strict=False):
         image = _picture(axis, error, f"{LABELS.get(name, name)}\nRMSE {np.sqrt((error**2).mean()):.4f}", vmax=highest)
-    figure.colorbar(image, ax=axes, label="error of a pixel (data in 0-1)", shrink=0.8, pad=0.01, extend="max")
+    figure.colorbar(image, ax=axes, label="error of a pixel\n(data in 0-1)", shrink=0.8, pad=0.01, extend="max")
     return figure
 
 
