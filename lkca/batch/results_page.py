@@ -171,22 +171,24 @@ def upsamplers(table: Path) -> Iterator[str]:
 
 
 def _truncation(frame: pd.DataFrame, runs: pd.DataFrame) -> Iterator[str]:
+    """frame : the cuts of several seeds; what is said is the mean over those that were cut to the same ranks."""
     bicubic = runs.loc[runs["model"] == "bicubic", "MPSNR"]
-    frame = frame.sort_values("k")
-    whole, full_rank = frame["cut_MPSNR"].iloc[-1], frame["k"].max()
+    seeds, full_rank = frame["run"].nunique(), frame["k"].max()
+    means = frame.groupby("k").mean(numeric_only=True)[frame.groupby("k").size() == seeds]
+    whole = means["cut_MPSNR"].iloc[-1]
     if bicubic.empty or whole <= bicubic.iloc[0]:
         return
-    kept = (frame["cut_MPSNR"] - bicubic.iloc[0]) / (whole - bicubic.iloc[0])
-    enough = frame[kept >= 0.95].iloc[0]
+    kept = (means["cut_MPSNR"] - bicubic.iloc[0]) / (whole - bicubic.iloc[0])
+    enough = means[kept >= 0.95].iloc[0]
+    over = f" (means of {seeds} seeds)" if seeds > 1 else ""
     yield (
-        f"The trained full upsampler cut to rank {enough['k']:.0f} of {full_rank:.0f} keeps "
+        f"The trained full upsampler cut to rank {enough.name:.0f} of {full_rank:.0f} keeps "
         f"{100 * kept[enough.name]:.0f} % of its gain over bicubic; those singular values hold "
-        f"{100 * enough['share']:.0f} % of the sum of all, and 90 % of the sum takes {enough['k90']:.0f}."
+        f"{100 * enough['share']:.0f} % of the sum of all, and 90 % of the sum takes {enough['k90']:.0f}{over}."
     )
-    at_budget = frame[frame["k"] == frame["budget"]]
-    if not at_budget.empty:
-        row = at_budget.iloc[0]
-        yield f"At LKCA-LR's cost (rank {row['k']:.0f}) the cut loses {whole - row['cut_MPSNR']:.3f} dB."
+    if (budget := frame["budget"].iloc[0]) in means.index:
+        lost = whole - means.loc[budget, "cut_MPSNR"]
+        yield f"At LKCA-LR's cost (rank {budget:.0f}) the cut loses {lost:.3f} dB."
 
 
 def _interval(half_width: float) -> str:

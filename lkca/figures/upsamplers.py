@@ -83,22 +83,27 @@ def against_cost(frame: pd.DataFrame, title: str) -> Figure:
 def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: str) -> Figure:
     """The trained full upsampler cut to rank k: MPSNR, and beside it what the singular values say of the same k.
 
-    truncation : from `upsamplers.measured.truncation`. frame : rows from `with_setting`: svd ones trained as such.
+    truncation : from `upsamplers.measured.truncation`, of every seed; the first one's line is thick.
+    frame : rows from `with_setting`: svd ones trained as such, of the first seed.
     """
     about = truncation.iloc[0]
     figure, (quality, share, error) = plt.subplots(1, 3, figsize=(10, 3.6))
-    quality.plot(truncation["k"], truncation["cut_MPSNR"], "o-", color=UPSAMPLER_COLOURS[FULL], label="as it stands")
-    quality.plot(truncation["k"], truncation["tuned_MPSNR"], "o--", color="#56B4E9", label="upsampler fine-tuned")
+    cut_colour, tuned_colour = UPSAMPLER_COLOURS[FULL], "#56B4E9"
+    for number, (_, cuts) in enumerate(truncation.groupby("run", sort=False)):
+        look = {"lw": 0.7, "alpha": 0.6} if number else {"marker": "o"}
+        quality.plot(cuts["k"], cuts["cut_MPSNR"], color=cut_colour, label=None if number else "as it stands", **look)
+        tuned_label = None if number else "upsampler fine-tuned"
+        quality.plot(cuts["k"], cuts["tuned_MPSNR"], ls="--", color=tuned_colour, label=tuned_label, **look)
+        share.plot(cuts["k"], 100 * cuts["share"], color=cut_colour, **look)
+        error.plot(cuts["k"], cuts["error"], color=cut_colour, **look)
     trained = frame[
         (frame["upsampler"] == "svd") & (frame["model"] == "lkca-lr") & (frame["seed"] == frame["seed"].min())
     ]
     quality.plot(trained["k"], trained["MPSNR"], "s", color=UPSAMPLER_COLOURS["svd"], label="trained as svd")
     lines_to_beat(quality, frame)
     quality.set(ylabel="MPSNR (dB)", title="quality")
-    share.plot(truncation["k"], 100 * truncation["share"], "o-", color=UPSAMPLER_COLOURS[FULL])
     share.axhline(100 * SHARE, color="0.5", lw=1)
     share.set(ylabel="share of the sum (%)", ylim=(0, 102), title="singular values")
-    error.plot(truncation["k"], truncation["error"], "o-", color=UPSAMPLER_COLOURS[FULL])
     error.set(ylabel="relative Frobenius error", ylim=(0, 1), title="error of the matrix")
     for axis in (quality, share, error):
         axis.axvline(about.budget, color=UPSAMPLER_COLOURS["grouped"], lw=1, ls=":", label="LKCA-LR's cost")

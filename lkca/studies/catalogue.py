@@ -6,7 +6,7 @@ same name shows what came out.
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lkca.models import UNTRAINED
 from lkca.studies.profiles import Profile, find_profile
@@ -42,14 +42,9 @@ def _upsampler_svd(profile: Profile) -> list[Run]:
     ]
 
 
-def _without_distillation(profile: Profile) -> list[Run]:
-    """What every distilled run is held against: the teacher, and LKCA-LR with the same seeds and no teacher."""
-    teacher = profile.distilled(profile.seeds[0]).teacher()
-    return [teacher] + [profile.run("lkca-lr", seed) for seed in profile.seeds]
-
-
 def _decays(profile: Profile) -> list[Run]:
-    return [profile.distilled(seed, decay=decay) for decay in (1.0, 0.75, 0.66, 0.5) for seed in profile.seeds]
+    runs = [profile.distilled(seed, decay=decay) for decay in (1.0, 0.75, 0.66, 0.5) for seed in profile.seeds]
+    return [replace(run, **profile.decaying) for run in runs]
 
 
 def _weights(profile: Profile) -> list[Run]:
@@ -71,8 +66,13 @@ DISTILLED = {"decay": _decays, "weight": _weights, "terms": _terms}  # what is v
 
 
 def distillation_runs(profile: Profile, varied: Sequence[str] = tuple(DISTILLED)) -> list[Run]:
-    """The distilled runs that vary decay, weight or terms, after those that they are held against."""
-    return _without_distillation(profile) + [run for name in varied for run in DISTILLED[name](profile)]
+    """The distilled runs that vary decay, weight or terms, after what they are held against.
+
+    That is the teacher of each, and LKCA-LR with the same settings and seed and no teacher.
+    """
+    runs = [run for name in varied for run in DISTILLED[name](profile)]
+    plain = [replace(run, model="lkca-lr", distillation=None) for run in runs]
+    return list(dict.fromkeys([*(run.teacher() for run in runs), *plain, *runs]))
 
 
 def benchmark_runs(profile: Profile) -> list[Run]:

@@ -71,6 +71,7 @@ class Profile:
     upsamplers : what the two studies of upsamplers run; None for nothing.
     scenes : what the study of many scenes runs; None for nothing.
     widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
+    decaying : settings of the runs that vary the decay of the distillation, where the others are too short for it.
     early : epochs after which `upsampler_svd` looks as well, where a shorter run is the beginning of the longer one.
     short : whether runs are so short that starting a process for each would take as long as they do.
     """
@@ -93,6 +94,7 @@ class Profile:
     upsamplers: UpsamplerPlan | None = None
     scenes: ScenesPlan | None = None
     widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
+    decaying: Mapping[str, object] = field(default_factory=dict)
     early: tuple[int, ...] = ()
     short: bool = False
 
@@ -222,6 +224,8 @@ PROFILES = {
         ),
         scenes=SCENES,
         widths=LA_WIDTHS,
+        # λ falls every tenth epoch: about as many steps in more and shorter epochs, of patches that overlap less.
+        decaying={"stride": 24, "epochs": 50},
     ),
     "small": Profile(
         name="small",

@@ -25,8 +25,10 @@ def test_what_it_says_of_known_numbers() -> None:
                                columns=["setting", "metric", "mean", "half_width"])  # fmt: skip
     write_table(differences, "cpu/upsamplers_differences")
     pd.DataFrame({"model": ["bicubic", "lkca"], "MPSNR": [30.0, 40.0]}).to_csv(folder / "upsamplers.csv")
-    cut = {"k": [1, 2, 4], "cut_MPSNR": [39.4, 39.6, 40.0], "share": [0.3, 0.5, 1.0], "k90": 4, "budget": 2}
-    pd.DataFrame(cut).to_csv(folder / "upsamplers_truncation.csv")
+    cut = {"k": [1, 2, 4], "cut_MPSNR": [39.4, 39.7, 40.0], "share": [0.3, 0.6, 1.0], "k90": 4, "budget": 2}
+    other = {**cut, "cut_MPSNR": [39.4, 39.5, 40.0], "share": [0.3, 0.4, 1.0]}
+    seeds = pd.concat([pd.DataFrame(one).assign(run=run) for run, one in (("a", cut), ("b", other))])
+    seeds.to_csv(folder / "upsamplers_truncation.csv")
     page = results_page(results_folder())
     assert "- Over bicubic (30.000 dB): lkca +1.500 dB." in page
     assert "| full               | +0.200 ± 0.100 | +0.200 ± 0.100 |" in page

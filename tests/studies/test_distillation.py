@@ -8,10 +8,12 @@ from scipy.stats import ttest_rel
 from lkca.measures.metrics import METRICS
 from lkca.paper.tables import paper_table
 from lkca.studies import distillation as c
-from lkca.studies.catalogue import study_runs
+from lkca.studies.catalogue import distillation_runs, study_runs
 from lkca.studies.intervals import with_verdict
+from lkca.studies.profiles import PROFILES
 from lkca.studies.results import over_seeds
 from lkca.tables import formatted, write_table
+from lkca.training.losses import decayed_weight
 
 QUESTIONS = {question.varied: question for question in c.QUESTIONS}
 
@@ -32,6 +34,21 @@ def study_frame(profile: str) -> pd.DataFrame:
 
 def rows_of(varied: str, profile: str = "small") -> pd.DataFrame:
     return c.rows_of(study_frame(profile), QUESTIONS[varied], profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_runs_that_vary_the_decay_are_long_enough_for_one(profile: str) -> None:
+    for run in distillation_runs(PROFILES[profile], ("decay",)):
+        if run.distillation and run.distillation.decay < 1:
+            assert decayed_weight(1, run.distillation.decay, run.epochs - 1) < 1
+
+
+def test_every_distilled_run_is_held_against_one_with_its_settings() -> None:
+    runs = distillation_runs(PROFILES["cpu"])
+    plain = {(run.seed, run.stride, run.epochs) for run in runs if run.model == "lkca-lr"}
+    distilled = {(run.seed, run.stride, run.epochs) for run in runs if run.distillation}
+    assert plain == distilled and len(plain) == 6
+    assert {run.teacher() for run in runs if run.distillation} <= set(runs)
 
 
 @pytest.mark.parametrize(

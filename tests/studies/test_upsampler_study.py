@@ -175,7 +175,7 @@ def cuts(quality: list[float], share: list[float], k90: int, budget: int = 4) ->
     ranks = [1, 2, 4, 8, 16]
     tuned = [value + 0.1 for value in quality]
     return pd.DataFrame({"k": ranks, "share": share, "error": [0.9, 0.8, 0.5, 0.2, 0.0], "cut_MPSNR": quality,
-                         "tuned_MPSNR": tuned, "values": 16, "k90": k90, "budget": budget})  # fmt: skip
+                         "tuned_MPSNR": tuned, "values": 16, "k90": k90, "budget": budget, "run": "a"})  # fmt: skip
 
 
 def test_rank_of_the_trained_upsampler() -> None:
@@ -191,6 +191,8 @@ def test_rank_of_the_trained_upsampler() -> None:
     assert v.enough_rank(high, 30.0) == 16
     assert "not low rank: it needs rank 16" in v.rank_in_words(high, 30.0)
     assert v.enough_rank(low, 31.5) is None and "moot" in v.rank_in_words(low, 31.5)
+    seeds = pd.concat([low, high.assign(run="b")])
+    assert "not low rank: it needs rank 2, 16 (of 2 seeds)" in v.rank_in_words(seeds, 30.0)
     assert v.cut_table(low, 31.5)["k"].tolist() == [4, 8]
 
 

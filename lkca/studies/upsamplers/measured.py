@@ -1,8 +1,8 @@
 """What `upsamplers` measures beside its runs: truncation, ranks and time of the upsamplers.
 
-Everything is made from finished runs when the study's CSV is, in seconds, and stands beside it:
+Everything is made from finished runs when the study's CSV is, and stands beside it:
     upsamplers_costs.csv       a row a run: rank, parameters and MACs of its upsampler
-    upsamplers_truncation.csv  the trained full upsampler cut to rank k: as it stands, and after a short fine-tuning
+    upsamplers_truncation.csv  each trained full upsampler cut to rank k: as it stands, and after a short fine-tuning
     upsamplers_time.csv        measured time of each upsampler; of this machine, so never the same twice
 """
 
@@ -51,12 +51,12 @@ TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every 
 def collect_upsamplers(profile: str) -> None:
     """Write the three files from the study's runs, all of which must be finished."""
     runs, plan = study_runs(STUDY, profile), find_profile(profile).upsamplers
-    full = next(run for run in runs if setting_of(run, profile) == FULL)
-    split = load_dataset(full.dataset, full.reading)
+    full = [run for run in runs if setting_of(run, profile) == FULL]
+    split = load_dataset(full[0].dataset, full[0].reading)
     tables = {
         "costs": pd.DataFrame([upsampler_row(run, split.bands) for run in runs if run.model not in UNTRAINED]),
-        "truncation": truncation(full, split),
-        "time": measured_times(split.bands, full.scale, full.options["channels"], plan.kinds, plan.spectral_rank),
+        "truncation": pd.concat([truncation(run, split) for run in full]),
+        "time": measured_times(split.bands, full[0].scale, full[0].options["channels"], plan.kinds, plan.spectral_rank),
     }
     for name, table in tables.items():
         write_text(_path(profile, name), table.to_csv(index=False, float_format="%.6g"))

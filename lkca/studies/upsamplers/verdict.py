@@ -79,7 +79,7 @@ def enough_rank(truncation: pd.DataFrame, bicubic: float) -> int | None:
 
 
 def cut_table(truncation: pd.DataFrame, bicubic: float) -> pd.DataFrame:
-    """The trained upsampler cut to three ranks: what the quality needs, what LKCA-LR's cost pays for, what holds 90 %.
+    """A trained upsampler cut to three ranks: what the quality needs, what LKCA-LR's cost pays for, what holds 90 %.
 
     Columns: rank (why this one), k, share of the sum of the singular values, relative Frobenius error, and the change
     of MPSNR from the full upsampler in dB, as it stands (`cut`) and after the same fine-tuning of both (`tuned`).
@@ -99,12 +99,14 @@ def cut_table(truncation: pd.DataFrame, bicubic: float) -> pd.DataFrame:
 
 
 def rank_in_words(truncation: pd.DataFrame, bicubic: float) -> str:
-    """Is the trained upsampler low rank in effect?"""
-    enough, budget = enough_rank(truncation, bicubic), int(truncation["budget"].iloc[0])
-    if enough is None:
+    """Is the trained upsampler low rank in effect? truncation : of one run or, for several seeds, of several."""
+    enough = [enough_rank(cuts, bicubic) for _, cuts in truncation.groupby("run", sort=False)]
+    budget = int(truncation["budget"].iloc[0])
+    if None in enough:
         return "The full network is not better than bicubic: the rank of its upsampler is moot."
-    verdict = "low rank in effect" if enough <= budget else "not low rank"
-    return f"The trained upsampler is {verdict}: it needs rank {enough}, and LKCA-LR's cost pays for rank {budget}."
+    verdict = "low rank in effect" if max(enough) <= budget else "not low rank"
+    needed = ", ".join(map(str, enough)) + (f" (of {len(enough)} seeds)" if len(enough) > 1 else "")
+    return f"The trained upsampler is {verdict}: it needs rank {needed}, and LKCA-LR's cost pays for rank {budget}."
 
 
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
