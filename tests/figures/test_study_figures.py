@@ -11,12 +11,13 @@ import torch
 from matplotlib.figure import Figure
 
 from lkca import build_model, cost
-from lkca.figures import diagrams
+from lkca.figures import diagrams, evidence
 from lkca.figures import studies as study_plots
 from lkca.measures.metrics import METRICS
 from lkca.paper.tables import paper_table
 from lkca.studies import upsampler_svd as svd
 from lkca.studies.distillation import PLAIN, QUESTIONS, TEACHER, mean_differences, paired_differences, paper_rows
+from lkca.studies.scenes import over_places
 
 matplotlib.use("Agg")
 
@@ -129,3 +130,16 @@ def test_spectra_mark_the_rank_and_the_blocks() -> None:
     (row,) = svd.equal_size_table(values, 2).itertuples(index=False)
     assert (row.dataset, row.rank) == ("chikusei", 1)
     assert (row.error_low_rank, row.error_blocks) == pytest.approx((np.sqrt(14 / 30), np.sqrt(15 / 30)))
+
+
+def test_a_scene_far_from_all_others_stands_as_a_number() -> None:
+    values = [0.4, 0.5, 0.45, 0.55, 0.5, 0.6, 0.48, -9.04]
+    rows = [("vdsr - bicubic", f"scene {n}", f"place {n}", metric, value)
+            for n, value in enumerate(values) for metric in ("MPSNR", "SAM")]  # fmt: skip
+    gains = pd.DataFrame(rows, columns=["setting", "scene", "place", "metric", "difference"])
+    figure = evidence.gains_by_scene(gains, over_places(gains), "bicubic", "title")
+    quality = figure.axes[0]
+    low, high = quality.get_xlim()
+    assert sum(low <= value <= high for value in values) == 7 and "◂ -9.0" in words(figure)
+    without = gains[gains["difference"] > 0]
+    assert "◂" not in words(evidence.gains_by_scene(without, over_places(without), "bicubic", "title"))
