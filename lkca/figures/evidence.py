@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from lkca.figures.style import COLOURS, LABELS, MARKERS, UNITS, headline, lines_to_beat, plain_ticks
 from lkca.measures.back_projection import STEPS
 
+FAR_BELOW = 0.25  # dB below bicubic: what failed there must not squeeze what did not
 STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
@@ -49,6 +50,8 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
 def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -> Figure:
     """MPSNR and seconds of training against MACs, a line a family; bars are standard deviations over seeds.
 
+    Of networks far below bicubic stand the numbers, at the lower end.
+
     table : from `lkca.studies.equal_cost.by_budget`. frame : the study's rows.
     """
     figure, (quality, corrected, seconds) = plt.subplots(1, 3, figsize=(10, 3.2))
@@ -60,6 +63,9 @@ def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -
         seconds.plot(rows["macs_G"], rows["seconds"], **look)
     lines_to_beat(quality, frame)
     lines_to_beat(corrected, frame[frame["model"] == "back-projection"])
+    bicubic = frame.loc[frame["model"] == "bicubic", "MPSNR"].iloc[0]
+    for axis, column in ((quality, "MPSNR"), (corrected, "MPSNR_bp")):
+        _cut_below(axis, table, column, bicubic - FAR_BELOW)
     quality.set(ylabel="MPSNR (dB)", title="as trained")
     corrected.set(ylabel="MPSNR (dB)", title="with back-projection at test time")
     seconds.set(ylabel="seconds of training", yscale="log", title="cost of training")
@@ -69,6 +75,18 @@ def quality_against_macs(table: pd.DataFrame, frame: pd.DataFrame, title: str) -
     plain_ticks(seconds.yaxis)
     figure.legend(*quality.get_legend_handles_labels(), loc="outside right center")
     return figure
+
+
+def _cut_below(axis: plt.Axes, table: pd.DataFrame, column: str, lowest: float) -> None:
+    """End an axis at `lowest` if networks lie below; their values stand there in their colours."""
+    if table[column].min() >= lowest:
+        return
+    axis.set_ylim(lowest, axis.get_ylim()[1])
+    below = table[table[column] < lowest].sort_values("macs_G")
+    for number, row in enumerate(below.itertuples()):
+        look = {"color": COLOURS[row.model], "fontsize": 6, "ha": "center", "va": "bottom"}
+        level = 0.02 + 0.055 * (number % 4)  # one above another where they are close
+        axis.text(row.macs_G, level, f"{getattr(row, column):.1f} ▾", transform=axis.get_xaxis_transform(), **look)
 
 
 def training_curves(curves: pd.DataFrame, title: str) -> Figure:
