@@ -192,12 +192,15 @@ def test_words_that_follow_from_the_numbers() -> None:
     assert (x8.drop(["bicubic", "back-projection"], errors="ignore") < x8["bicubic"]).all()
     gains = pd.read_csv(ROOT / "results/cpu/scenes_gains.csv").query("metric == 'MPSNR'")
     assert (gains["mean"] - gains["half_width"] < 0).all() and set(gains["places"]) == {13}
-    scenes = pd.read_csv(ROOT / "results/cpu/scenes.csv").pivot(index="dataset", columns="model", values="MPSNR")
+    by_scene = pd.read_csv(ROOT / "results/cpu/scenes.csv").pivot(index="dataset", columns="model", values="MPSNR")
     box = pd.read_csv(ROOT / "results/cpu/any_sensor.csv").query(
         "part == 'far quarter' and scale == 4 and method == 'lkca-any, made' and directions == 8"
     )
-    trained = scenes[["lkca-lr", "lkca-best", "vdsr"]].max(axis=1)
-    assert len(scenes) == 14 and (box.set_index("scene")["MPSNR"].loc[trained.index] > trained).all()
+    trained = by_scene[["lkca-lr", "lkca-best", "vdsr"]].max(axis=1)
+    assert len(by_scene) == 14 and (box.set_index("scene")["MPSNR"].loc[trained.index] > trained).all()
+    equal = pd.read_csv(ROOT / "results/cpu/equal_cost_table.csv").set_index("model")["MPSNR"].astype(float)
+    assert (equal[["sspsr", "msdformer", "essaformer", "3dfcnn"]] < quality("bicubic")).all()
+    assert equal.max() < quality("back-projection")
     cost = pd.read_csv(ROOT / "results/cpu/upsamplers_table.csv").set_index("setting")["macs_G"]
     assert cost["spectral"] < cost["svd"] <= cost["grouped"] and round(cost["full"] / cost["grouped"]) == 5
     assert all(mean - half > 0 for mean, half in map(against_grouped, ("svd", "spectral", "full")))

@@ -132,16 +132,16 @@ def distillation_verdict() -> Verdict:
     if lacking := wanted - set(frame.loc[frame["scale"] == 4, "model"]):
         return Verdict(3, OPEN, f"not run on many scenes: {', '.join(sorted(lacking))}", source)
     x4 = frame[(frame["scale"] == 4) & frame["model"].isin(wanted)]
-    (lost, places), (won, _) = _over(x4, "lkca-lr", "lkca"), _over(x4, "lkca-kd", "lkca-lr")
-    beyond, _ = _over(x4, "lkca-lr", "back-projection")
-    medians = [f"{_median(x4, *pair):+.3f}" for pair in (("lkca-lr", "lkca"), ("lkca-kd", "lkca-lr"))]
+    lost, lost_median, places = _over(x4, "lkca-lr", "lkca")
+    won, won_median, _ = _over(x4, "lkca-kd", "lkca-lr")
+    beyond, _, _ = _over(x4, "lkca-lr", "back-projection")
     said = (
-        f"LR - Net {_dB(lost)}, KD - LR {_dB(won)}, over {places} places (medians {' and '.join(medians)} dB); "
-        f"LR - back-projection {_dB(beyond)}"
+        f"LR - Net {_dB(lost)}, KD - LR {_dB(won)}, over {places} places (medians {lost_median:+.3f} and "
+        f"{won_median:+.3f} dB); LR - back-projection {_dB(beyond)}"
     )
     both = with_corrected(x4)
     if "lkca-lr + bp" in set(both["model"]):
-        after, _ = _over(both, "lkca-lr + bp", "lkca + bp")
+        after, _, _ = _over(both, "lkca-lr + bp", "lkca + bp")
         said += f"; LR - Net after back-projection of both {_dB(after)}"
     reason = unfit(x4[x4["model"] != "back-projection"])
     if places < LEAST_PLACES:
@@ -234,17 +234,11 @@ def _few_seeds(table: pd.DataFrame) -> str:
     return f"fewer than {LEAST_SEEDS} seeds" if len(table.dropna()) < LEAST_SEEDS else ""
 
 
-def _over(frame: pd.DataFrame, one: str, other: str) -> tuple[tuple[float, float], int]:
-    """Mean and half width of MPSNR over places, and their number."""
+def _over(frame: pd.DataFrame, one: str, other: str) -> tuple[tuple[float, float], float, int]:
+    """Mean and half width of MPSNR over places, the median, and their number."""
     means = over_places(paired(frame, other, [one]))
     row = means[means["metric"] == "MPSNR"].iloc[0]
-    return (row["mean"], row["half_width"]), int(row["places"])
-
-
-def _median(frame: pd.DataFrame, one: str, other: str) -> float:
-    """Of MPSNR over places."""
-    means = over_places(paired(frame, other, [one]))
-    return float(means.loc[means["metric"] == "MPSNR", "median"].iloc[0])
+    return (row["mean"], row["half_width"]), row["median"], int(row["places"])
 
 
 def _dB(found: tuple[float, float]) -> str:
