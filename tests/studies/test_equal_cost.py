@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lkca.figures.evidence import quality_against_macs
+from lkca.figures.evidence import FAR_BELOW, quality_against_macs
 from lkca.studies.catalogue import study_runs
 from lkca.studies.equal_cost import best_at, by_budget
 from lkca.studies.sizes import FAMILIES, FARTHEST, LA_WIDTHS, MADE_WIDTHS, macs, nearest_width
@@ -60,3 +60,15 @@ def test_tables_and_figure() -> None:
     figure = quality_against_macs(table, frame, "title")
     figure.draw_without_rendering()
     assert len(figure.axes) == 3
+
+
+def test_networks_far_below_bicubic_stand_as_numbers_and_the_least_seconds_count() -> None:
+    rows = [("bicubic", None, 0, 39.0, 0), ("back-projection", None, 0, 39.4, 0)]
+    rows += [("vdsr", 12, seed, 39.3, 40 - seed) for seed in range(3)] + [("essaformer", 8, 0, 34.26, 50)]
+    frame = pd.DataFrame(rows, columns=["model", "channels", "seed", "MPSNR", "seconds"])
+    frame = frame.assign(macs_G=0.1, params_M=0.1, MPSNR_bp=frame.MPSNR, SAM=1, SAM_bp=1)
+    table = by_budget(frame)
+    assert table["seconds"].tolist() == [38, 50]
+    quality = quality_against_macs(table, frame, "title").axes[0]
+    assert quality.get_ylim()[0] == pytest.approx(39 - FAR_BELOW)
+    assert [text.get_text() for text in quality.texts] == ["34.3 ▾"]
