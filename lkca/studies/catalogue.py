@@ -120,14 +120,14 @@ def _scenes(profile: Profile) -> list[Run]:
 
 
 def _equal_cost(profile: Profile) -> list[Run]:
-    """Every family at every budget, cheap ones first, with every seed."""
+    """Every family at every budget, cheap ones first, with every seed where the profile does not say otherwise."""
     if not profile.widths:
         return []
     return profile.untrained() + [
         profile.run(model, seed, options=options_of(model, width))
-        for widths in profile.widths.values()
+        for budget, widths in profile.widths.items()
         for model, width in widths.items()
-        for seed in profile.seeds
+        for seed in (profile.seeds[:1] if budget in profile.once_at else profile.seeds)
     ]
 
 

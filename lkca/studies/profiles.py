@@ -11,7 +11,7 @@ from lkca.data.datasets import DATASETS
 from lkca.data.loaders import sensor_scenes
 from lkca.models import MODELS, UNTRAINED
 from lkca.models.upsamplers import KINDS
-from lkca.studies.sizes import ENDLESS_WIDTHS, LA_WIDTHS, MADE_WIDTHS
+from lkca.studies.sizes import ENDLESS_WIDTHS, LA_WIDTHS, MADE_WIDTHS, options_of
 from lkca.training.run import Distillation, Run
 
 COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in UNTRAINED)
@@ -71,6 +71,7 @@ class Profile:
     upsamplers : what the two studies of upsamplers run; None for nothing.
     scenes : what the study of many scenes runs; None for nothing.
     widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
+    once_at : budgets at which it trains the first seed alone.
     decaying : settings of the runs that vary the decay of the distillation, where the others are too short for it.
     early : epochs after which `upsampler_svd` looks as well, where a shorter run is the beginning of the longer one.
     short : whether runs are so short that starting a process for each would take as long as they do.
@@ -94,6 +95,7 @@ class Profile:
     upsamplers: UpsamplerPlan | None = None
     scenes: ScenesPlan | None = None
     widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
+    once_at: tuple[float, ...] = ()
     decaying: Mapping[str, object] = field(default_factory=dict)
     early: tuple[int, ...] = ()
     short: bool = False
@@ -185,17 +187,28 @@ PROFILES = {
         name="converged",
         data="synthetic scenes without end",
         sizes="narrow networks, trained until validation stops rising",
-        settings={"dataset": "fresh", "epochs": 300, "batch": 8, "learning_rate": 1e-3},
+        # Batch and learning rate: of those tried, what validated best for LKCA-LR in about a minute and a half.
+        settings={"dataset": "fresh", "epochs": 300, "batch": 4, "learning_rate": 4e-3},
         options={"blocks": 2, "channels": 32},
         seeds=(0, 1, 2),
         blocks=(1, 2, 4, 8, 16),
         teacher_blocks=8,
         datasets=("fresh",),
-        baselines={name: {"options": narrow["options"]} for name, narrow in NARROW.items()},
+        # As wide as 0.1 G pay for, where a width that eight groups divide is near enough to it.
+        baselines={
+            **{name: {"options": NARROW[name]["options"]} for name in ("msdformer", "essaformer")},
+            **{name: {"options": options_of(name, ENDLESS_WIDTHS[0.1][name])} for name in ("vdsr", "sspsr")},
+        },
         upsamplers=UpsamplerPlan(
-            spectral_rank=6, groups=(2, 32), ranks={"svd": (4,), "spectral": (2,)}, networks=OTHER_NETWORKS
+            kinds=("grouped", "svd", "spectral", "separable"),
+            distilled=("grouped",),
+            spectral_rank=6,
+            groups=(2, 32),
+            ranks={"svd": (4,), "spectral": (2,)},
+            networks=OTHER_NETWORKS,
         ),
         widths=ENDLESS_WIDTHS,
+        once_at=(0.3, 0.9),
         early=(1, 4, 16),
     ),
     "cpu": Profile(

@@ -1,8 +1,9 @@
 """Training on made scenes without end, until validation has stopped rising: what compares converged networks.
 
-The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a third; at the
-third such fall training ends. A run's `epochs` are the most that it may take. Nothing is there to overfit: a scene
-trains for `POOL` epochs, each in other patches, and never again.
+The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a quarter; at the
+second such fall training ends. A run's `epochs` are the most that it may take. What validates and is kept is the
+exponential mean of the weights, whose quality hardly jumps from epoch to epoch: the rule would stop at jumps. Nothing is
+there to overfit: a scene trains for `POOL` epochs, each in other patches, and never again.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lkca.data.patches import Area, Patches, positions
 from lkca.data.split import FreshScenes
@@ -20,8 +22,10 @@ from lkca.training.weights import Passport
 
 STEPS = 64  # of an epoch
 POOL = 6  # scenes at hand; every epoch makes one and gives up the oldest
-RISE, PATIENCE = 0.02, 8  # dB, epochs
-FALL, FALLS = 1 / 3, 3  # of the learning rate
+RISE, PATIENCE = 0.02, 6  # dB, epochs
+FALL, FALLS = 1 / 4, 2  # of the learning rate
+WARM_UP = 4  # epochs in which the learning rate rises to its first value
+MEMORY = 0.99  # of the exponential mean of the weights, from step to step
 FIRST, SPAN = 10_000_000, 1_000_000  # seeds of the scenes that train: where they begin, and how many a run has
 
 
@@ -73,6 +77,12 @@ class FreshTrainer(Trainer):
     ) -> None:
         self.fresh = FreshPatches(plan, run.patch, STEPS * run.batch, run.seed, device)
         super().__init__(run, model, passport, validation, teacher, device, log)
+        self.mean = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(MEMORY))
+        self.optimizer.register_step_post_hook(lambda *_: self.mean.update_parameters(self.model))
+
+    @property
+    def kept(self) -> nn.Module:
+        return self.mean.module
 
     def enough(self) -> bool:
         return self._falls() >= FALLS
@@ -81,11 +91,18 @@ class FreshTrainer(Trainer):
         return falls([row["validation"] for row in self.history])
 
     def _learning_rate(self, epoch: int) -> float:
-        return self.run.learning_rate * FALL ** self._falls()
+        return self.run.learning_rate * FALL ** self._falls() * min(1.0, (epoch + 1) / WARM_UP)
 
     def _epoch(self, epoch: int) -> float:
         self.trained = self.fresh.of_epoch(epoch)
         return super()._epoch(epoch)
+
+    def _state(self) -> dict[str, object]:
+        return {**super()._state(), "mean": self.mean.state_dict()}
+
+    def _restore(self, state: dict[str, object]) -> None:
+        super()._restore(state)
+        self.mean.load_state_dict(state["mean"])
 
     def _patches(self, areas: Sequence[Area]) -> tuple[Patches, Patches]:
         size = self.run.patch

@@ -6,7 +6,7 @@ import torch
 
 from lkca.data.loaders import load_dataset
 from lkca.training import fresh_trainer
-from lkca.training.fresh_trainer import FALL, FALLS, PATIENCE, POOL, RISE, FreshTrainer, falls
+from lkca.training.fresh_trainer import FALL, FALLS, MEMORY, PATIENCE, POOL, RISE, WARM_UP, FreshTrainer, falls
 from lkca.training.run import Distillation, Run
 from lkca.training.train import train
 from lkca.training.trainer import fresh_model
@@ -46,7 +46,8 @@ def test_learning_rate_follows_the_rule_and_ends_training() -> None:
     training = trainer(tiny(epochs=100))
     flat = [dict.fromkeys(("epoch", "loss", "learning_rate", "seconds"), 0.0) | {"validation": 30.0}] * 1
     training.history = flat * (1 + PATIENCE)
-    assert training._learning_rate(0) == pytest.approx(training.run.learning_rate * FALL)
+    assert training._learning_rate(WARM_UP) == pytest.approx(training.run.learning_rate * FALL)
+    assert training._learning_rate(0) == pytest.approx(training.run.learning_rate * FALL / WARM_UP)
     assert not training.enough()
     training.history = flat * (1 + FALLS * PATIENCE)
     assert training.enough()
@@ -87,6 +88,19 @@ def test_interrupted_run_ends_with_the_same_bits(model: str, monkeypatch: pytest
         train(run, "cpu", interrupted_after(2, model))
     train(run, "cpu", log=lambda line: None)
     assert outcome(run) == expected
+
+
+def test_the_exponential_mean_of_the_weights_is_kept() -> None:
+    training, means = trainer(tiny()), None
+    for hr in training.fresh.of_epoch(0).epoch(4, np.random.default_rng(0), torch.device("cpu")):
+        training._gradients(hr, 0)
+        training.optimizer.step()
+        weights = {name: p.detach().clone() for name, p in training.model.named_parameters()}
+        old = means or weights
+        means = {name: MEMORY * old[name] + (1 - MEMORY) * weight for name, weight in weights.items()}
+    kept = dict(training.kept.named_parameters())
+    assert all(torch.allclose(kept[name], mean, rtol=1e-4, atol=1e-7) for name, mean in means.items())
+    assert not all(torch.equal(kept[name], weight) for name, weight in weights.items())
 
 
 def test_ending_by_the_rule_is_not_diverging(monkeypatch: pytest.MonkeyPatch) -> None:
