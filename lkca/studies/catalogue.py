@@ -29,12 +29,14 @@ class Study:
 
 def _block_count(profile: Profile) -> list[Run]:
     return profile.untrained() + [
-        profile.run("lkca", seed, options={"blocks": blocks}) for blocks in profile.blocks for seed in profile.seeds
+        profile.run("lkca", seed, options={"blocks": blocks}, **profile.until_flat)
+        for blocks in profile.blocks
+        for seed in profile.seeds
     ]
 
 
 def _upsampler_svd(profile: Profile) -> list[Run]:
-    """One seed. Where a shorter run is the beginning of the longer one, LKCA-Net early in its training, too."""
+    """One seed; LKCA-Net after shorter trainings, too."""
     seed = profile.seeds[0]
     runs = [profile.run(model, seed, dataset=name) for name in profile.datasets for model in ("lkca", "lkca-lr")]
     return runs + [

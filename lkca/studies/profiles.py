@@ -71,9 +71,12 @@ class Profile:
     upsamplers : what the two studies of upsamplers run; None for nothing.
     scenes : what the study of many scenes runs; None for nothing.
     widths : of the networks that `equal_cost` compares: budget in G MACs -> model -> width.
+    rates : learning rates of networks that do not train at that of `settings`, by model.
+    until_flat : settings of runs whose networks learn at different speeds, so that each ends by the rule of
+        `lkca.training.fresh_trainer`; nothing where there is no such rule.
     once_at : budgets at which it trains the first seed alone.
     decaying : settings of the runs that vary the decay of the distillation, where the others are too short for it.
-    early : epochs after which `upsampler_svd` looks as well, where a shorter run is the beginning of the longer one.
+    early : numbers of epochs of shorter runs that `upsampler_svd` looks at as well.
     short : whether runs are so short that starting a process for each would take as long as they do.
     """
 
@@ -96,6 +99,8 @@ class Profile:
     scenes: ScenesPlan | None = None
     widths: Mapping[float, Mapping[str, int]] = field(default_factory=dict)
     once_at: tuple[float, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+    until_flat: Mapping[str, object] = field(default_factory=dict)
     decaying: Mapping[str, object] = field(default_factory=dict)
     early: tuple[int, ...] = ()
     short: bool = False
@@ -107,7 +112,8 @@ class Profile:
 
     def run(self, model: str, seed: int, distillation: Distillation | None = None, **changes: object) -> Run:
         """One run of this profile; `changes` are settings, or `options` of the model."""
-        settings = {**self.settings, **changes}
+        rate = {"learning_rate": self.rates[model]} if model in self.rates else {}
+        settings = {**self.settings, **rate, **changes}
         if model.startswith("lkca"):
             settings["options"] = {**self.options, **settings.get("options", {})}
         return Run(model=model, seed=seed, distillation=distillation, **settings)
@@ -186,9 +192,12 @@ PROFILES = {
     "converged": Profile(
         name="converged",
         data="synthetic scenes without end",
-        sizes="narrow networks, trained until validation stops rising",
-        # Batch and learning rate: of those tried, what validated best for LKCA-LR in about a minute and a half.
-        settings={"dataset": "fresh", "epochs": 300, "batch": 4, "learning_rate": 4e-3},
+        sizes="narrow networks, no patch seen twice",
+        # Batch and rate: of those tried, what validated best for LKCA-LR in a minute.
+        settings={"dataset": "fresh", "epochs": 50, "batch": 4, "learning_rate": 4e-3},
+        # ESSAformer's validation collapsed at 4e-3, a VDSR of 18 layers did not begin to learn.
+        rates={"vdsr": 2e-3, "3dfcnn": 2e-3, "sspsr": 2e-3, "msdformer": 2e-3, "essaformer": 1e-3},
+        until_flat={"epochs": 300},
         options={"blocks": 2, "channels": 32},
         seeds=(0, 1, 2),
         blocks=(1, 2, 4, 8, 16),

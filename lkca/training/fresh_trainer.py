@@ -1,9 +1,12 @@
-"""Training on made scenes without end, until validation has stopped rising: what compares converged networks.
+"""Training on made scenes without end: what compares networks that have nothing left to overfit.
 
-The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a quarter; at the
-second such fall training ends. A run's `epochs` are the most that it may take. What validates and is kept is the
-exponential mean of the weights, whose quality hardly jumps from epoch to epoch: the rule would stop at jumps. Nothing is
-there to overfit: a scene trains for `POOL` epochs, each in other patches, and never again.
+The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a quarter, and the
+second such fall ends training. At the latest it falls after the shares `LATEST` of the run's epochs, whose last one
+ends training: networks that are to be compared step by step have few epochs and fall together; those that learn at
+different speeds have many, and each ends where it has stopped rising.
+
+What validates and is kept is the exponential mean of the weights, whose quality hardly jumps from epoch to epoch: the
+rule would take a jump for an end. A scene trains for `POOL` epochs, each in other patches, and never again.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +25,9 @@ from lkca.training.weights import Passport
 
 STEPS = 64  # of an epoch
 POOL = 6  # scenes at hand; every epoch makes one and gives up the oldest
-RISE, PATIENCE = 0.02, 6  # dB, epochs
+RISE, PATIENCE = 0.02, 8  # dB, epochs
 FALL, FALLS = 1 / 4, 2  # of the learning rate
+LATEST = (0.7, 0.86)  # shares of a run's epochs after which it falls, whatever validation says
 WARM_UP = 4  # epochs in which the learning rate rises to its first value
 MEMORY = 0.99  # of the exponential mean of the weights, from step to step
 FIRST, SPAN = 10_000_000, 1_000_000  # seeds of the scenes that train: where they begin, and how many a run has
@@ -91,7 +95,8 @@ class FreshTrainer(Trainer):
         return falls([row["validation"] for row in self.history])
 
     def _learning_rate(self, epoch: int) -> float:
-        return self.run.learning_rate * FALL ** self._falls() * min(1.0, (epoch + 1) / WARM_UP)
+        fallen = max(self._falls(), sum(epoch >= share * self.run.epochs for share in LATEST))
+        return self.run.learning_rate * FALL**fallen * min(1.0, (epoch + 1) / WARM_UP)
 
     def _epoch(self, epoch: int) -> float:
         self.trained = self.fresh.of_epoch(epoch)

@@ -43,7 +43,7 @@ def test_falls_where_validation_stopped_rising() -> None:
 
 
 def test_learning_rate_follows_the_rule_and_ends_training() -> None:
-    training = trainer(tiny(epochs=100))
+    training = trainer(tiny(epochs=1000))
     flat = [dict.fromkeys(("epoch", "loss", "learning_rate", "seconds"), 0.0) | {"validation": 30.0}] * 1
     training.history = flat * (1 + PATIENCE)
     assert training._learning_rate(WARM_UP) == pytest.approx(training.run.learning_rate * FALL)
@@ -51,6 +51,13 @@ def test_learning_rate_follows_the_rule_and_ends_training() -> None:
     assert not training.enough()
     training.history = flat * (1 + FALLS * PATIENCE)
     assert training.enough()
+
+
+def test_learning_rate_falls_at_the_latest_near_the_end() -> None:
+    training = trainer(tiny(epochs=50))
+    rates = [training._learning_rate(epoch) / training.run.learning_rate for epoch in range(50)]
+    assert rates[:5] == [0.25, 0.5, 0.75, 1, 1]
+    assert rates[34:] == [1] + 8 * [FALL] + 7 * [FALL**2]
 
 
 def test_scenes_train_for_a_few_epochs_and_never_again() -> None:
