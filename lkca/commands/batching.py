@@ -32,6 +32,11 @@ def add(commands: argparse._SubParsersAction) -> None:
             parser.add_argument("name", nargs="+", help="the run's; several write to the log.txt of each")
         elif name == "collect":
             parser.add_argument("name", help="the study's")
+            parser.add_argument(
+                "--keep",
+                action="store_true",
+                help="rows of runs that are not here stay, where the code that made them is that of now",
+            )
         parser.add_argument("--profile", default="quick", help=f"{', '.join(PROFILES)}")
         if name in ("study", "run"):
             parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -71,7 +76,7 @@ def _status(given: argparse.Namespace) -> bool:
 
 
 def _collect(given: argparse.Namespace) -> None:
-    collect(given.name, given.profile)
+    collect(given.name, given.profile, given.keep)
 
 
 def _run(given: argparse.Namespace) -> bool:

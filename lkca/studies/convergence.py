@@ -12,11 +12,23 @@ from lkca.training.run import Run
 from lkca.training.run_folder import folder_history
 
 
-def write_curves(runs: Sequence[Run], study: str, profile: str) -> None:
-    """Write results/`profile`/`study`_training.csv: run, model, epoch, validation (MPSNR, dB), a row an epoch."""
-    frames = [folder_history(run.folder)[["epoch", "validation"]].assign(run=run.name, model=run.model) for run in runs]
+def write_curves(runs: Sequence[Run], study: str, profile: str, keep: bool = False) -> None:
+    """Write results/`profile`/`study`_training.csv: run, model, epoch, validation (MPSNR, dB), a row an epoch.
+
+    keep : the present file's rows stay for runs whose folders are not here.
+    """
+    path = results_folder() / profile / f"{study}_training.csv"
+    away = {run.name for run in runs if keep and not (run.folder / "metrics.json").is_file()}
+    there = pd.read_csv(path) if away else pd.DataFrame(columns=["run"])
+    kept = dict(list(there[there["run"].isin(away)].groupby("run")))
+    frames = [
+        kept[run.name]
+        if run.name in kept
+        else folder_history(run.folder)[["epoch", "validation"]].assign(run=run.name, model=run.model)
+        for run in runs
+    ]
     rows = pd.concat(frames, ignore_index=True)[["run", "model", "epoch", "validation"]]
-    write_text(results_folder() / profile / f"{study}_training.csv", rows.to_csv(index=False, float_format="%.4f"))
+    write_text(path, rows.to_csv(index=False, float_format="%.4f"))
 
 
 def curves(profile: str) -> pd.DataFrame:

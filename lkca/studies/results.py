@@ -96,24 +96,53 @@ def stale_rows(frame: pd.DataFrame, runs: Sequence[Run]) -> pd.Series:
     return code != frame["run"].map(now)
 
 
-def write_rows(runs: Sequence[Run], name: str) -> pd.DataFrame:
-    """Write results/`name`.csv, a row a run, all of which must be finished."""
-    frame = pd.DataFrame([{**row(run), **_corrected(run)} for run in runs])
-    write_text(results_folder() / f"{name}.csv", frame.to_csv(index=False))
+def write_rows(runs: Sequence[Run], name: str, keep: bool = False) -> pd.DataFrame:
+    """Write results/`name`.csv, a row a run, all of which must be finished.
+
+    keep : rows of the present table stay for runs whose folders are not here.
+
+    Raises
+    ------
+    ValueError
+        If such a row was made by other code than there is now.
+    """
+    path = results_folder() / f"{name}.csv"
+    kept = _rows_to_keep(path, runs) if keep else pd.DataFrame(columns=["run"])
+    made = pd.DataFrame([{**row(run), **_corrected(run)} for run in runs if run.name not in set(kept["run"])])
+    frame = pd.concat([part for part in (kept, made) if len(part)]).set_index("run").loc[[run.name for run in runs]]
+    frame = frame.reset_index()
+    write_text(path, frame.to_csv(index=False))
     return frame
 
 
-def collect(study: str, profile: str) -> pd.DataFrame:
+def _rows_to_keep(path: Path, runs: Sequence[Run]) -> pd.DataFrame:
+    """The table's rows of runs that are not finished here; their code must be that of now."""
+    away = [run for run in runs if not (run.folder / "metrics.json").is_file()]
+    frame = pd.read_csv(path)
+    frame = frame[frame["run"].isin([run.name for run in away])]
+    stale = frame.loc[stale_rows(frame, away), "run"].tolist()
+    if stale:
+        raise ValueError(
+            f"{path}: {len(stale)} rows cannot be kept, other code made them than there is now "
+            f"({', '.join(stale[:3])}{' ...' if len(stale) > 3 else ''}): train these runs again"
+        )
+    return frame
+
+
+def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
     """Write results/`profile`/`study`.csv from the study's runs, all of which must be finished.
 
     Of some studies also what else their notebooks draw: see `BESIDE`.
+
+    keep : runs whose folders are not here, but whose rows are in the present table and of the code that there is now,
+        count as finished: a study can be gone on with on another machine.
     """
     if study in BESIDE:
         BESIDE[study](profile)
     runs = study_runs(study, profile)
-    write_curves(runs, study, profile)
+    write_curves(runs, study, profile, keep)
     # Last: where the study's CSV is, all that belongs to the study is.
-    return write_rows(runs, f"{profile}/{study}")
+    return write_rows(runs, f"{profile}/{study}", keep)
 
 
 def study_results(study: str, profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:

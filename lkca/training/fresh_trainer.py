@@ -1,7 +1,7 @@
 """Training on made scenes without end: what compares networks that have nothing left to overfit.
 
-The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a quarter, and the
-second such fall ends training. At the latest it falls after the shares `LATEST` of the run's epochs, whose last one
+The rule: whenever validation has not risen by `RISE` for `PATIENCE` epochs, the learning rate falls to a quarter, and
+the second such fall ends training. At the latest it falls after the shares `LATEST` of the run's epochs, whose last one
 ends training: networks that are to be compared step by step have few epochs and fall together; those that learn at
 different speeds have many, and each ends where it has stopped rising.
 
