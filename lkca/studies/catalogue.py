@@ -55,12 +55,12 @@ def _weights(profile: Profile) -> list[Run]:
 
 
 def _terms(profile: Profile) -> list[Run]:
-    """Every subset of the three terms but the empty one, which is LKCA-LR without distillation."""
+    """Every subset of the three terms that is not too small; the empty one is LKCA-LR without distillation."""
     defaults, runs = Distillation(), []
     for kept in itertools.product((True, False), repeat=3):
         weights = dict(zip(("l1", "gradient", "cosine"), kept, strict=True))
         terms = {name: getattr(defaults, name) if on else 0.0 for name, on in weights.items()}
-        runs += [profile.distilled(seed, **terms) for seed in profile.seeds if any(kept)]
+        runs += [profile.distilled(seed, **terms) for seed in profile.seeds if sum(kept) >= profile.least_terms]
     return runs
 
 
