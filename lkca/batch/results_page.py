@@ -39,6 +39,10 @@ TITLES = {
     "line_to_beat": "What trained networks add to back-projection",
     "convergence": "Runs that were stopped while rising",
 }
+FIRST = {  # tables above all profiles
+    "verdicts": "Verdicts",
+    "referee": "Is it more than the seed, the training time, back-projection, the scene?",
+}
 FOLDERS = {  # beside those of the profiles
     "quickstart": "Quickstart: one network against bicubic",
     "your_scene": "Your scene, on a made one",
@@ -104,6 +108,9 @@ def with_verdicts(readme: str, folder: Path) -> str:
 def results_page(folder: Path) -> str:
     """The page of the results in `folder`, as Markdown."""
     parts = [HEADING]
+    for name, heading in FIRST.items():
+        if (folder / f"{name}.md").is_file():
+            parts += [f"## {heading}", (folder / f"{name}.md").read_text(encoding="utf-8").strip()]
     for name in (*reversed(PROFILES), *FOLDERS):
         tables = sorted((folder / name).glob("*.md"))
         if not tables:

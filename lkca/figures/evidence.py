@@ -119,6 +119,30 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def differences_by_epoch(differences: dict[str, pd.DataFrame], title: str) -> Figure:
+    """How a difference between two networks comes and goes as both train: a panel a comparison, a thin line a seed.
+
+    differences : from `lkca.studies.referee.differences_by_epoch`, by what is compared.
+    """
+    columns = min(4, len(differences))
+    lines = -(-len(differences) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(2.6 * columns, 0.6 + 2.2 * lines), squeeze=False)
+    headline(figure, title)
+    for axis, (name, rows) in zip(axes.flat, differences.items(), strict=False):
+        for _, seed in rows.groupby("seed"):
+            axis.plot(seed["epoch"], seed["difference"], color="0.65", lw=0.8)
+        mean = rows.groupby("epoch")["difference"].mean()
+        axis.plot(mean.index, mean, color=STEP_COLOURS[0])
+        axis.axhline(0, color="0.2", ls="--", lw=0.9)
+        axis.set_title(name, fontsize=8)
+        axis.set_xlabel("epoch of 64 steps")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("difference in\nvalidation MPSNR (dB)")
+    for axis in axes.flat[len(differences) :]:
+        axis.remove()
+    return figure
+
+
 def _model(setting: str) -> str:
     """The model of "MODEL + bp - OTHER"."""
     return setting.split(" - ")[0].removesuffix(" + bp")

@@ -120,7 +120,7 @@ def rank_verdict() -> Verdict:
     if reason:
         return Verdict(2, OPEN, f"{reason}; {said}", source)
     held = [bool((shares <= 0.1).all()), bool((kept >= 0.9).all())]
-    return Verdict(2, {2: CONFIRMED, 1: WEAKENED, 0: REFUTED}[sum(held)], said, source)
+    return Verdict(2, {2: CONFIRMED, 1: WEAKENED, 0: REFUTED}[sum(held)], said + _where(runs), source)
 
 
 def distillation_verdict() -> Verdict:
