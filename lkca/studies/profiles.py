@@ -219,7 +219,7 @@ PROFILES = {
             networks=dict.fromkeys(OTHER_NETWORKS, "grouped"),  # what the paper claims, nothing beside it
         ),
         least_terms=2,
-        widths={budget: ENDLESS_WIDTHS[budget] for budget in (0.1, 0.3)},
+        widths=ENDLESS_WIDTHS,
         once_at=(0.3,),
         early=(1, 4, 16),
     ),

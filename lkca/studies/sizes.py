@@ -57,10 +57,6 @@ ENDLESS_WIDTHS = {
         **{"vdsr": 96, "3dfcnn": 56, "sspsr": 32, "msdformer": 39, "essaformer": 24},
         **{"lkca": 144, "lkca-lr": 352, "lkca-best": 352},
     },
-    0.9: {
-        **{"vdsr": 196, "3dfcnn": 254, "sspsr": 60, "msdformer": 78, "essaformer": 40},
-        **{"lkca": 368, "lkca-lr": 672, "lkca-best": 688},
-    },
 }
 
 

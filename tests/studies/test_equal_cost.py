@@ -7,7 +7,7 @@ import pytest
 from lkca.figures.evidence import FAR_BELOW, quality_against_macs
 from lkca.studies.catalogue import study_runs
 from lkca.studies.equal_cost import best_at, by_budget
-from lkca.studies.sizes import FAMILIES, FARTHEST, LA_WIDTHS, MADE_WIDTHS, macs, nearest_width
+from lkca.studies.sizes import ENDLESS_WIDTHS, FAMILIES, FARTHEST, LA_WIDTHS, MADE_WIDTHS, macs, nearest_width
 
 
 @pytest.mark.parametrize("model", FAMILIES)
@@ -29,11 +29,17 @@ def test_nearest_width_finds_them(model: str, budget: float, width: int | None) 
     assert nearest_width(model, 205, budget) == width
 
 
-def test_widths_for_made_scenes() -> None:
+@pytest.mark.parametrize("declared", [MADE_WIDTHS, ENDLESS_WIDTHS])
+def test_widths_for_made_scenes(declared: dict[float, dict[str, int]]) -> None:
     found = {
-        budget: {model: nearest_width(model, 48, budget) for model in widths} for budget, widths in MADE_WIDTHS.items()
+        budget: {model: nearest_width(model, 48, budget) for model in widths} for budget, widths in declared.items()
     }
-    assert found == MADE_WIDTHS
+    assert found == declared
+
+
+def test_dear_budgets_are_run_once() -> None:
+    runs = [run for run in study_runs("equal_cost", "converged") if run.model == "lkca"]
+    assert sorted((run.options["channels"], run.seed) for run in runs) == [(48, 0), (48, 1), (48, 2), (144, 0)]
 
 
 def test_runs_are_of_those_widths() -> None:
