@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 from lkca.figures import evidence
+from lkca.models import MODELS
 from lkca.paths import results_folder
+from lkca.studies.catalogue import study_runs
 from lkca.studies.convergence import curves, stopped_while_rising, write_curves
 from lkca.studies.verdicts import MATTERS
+from lkca.training import fresh_trainer
 from lkca.training.run import Run
 from lkca.training.train import train
 from tests.training.tiny_run import TINY
@@ -43,3 +46,26 @@ def test_nothing_recorded_is_not_nothing_rising() -> None:
     (row,) = stopped_while_rising("quick").itertuples()
     assert row.runs == 0 and pd.isna(row.still_rising)
     assert curves("quick").empty
+
+
+def test_at_converged_depths_end_by_the_rule_and_all_else_has_equal_steps() -> None:
+    def trained(study: str) -> list[Run]:
+        return [run for run in study_runs(study, "converged") if MODELS[run.model].learned]
+
+    least = 2 * fresh_trainer.PATIENCE  # epochs in which the rule may end a run
+    assert {run.epochs for run in trained("block_count")} == {300}
+    assert least < fresh_trainer.LATEST[0] * 300
+    for study in ("upsamplers", "upsamplers_elsewhere", "distillation", "equal_cost"):
+        assert {run.epochs for run in trained(study)} == {50}
+    rates = {(run.model, run.learning_rate) for run in trained("equal_cost")}
+    assert {("lkca", 4e-3), ("lkca-best", 4e-3), ("vdsr", 2e-3), ("essaformer", 1e-3)} <= rates
+    assert len(rates) == len({model for model, _ in rates})  # one rate a family
+
+
+def test_terms_of_the_distillation_at_converged_are_left_out_one_by_one() -> None:
+    terms = {
+        tuple(value > 0 for value in (kd.l1, kd.gradient, kd.cosine))
+        for kd in (run.distillation for run in study_runs("distillation", "converged"))
+        if kd
+    }
+    assert terms == {(True, True, True), (False, True, True), (True, False, True), (True, True, False)}
