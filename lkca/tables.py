@@ -7,8 +7,10 @@ from pandas.io.formats.style import Styler
 
 from lkca.paths import results_folder, write_text
 
-DECIMALS = {"MPSNR": 4, "MSSIM": 4, "SAM": 4, "CC": 4, "RMSE": 4, "ERGAS": 4, "params_M": 3, "macs_G": 3}
-
+DECIMALS = {
+    **dict.fromkeys(("MPSNR", "MSSIM", "SAM", "CC", "RMSE", "ERGAS", "MPSNR_bp", "SAM_bp"), 4),
+    **dict.fromkeys(("params_M", "macs_G"), 3),
+}
 
 # Rows that more than one table or figure knows by name.
 PLAIN, TEACHER = "LKCA-LR, not distilled", "teacher"

@@ -63,10 +63,13 @@ def _quality_and_cost(axes: np.ndarray, table: pd.DataFrame, name: str, colour: 
         axis.set(xlabel="large-kernel blocks N")
 
 
-def distillation_gain(frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFrame, title: str) -> Figure:
+def distillation_gain(
+    frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFrame, to_beat: float, title: str
+) -> Figure:
     """Quality of every distilled setting, and its difference from LKCA-LR of the same seed; the paper's beside it.
 
     frame : rows of one question, from `rows_of`. means : from `mean_differences`. paper : from `paper_rows`.
+    to_beat : MPSNR of bicubic with back-projection.
     Dots are single runs; bars are 95 % intervals of the mean difference.
     """
     settings = means["setting"].unique().tolist()
@@ -92,6 +95,11 @@ def distillation_gain(frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFr
     teacher = frame.loc[frame["setting"] == TEACHER, "MPSNR"].mean()
     axes[0].axvline(teacher, color=COLOURS["lkca"], ls="--", label="teacher")
     axes[0].set(xlabel="MPSNR (dB)", ylabel="", title="quality")
+    name = "back-projection"
+    line = {"color": COLOURS[name], "ls": "--", "lw": 1.2, "label": f"{LABELS[name]}: {to_beat:.3f} dB"}
+    axes[0].margins(x=0.15)
+    axes[0].autoscale(False)  # it may lie far off, and what is compared would be squeezed
+    axes[0].axvline(to_beat, **line)
 
     for axis, metric in zip(axes[1:], ("MPSNR", "SAM"), strict=False):
         rows = means[means["metric"] == metric]
@@ -105,8 +113,8 @@ def distillation_gain(frame: pd.DataFrame, means: pd.DataFrame, paper: pd.DataFr
     axes[3].set(xlabel="difference in MPSNR (dB)", title="the paper: Chikusei, one run")
     for axis in axes[1:]:
         axis.axvline(0, color=COLOURS["lkca-lr"])
-    for axis in axes:
         axis.margins(x=0.15)
+    for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(4))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return figure

@@ -77,6 +77,10 @@ def distillation_runs(profile: Profile, varied: Sequence[str] = tuple(DISTILLED)
     return list(dict.fromkeys([*(run.teacher() for run in runs), *plain, *runs]))
 
 
+def _distillation(profile: Profile) -> list[Run]:
+    return profile.untrained() + distillation_runs(profile)
+
+
 def benchmark_runs(profile: Profile) -> list[Run]:
     """Every model on every case; one run is enough of what learns nothing."""
 
@@ -138,7 +142,7 @@ _DECLARATIONS = (
     Study("upsampler_svd", "singular values of the trained upsampler", _upsampler_svd),
     Study("upsamplers", "upsampler at the cost of LKCA-LR's", upsamplers),
     Study("upsamplers_elsewhere", "upsampler of other networks", upsamplers_elsewhere),
-    Study("distillation", "decay, weight and terms of the distillation", distillation_runs),
+    Study("distillation", "decay, weight and terms of the distillation", _distillation),
     Study("benchmark", "all networks of the paper", benchmark_runs),
     Study("regions", "which scene tests", _regions),
     Study("scenes", "scene by scene, over places and sensors", _scenes),

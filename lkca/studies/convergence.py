@@ -28,6 +28,7 @@ def write_curves(runs: Sequence[Run], study: str, profile: str, keep: bool = Fal
         for run in runs
     ]
     rows = pd.concat(frames, ignore_index=True)[["run", "model", "epoch", "validation"]]
+    rows = rows.astype({"epoch": int, "validation": float})  # of objects where a frame is empty
     write_text(path, rows.to_csv(index=False, float_format="%.4f"))
 
 

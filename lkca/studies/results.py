@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from lkca.measures.metrics import METRICS
+from lkca.models import UNTRAINED
 from lkca.paths import Log, results_folder, write_text
 from lkca.studies.catalogue import study_runs
 from lkca.studies.convergence import write_curves
@@ -23,6 +24,7 @@ from lkca.training.run import Run
 from lkca.training.run_folder import load_result
 
 NESTED = ("options", "distillation", "view")  # settings that become several columns
+CORRECTED = ("MPSNR_bp", "SAM_bp")  # of the metrics after back-projection, those that tables show
 COLUMNS = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights, not to be taken for the metrics
 BESIDE = {"upsampler_svd": collect_singular_values, "upsamplers": collect_upsamplers}  # files beside a study's CSV
 TRACE = (
@@ -156,11 +158,23 @@ def study_results(study: str, profile: str, device: str = "auto", log: Log = pri
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and standard deviation (over seeds) of each metric, a row for each value of `by`, in order of appearance."""
+    """Mean and standard deviation (over seeds) of each metric, a row for each value of `by`, in order of appearance.
+
+    MPSNR_bp, SAM_bp : means after back-projection at test time, where the frame has them.
+    """
     groups = frame.groupby(list(by), sort=False, dropna=False)
     table = groups[["params_M", "macs_G"]].first()
     for metric in METRICS:
         table[metric] = groups[metric].mean()
         table[f"{metric}_sd"] = groups[metric].std()
+    for column in CORRECTED:
+        if column in frame:
+            table[column] = groups[column].mean()
     table["seeds"] = groups.size()
     return table.reset_index()
+
+
+def with_untrained(table: pd.DataFrame, frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A table from `over_seeds`, above it a row for each model of the frame that learns nothing, named in `column`."""
+    rows = over_seeds(frame[frame["model"].isin(UNTRAINED)], ["model"]).rename(columns={"model": column})
+    return pd.concat([rows, table], ignore_index=True)[list(table.columns)]

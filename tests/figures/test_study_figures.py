@@ -91,7 +91,9 @@ def kd_frame(seeds: int) -> pd.DataFrame:
 def test_distillation_gain_shows_the_differences(seeds: int) -> None:
     frame = kd_frame(seeds)
     means = mean_differences(paired_differences(frame))
-    figure = study_plots.distillation_gain(frame, means, paper_rows(QUESTIONS[0]), "title")
+    figure = study_plots.distillation_gain(frame, means, paper_rows(QUESTIONS[0]), 45.678, "title")
+    assert "45.678 dB" in figure.legends[0].get_texts()[-1].get_text()
+    assert figure.axes[0].get_xlim()[1] < 45  # far off, it squeezes nothing
     figure.draw_without_rendering()
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     points = figure.axes[1].containers[0].lines[0].get_xydata()

@@ -54,12 +54,13 @@ def test_without_tables_nothing_is_said() -> None:
 def test_seeds_training_time_and_back_projection() -> None:
     blocks()
     found = answer("most blocks - one block")
-    assert found[SEEDS] == "+0.500 ± 0.497" and found["both back-projected"] == "+0.100 ± 0.000"
+    assert found[SEEDS] == "+0.500 ± 0.497" and found["made scenes, both back-projected"] == "+0.100 ± 0.000"
     assert found["validation at half the steps"] == "+0.100 ± 0.000"  # 30.5 - 30.4 after two epochs
     assert found["validation at the end"] == "+0.500 ± 0.000"  # 31.0 - 30.5
     assert found["still rising"] == "1 of 6" and found[ONE_SCENE] == NONE and found["over places"] == NONE
     blocks("cpu")
-    assert answer("most blocks - one block")[ONE_SCENE] == "+0.500 ± 0.497"
+    found = answer("most blocks - one block")
+    assert found[ONE_SCENE] == "+0.500 ± 0.497" and found["one real scene, both back-projected"] == "+0.100 ± 0.000"
 
 
 def test_curves_are_of_the_best_so_far_and_the_shorter_one_keeps_its_last_value() -> None:

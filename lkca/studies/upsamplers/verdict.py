@@ -7,7 +7,7 @@ from lkca.measures.rank import SHARE
 from lkca.models import UNTRAINED
 from lkca.studies.distillation import mean_differences, paired_differences
 from lkca.studies.intervals import with_verdict
-from lkca.studies.results import over_seeds
+from lkca.studies.results import CORRECTED, over_seeds
 from lkca.tables import CURVE, DISTILLED, EQUAL_PARAMS, FULL, PLAIN
 
 KEPT = 0.95  # of the gain over bicubic: a truncation that keeps it has lost little
@@ -115,11 +115,12 @@ def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     Quality is the mean over `seeds`.
     """
     learned = frame[~frame["model"].isin(UNTRAINED)].groupby(["model", "upsampler"], sort=False)
-    table = learned[["params_M", "macs_G", *METRICS]].mean().assign(seeds=learned.size()).reset_index()
+    corrected = [column for column in CORRECTED if column in frame]
+    table = learned[["params_M", "macs_G", *METRICS, *corrected]].mean().assign(seeds=learned.size()).reset_index()
     own = table[table["upsampler"] == "own"].set_index("model")
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):
         table[saved] = 1 - table[column] / table["model"].map(own[column])
     table["over_bicubic_dB"] = table["MPSNR"] - frame.loc[frame["model"] == "bicubic", "MPSNR"].item()
     table["difference_dB"] = table["MPSNR"] - table["model"].map(own["MPSNR"])
     costs = ["model", "upsampler", "params_M", "macs_G", "params_saved", "macs_saved"]
-    return table[[*costs, *METRICS, "over_bicubic_dB", "difference_dB", "seeds"]]
+    return table[[*costs, *METRICS, *corrected, "over_bicubic_dB", "difference_dB", "seeds"]]
