@@ -59,8 +59,8 @@ def referee_table() -> pd.DataFrame:
 
     Columns: claim, difference; of made scenes the difference over seeds, the same once both outputs are corrected by
     back-projection, validation's difference after half of the epochs and after all, how many runs still rose; of one
-    real scene the difference over seeds, again also corrected; of many the difference over places. "-" where nothing was
-    measured. Claim 4 is about time, and has no row.
+    real scene the difference over seeds, again also corrected; of many the difference over places. "-" where nothing
+    was measured. Claim 4 is about time, and has no row.
     """
     rows = []
     for comparison in COMPARISONS:
