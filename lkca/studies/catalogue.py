@@ -35,6 +35,16 @@ def _block_count(profile: Profile) -> list[Run]:
     ]
 
 
+def _until_flat(profile: Profile) -> list[Run]:
+    """The networks that other studies compare after equal steps, each trained until it has stopped rising."""
+    if not profile.until_flat:
+        return []
+    models = ("vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")
+    return profile.untrained() + [
+        profile.compared(model, seed, **profile.until_flat) for model in models for seed in profile.seeds
+    ]
+
+
 def _upsampler_svd(profile: Profile) -> list[Run]:
     """One seed; LKCA-Net after shorter trainings, too."""
     seed = profile.seeds[0]
@@ -139,6 +149,7 @@ def _equal_cost(profile: Profile) -> list[Run]:
 
 _DECLARATIONS = (
     Study("block_count", "number of large-kernel blocks", _block_count),
+    Study("until_flat", "equal steps, or until validation stops rising", _until_flat),
     Study("upsampler_svd", "singular values of the trained upsampler", _upsampler_svd),
     Study("upsamplers", "upsampler at the cost of LKCA-LR's", upsamplers),
     Study("upsamplers_elsewhere", "upsampler of other networks", upsamplers_elsewhere),
