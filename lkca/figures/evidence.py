@@ -119,6 +119,25 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def validation_by_epoch(curves: pd.DataFrame, equal: int, title: str) -> Figure:
+    """Best validation so far against epochs, a line a run; where equal steps end, and where each run ended.
+
+    curves : columns run, model, epoch, validation (dB). equal : epochs of the studies that compare after equal steps.
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    headline(figure, title)
+    for _, run in curves.groupby("run", sort=False):
+        model, best = run["model"].iloc[0], run["validation"].cummax()
+        label = "_" if LABELS[model] in axis.get_legend_handles_labels()[1] else LABELS[model]
+        axis.plot(run["epoch"], best, color=COLOURS[model], lw=0.9, label=label)
+        axis.plot(run["epoch"].iloc[-1], best.iloc[-1], color=COLOURS[model], marker=MARKERS[model], ms=5)
+    axis.axvline(equal, color="0.5", ls=":", lw=1, label=f"equal steps: {equal} epochs")
+    axis.set(xscale="log", xlabel="epoch of 64 steps", ylabel="best validation MPSNR (dB)")
+    plain_ticks(axis.xaxis)
+    axis.legend(fontsize=8)
+    return figure
+
+
 def differences_by_epoch(differences: dict[str, pd.DataFrame], title: str) -> Figure:
     """How a difference between two networks comes and goes as both train: a panel a comparison, a thin line a seed.
 

@@ -34,16 +34,23 @@ class Comparison:
     models: tuple[str, str] | None = None
 
 
+def _flat(claim: int, one: str, other: str, difference: str) -> Comparison:
+    """Two models of the study `until_flat`."""
+    return Comparison(claim, f"{difference}, until flat", "until_flat", f"model == '{one}'", f"model == '{other}'")
+
+
 COMPARISONS = (
     Comparison(1, "most blocks - one block", "block_count", "blocks == blocks.max()", "blocks == blocks.min()"),
     Comparison(
         3, "LKCA-LR - LKCA-Net", "upsamplers", f"model == 'lkca-lr' and {GROUPED}", "model == 'lkca'",
         ("lkca-lr", "lkca"),
     ),
+    _flat(3, "lkca-lr", "lkca", "LKCA-LR - LKCA-Net"),
     Comparison(
         3, "LKCA-KD - LKCA-LR", "upsamplers", f"model == 'lkca-kd' and {GROUPED}", f"model == 'lkca-lr' and {GROUPED}",
         ("lkca-kd", "lkca-lr"),
     ),
+    _flat(3, "lkca-kd", "lkca-lr", "LKCA-KD - LKCA-LR"),
     *(
         Comparison(
             5, f"{host}, grouped - own", "upsamplers_elsewhere",
@@ -52,29 +59,28 @@ COMPARISONS = (
         for host in HOSTS
     ),
 )  # fmt: skip
+# Beside those of the claims, of networks that were trained until they stopped rising.
+UNTIL_FLAT = (
+    *(comparison for comparison in COMPARISONS if comparison.study == "until_flat"),
+    _flat(0, "lkca-best", "lkca-lr", "LKCA-best - LKCA-LR"),
+    _flat(0, "lkca-best", "lkca", "LKCA-best - LKCA-Net"),
+    _flat(0, "lkca", "vdsr", "LKCA-Net - VDSR"),
+)
 
 
 def referee_table() -> pd.DataFrame:
-    """A row for each comparison.
+    """A row for each of `COMPARISONS`.
 
-    Columns: claim, difference; of made scenes the difference over seeds, the same once both outputs are corrected by
-    back-projection, validation's difference after half of the epochs and after all, how many runs still rose; of one
-    real scene the difference over seeds, again also corrected; of many the difference over places. "-" where nothing
-    was measured. Claim 4 is about time, and has no row.
+    Columns: claim, then those of `made_answers`; of one real scene the difference over seeds, again also corrected; of
+    many the difference over places. "-" where nothing was measured. Claim 4 is about time, and has no row.
     """
     rows = []
     for comparison in COMPARISONS:
-        pairs, real = seed_pairs(comparison, MADE), seed_pairs(comparison, REAL)
-        halfway, end = at_half(comparison, MADE)
+        real = seed_pairs(comparison, REAL)
         rows.append(
             {
                 "claim": comparison.claim,
-                "difference (dB)": comparison.difference,
-                SEEDS: _said(pairs["MPSNR"]),
-                "made scenes, both back-projected": _said(pairs["MPSNR_bp"]),
-                "validation at half the steps": _said(halfway),
-                "validation at the end": _said(end),
-                "still rising": f"{int(pairs['rising'].sum())} of {2 * len(pairs)}" if len(pairs) else NONE,
+                **made_answers(comparison),
                 ONE_SCENE: _said(real["MPSNR"]),
                 "one real scene, both back-projected": _said(real["MPSNR_bp"]),
                 "over places": _over_places(comparison),
@@ -83,6 +89,22 @@ def referee_table() -> pd.DataFrame:
     cut = {SEEDS: _said(lost_by_cutting(MADE)), ONE_SCENE: _said(lost_by_cutting(REAL))}
     rows.insert(1, {"claim": 2, "difference (dB)": "full upsampler cut to LKCA-LR's rank - uncut", **cut})
     return pd.DataFrame(rows).fillna(NONE)
+
+
+def made_answers(comparison: Comparison) -> dict[str, str]:
+    """What made scenes say of a difference: over seeds; the same once both outputs are corrected by back-projection;
+    in validation after half of the epochs and after all; how many runs still rose.
+    """
+    pairs = seed_pairs(comparison, MADE)
+    halfway, end = at_half(comparison, MADE)
+    return {
+        "difference (dB)": comparison.difference,
+        SEEDS: _said(pairs["MPSNR"]),
+        "made scenes, both back-projected": _said(pairs["MPSNR_bp"]),
+        "validation at half the steps": _said(halfway),
+        "validation at the end": _said(end),
+        "still rising": f"{int(pairs['rising'].sum())} of {2 * len(pairs)}" if len(pairs) else NONE,
+    }
 
 
 def lost_by_cutting(profile: str) -> pd.Series:

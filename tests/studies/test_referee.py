@@ -9,7 +9,7 @@ from lkca.measures.metrics import METRICS
 from lkca.paths import results_folder
 from lkca.studies.referee import COMPARISONS, NONE, ONE_SCENE, SEEDS, at_half, differences_by_epoch, referee_table
 
-BLOCKS, LOST, WON, VDSR = COMPARISONS[:4]
+BLOCKS, LOST, LOST_FLAT, WON, WON_FLAT, VDSR = COMPARISONS[:6]
 GROUPED = {"upsampler": "grouped", "groups": 8, "rank": 0}
 
 
@@ -89,6 +89,15 @@ def test_other_runs_of_the_study_are_not_taken() -> None:
     assert (
         answer(LOST.difference)[SEEDS] == "-0.100 (one seed)" and answer(WON.difference)[SEEDS] == "+0.050 (one seed)"
     )
+    flat = [
+        {"run": "net", "model": "lkca", "seed": 0, "MPSNR": 31.5},
+        {"run": "low", "model": "lkca-lr", "seed": 0, "MPSNR": 31.2},
+        {"run": "taught", "model": "lkca-kd", "seed": 0, "MPSNR": 31.3},
+    ]
+    write("converged", "until_flat", flat, {run: [30.0] for run in ("net", "low", "taught")})
+    assert answer(LOST_FLAT.difference)[SEEDS] == "-0.300 (one seed)"
+    assert answer(WON_FLAT.difference)[SEEDS] == "+0.100 (one seed)"
+    assert answer(LOST.difference)[SEEDS] == "-0.100 (one seed)"
     hosts = [
         {"run": "own", "model": "vdsr", "seed": 0, "MPSNR": 31.0, "upsampler": "own"},
         {"run": "grouped", "model": "vdsr", "seed": 0, "MPSNR": 31.2},
