@@ -35,7 +35,7 @@ from lkca.studies.turns import take_turns
 from lkca.studies.upsamplers.runs import STAND_IN
 from lkca.tables import CURVE, EQUAL_PARAMS, FULL
 from lkca.training.evaluation import evaluate, mean_quality
-from lkca.training.fresh_trainer import FreshPatches
+from lkca.training.fresh_trainer import FALL, FALLS, FreshPatches
 from lkca.training.losses import supervised_loss
 from lkca.training.run import Run
 from lkca.training.run_folder import load_result
@@ -44,7 +44,7 @@ STUDY = "upsamplers"
 GROUPS = model_options(STAND_IN)["groups"]  # whose cost the upsamplers share
 
 TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # of the fine-tuning: a few percent of a training
-TUNE_RATE = 0.5  # of the run's first learning rate, falling to zero
+TUNE_RATE = 0.5  # of the run's first learning rate (of its last one on made scenes without end), falling to zero
 TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every upsampler is timed once
 
 
@@ -157,10 +157,12 @@ class Features:
     def fine_tuned(self, model: nn.Module) -> nn.Module:
         """A copy of the network, its upsampler trained for a few epochs by the supervised loss, the rest as it was."""
         model, run = copy.deepcopy(model).eval(), self.run
-        optimizer = torch.optim.Adam(model.upsampler.parameters(), lr=TUNE_RATE * run.learning_rate)
+        # So high a first rate as that of `converged` would undo in a few steps what training has settled.
+        first = TUNE_RATE * run.learning_rate * (FALL**FALLS if run.dataset == "fresh" else 1)
+        optimizer = torch.optim.Adam(model.upsampler.parameters(), lr=first)
         generator = np.random.default_rng(run.seed)
         for epoch in range(TUNE_EPOCHS):
-            optimizer.param_groups[0]["lr"] = TUNE_RATE * run.learning_rate * (1 - epoch / TUNE_EPOCHS)
+            optimizer.param_groups[0]["lr"] = first * (1 - epoch / TUNE_EPOCHS)
             order = generator.permutation(len(self.chosen))
             for start in range(0, len(order), TUNE_BATCH):
                 part = order[start : start + TUNE_BATCH]
