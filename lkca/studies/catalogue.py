@@ -46,11 +46,13 @@ def _until_flat(profile: Profile) -> list[Run]:
 
 
 def _upsampler_svd(profile: Profile) -> list[Run]:
-    """One seed; LKCA-Net after shorter trainings, too."""
+    """One seed; LKCA-Net after shorter and longer trainings, too."""
     seed = profile.seeds[0]
     runs = [profile.run(model, seed, dataset=name) for name in profile.datasets for model in ("lkca", "lkca-lr")]
     return runs + [
-        profile.run("lkca", seed, dataset=name, epochs=epochs) for name in profile.datasets for epochs in profile.early
+        profile.run("lkca", seed, dataset=name, epochs=epochs)
+        for name in profile.datasets
+        for epochs in profile.other_epochs
     ]
 
 

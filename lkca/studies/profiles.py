@@ -77,7 +77,7 @@ class Profile:
     once_at : budgets at which it trains the first seed alone.
     least_terms : of the distillation loss that are kept together, where its terms are varied.
     decaying : settings of the runs that vary the decay of the distillation, where the others are too short for it.
-    early : numbers of epochs of shorter runs that `upsampler_svd` looks at as well.
+    other_epochs : numbers of epochs of shorter and longer runs that `upsampler_svd` looks at as well.
     short : whether runs are so short that starting a process for each would take as long as they do.
     """
 
@@ -104,7 +104,7 @@ class Profile:
     until_flat: Mapping[str, object] = field(default_factory=dict)
     least_terms: int = 1
     decaying: Mapping[str, object] = field(default_factory=dict)
-    early: tuple[int, ...] = ()
+    other_epochs: tuple[int, ...] = ()
     short: bool = False
 
     @property
@@ -221,7 +221,7 @@ PROFILES = {
         least_terms=2,
         widths=ENDLESS_WIDTHS,
         once_at=(0.3,),
-        early=(1, 4, 16),
+        other_epochs=(1, 4, 16, 300),
     ),
     "cpu": Profile(
         name="cpu",

@@ -40,20 +40,21 @@ KINDS = {
     "blocks": "trained, only the diagonal blocks kept",
     "grouped": "trained in groups (LKCA-LR)",
 }
-AFTER = "after {} epochs"  # a kind as well: the matrix early in training
+AFTER = "after {} epochs"  # a kind as well: the matrix after another number of epochs
 
 
-def upsampler_matrices(run: Run, groups: int, early: Sequence[int] = ()) -> dict[str, Tensor]:
+def upsampler_matrices(run: Run, groups: int, others: Sequence[int] = ()) -> dict[str, Tensor]:
     """The matrices to be looked at of a finished run's upsampler, by kind: see `KINDS` and `AFTER`.
 
-    groups : number of the diagonal blocks that are cut out of a network without groups. early : numbers of epochs of
-    runs that only look at the beginning of the training.
+    groups : number of the diagonal blocks that are cut out of a network without groups. others : numbers of epochs of
+    runs that are looked at beside the one in question.
     """
-    matrix = upsampler_matrix(load_result(run).model())
+    result = load_result(run)
+    matrix = upsampler_matrix(result.model())
     if run.options["groups"] > 1:
         return {"grouped": matrix}
-    if run.epochs in early:
-        return {AFTER.format(run.epochs): matrix}
+    if run.epochs in others:
+        return {AFTER.format(len(result.history)): matrix}
     torch.manual_seed(run.seed)  # as the training did
     untrained = build_model(run.model, len(matrix) // run.scale**2, run.scale, **run.options)
     random = torch.randn(matrix.shape, dtype=matrix.dtype, generator=torch.Generator().manual_seed(run.seed))
@@ -70,11 +71,11 @@ def collect_singular_values(profile: str) -> pd.DataFrame:
 
     Columns: dataset, run, kind, rows and columns of the matrix, index (from 1), value.
     """
-    runs, early = study_runs("upsampler_svd", profile), find_profile(profile).early
+    runs, others = study_runs("upsampler_svd", profile), find_profile(profile).other_epochs
     groups = max(run.options["groups"] for run in runs)
     frames = []
     for run in runs:
-        for kind, matrix in upsampler_matrices(run, groups, early).items():
+        for kind, matrix in upsampler_matrices(run, groups, others).items():
             values = singular_values(matrix)
             about = {"dataset": run.dataset, "run": run.name, "kind": kind}
             shape = {"rows": len(matrix), "columns": len(matrix.T), "index": np.arange(1, len(values) + 1)}

@@ -65,7 +65,7 @@ def test_equal_size_is_the_papers() -> None:
 
 def test_the_study_writes_its_singular_values(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"dataset": "synthetic", "reading": "tiny", "epochs": 2, "batch": 4, "stride": 16}
-    changed = {"settings": settings, "options": {"blocks": 1, "channels": 16}, "early": (1,)}
+    changed = {"settings": settings, "options": {"blocks": 1, "channels": 16}, "other_epochs": (1,)}
     tiny = profiles.Profile(**{**vars(profiles.PROFILES["quick"]), **changed})
     monkeypatch.setitem(profiles.PROFILES, "quick", tiny)
     for run in catalogue.study_runs("upsampler_svd", "quick"):
