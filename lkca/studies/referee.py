@@ -139,18 +139,16 @@ def seed_pairs(comparison: Comparison, profile: str) -> pd.DataFrame:
 def differences_by_epoch(comparison: Comparison, profile: str) -> pd.DataFrame:
     """Difference of the best validation so far, at equal epochs: columns seed, epoch, difference (dB).
 
-    Of two runs of unlike length, the one that ended keeps its last value.
+    A run that has ended keeps its last value while another of the comparison goes on.
     """
     path = results_folder() / profile / f"{comparison.study}_training.csv"
     pairs = seed_pairs(comparison, profile)
     if pairs.empty:
         return pd.DataFrame(columns=["seed", "epoch", "difference"])
     curves = pd.read_csv(path).pivot(index="epoch", columns="run", values="validation").cummax().ffill()
-    frames = []
-    for seed, pair in pairs.iterrows():
-        found = (curves[pair["one"]] - curves[pair["other"]])[: int(pair["epochs"])]
-        frames.append(found.rename("difference").reset_index().assign(seed=seed))
-    return pd.concat(frames, ignore_index=True)[["seed", "epoch", "difference"]]
+    wide = curves[pairs["one"]].to_numpy() - curves[pairs["other"]].to_numpy()
+    frame = pd.DataFrame(wide, index=curves.index, columns=pairs.index.rename("seed"))[: int(pairs["epochs"].max())]
+    return frame.T.stack().rename("difference").reset_index()
 
 
 def at_half(comparison: Comparison, profile: str) -> tuple[pd.Series, pd.Series]:
