@@ -69,3 +69,14 @@ def test_terms_of_the_distillation_at_converged_are_left_out_one_by_one() -> Non
         if kd
     }
     assert terms == {(True, True, True), (False, True, True), (True, False, True), (True, True, False)}
+
+
+def test_figure_of_validation_has_a_line_a_run_and_a_name_a_model() -> None:
+    rows = [(f"{model}-{seed}", model, epoch, 30 - epoch % 2 + 0.1 * epoch)
+            for model in ("lkca", "vdsr") for seed in range(2) for epoch in range(1, 6)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["run", "model", "epoch", "validation"])
+    (axis,) = evidence.validation_by_epoch(frame, 50, "title").axes
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["LKCA-Net", "VDSR", "equal steps: 50 epochs"]
+    lines = [line.get_ydata() for line in axis.get_lines() if len(line.get_ydata()) == 5]
+    assert len(lines) == 4 and all((np.diff(line) >= 0).all() for line in lines)  # the best so far
