@@ -38,6 +38,8 @@ TITLES = {
     "back_projection_steps": "Bicubic with back-projection, step by step",
     "line_to_beat": "What trained networks add to back-projection",
     "convergence": "Runs that were stopped while rising",
+    "until_flat": "Trained until validation stops rising",
+    "equal_cost": "Families of networks at equal cost",
 }
 FIRST = {  # tables above all profiles
     "verdicts": "Verdicts",
