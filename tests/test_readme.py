@@ -102,7 +102,7 @@ def best_of_cost(channels: int) -> float:
 
 
 def of_made_cost() -> tuple[float, ...]:
-    """MPSNR of LKCA-LR, which must be the best of 0.1 G MACs on made scenes without end, of SSPSR, LKCA-Net and VDSR."""
+    """MPSNR of LKCA-LR (the best of 0.1 G MACs on made scenes without end), SSPSR, LKCA-Net and VDSR."""
     table = pd.read_csv(ROOT / "results/converged/equal_cost_table.csv")
     here = table[table["macs_G"] < 0.1 * BUDGET].set_index("model")["MPSNR"]
     assert here.idxmax() == "lkca-lr"
