@@ -138,8 +138,11 @@ class Profile:
 CHOSEN_ON = "Los Angeles"  # the place whose scenes settings were tried on: in no table of `scenes`
 SCENES = ScenesPlan(
     names=tuple(dataset.name for dataset in sensor_scenes() if dataset.place != CHOSEN_ON),
-    # The heavy networks, x2 and x8 are to join: some eight hours of a core.
-    models={4: (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best")},
+    models={
+        4: (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best", "sspsr", "msdformer", "essaformer", "3dfcnn"),
+        2: (*UNTRAINED, "lkca-lr", "vdsr"),
+        8: (*UNTRAINED, "lkca-lr", "vdsr"),
+    },
     settings={"epochs": 40, "batch": 4, "learning_rate": 1.5e-3},
     options={"blocks": 2, "channels": 64},
     # One block (VDSR: six layers), as wide as comes nearest to the MACs of this LKCA-Net, 0.51 G at x4, 200 bands and
