@@ -79,7 +79,8 @@ def lines_to_beat(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR", up
 def plain_ticks(axis: Axis) -> None:
     """Numbers, not powers of ten, on a logarithmic axis; more of them where it spans little. Draw first, then ask."""
     low, high = axis.get_view_interval()
-    digits = (1, 2, 3, 4, 5, 6, 8) if high < 4 * low else (1, 2, 5) if high < 200 * low else (1,)
+    span = high / low
+    digits = (1, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 10 else (1, 2, 5) if span < 200 else (1,)
     axis.set_major_locator(LogLocator(subs=digits))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
