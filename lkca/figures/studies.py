@@ -92,14 +92,13 @@ def distillation_gain(
     if len(plain) > 1:
         low, high = plain.mean() - plain.std(), plain.mean() + plain.std()
         axes[0].axvspan(low, high, color=COLOURS["lkca-lr"], alpha=0.15, lw=0, label="its seeds (± sd)")
-    teacher = frame.loc[frame["setting"] == TEACHER, "MPSNR"].mean()
-    axes[0].axvline(teacher, color=COLOURS["lkca"], ls="--", label="teacher")
     axes[0].set(xlabel="MPSNR (dB)", ylabel="", title="quality")
-    name = "back-projection"
-    line = {"color": COLOURS[name], "ls": "--", "lw": 1.2, "label": f"{LABELS[name]}: {to_beat:.3f} dB"}
     axes[0].margins(x=0.15)
-    axes[0].autoscale(False)  # it may lie far off, and what is compared would be squeezed
-    axes[0].axvline(to_beat, **line)
+    axes[0].autoscale(False)  # the next two may lie far off, and what is compared would be squeezed
+    teacher = frame.loc[frame["setting"] == TEACHER, "MPSNR"].mean()
+    lines = (("lkca", "teacher", teacher), ("back-projection", LABELS["back-projection"], to_beat))
+    for model, name, value in lines:
+        axes[0].axvline(value, color=COLOURS[model], ls="--", lw=1.2, label=f"{name}: {value:.3f} dB")
 
     for axis, metric in zip(axes[1:], ("MPSNR", "SAM"), strict=False):
         rows = means[means["metric"] == metric]
