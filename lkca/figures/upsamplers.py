@@ -1,4 +1,4 @@
-"""Figures of `upsamplers`: upsamplers at equal cost, quality against cost, truncation.
+"""Figures of `upsamplers`: upsamplers at equal cost, quality against cost, truncation, other networks.
 
 A function here takes tables and returns a `matplotlib` figure; nothing here trains or reads a run.
 """
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.figures.style import UPSAMPLER_COLOURS, headline, lines_to_beat
+from lkca.figures.style import LABELS, UPSAMPLER_COLOURS, headline, lines_to_beat
 from lkca.measures.rank import SHARE
 from lkca.tables import CURVE, DISTILLED, FULL
 
@@ -114,5 +114,43 @@ def truncated_upsamplers(truncation: pd.DataFrame, frame: pd.DataFrame, title: s
         axis.minorticks_off()
         axis.set(xlabel=f"rank k, of {about['values']}")
     figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    headline(figure, title)
+    return figure
+
+
+def in_other_networks(frame: pd.DataFrame, table: pd.DataFrame, little: float, title: str) -> Figure:
+    """Networks with other upsamplers than their own: quality, its difference from their own, and what is saved.
+
+    frame : rows of the study; circles are runs. table : from `elsewhere_table`; bars are 95 % intervals over seeds.
+    little : a loss in dB that still counts as none (docs/verdicts.md, claim 5).
+    """
+    colours = {**UPSAMPLER_COLOURS, "own": "0.3"}
+    rows = list(table.itertuples())
+    place = {(row.model, row.upsampler): len(rows) - 1 - i for i, row in enumerate(rows)}
+    figure, axes = plt.subplots(1, 3, figsize=(10, 1.6 + 0.26 * len(rows)), sharey=True)
+    quality, change, saved = axes
+    for row in rows:
+        y, colour = place[row.model, row.upsampler], colours[row.upsampler]
+        runs = frame[(frame["model"] == row.model) & (frame["upsampler"] == row.upsampler)]
+        quality.plot(runs["MPSNR"], [y] * len(runs), "o", color=colour)
+        if row.upsampler == "own":
+            for axis in axes:
+                axis.axhline(y + 0.5, color="0.8", lw=0.8)  # a network's rows stand together
+            continue
+        bar = None if np.isnan(row.half_width) else row.half_width
+        change.errorbar(row.difference_dB, y, xerr=bar, fmt="o", color=colour, capsize=3)
+        saved.plot(100 * row.params_saved, y, "o", color="0.25", mfc="none")
+        saved.plot(100 * row.macs_saved, y, "s", color="0.25", mfc="none")
+    lines_to_beat(quality, frame, upright=True)
+    quality.set(xlabel="MPSNR (dB)", yticks=list(place.values()), ylim=(-0.6, len(rows) - 0.4))
+    quality.set_yticklabels([f"{LABELS[model]}, {upsampler}" for model, upsampler in place])
+    change.axvline(0, color="0.5", lw=1)
+    change.axvline(-little, color="0.5", lw=1, ls=":", label=f"{little:g} dB less")
+    change.set(xlabel="MPSNR minus its own, same seed (dB)")
+    saved.plot([], [], "o", color="0.25", mfc="none", label="parameters")
+    saved.plot([], [], "s", color="0.25", mfc="none", label="MACs")
+    saved.set(xlabel="saved of the network (%)", xlim=(0, 100))
+    for axis in axes:
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2 if axis is saved else 1)
     headline(figure, title)
     return figure

@@ -204,12 +204,21 @@ def test_the_spectral_upsampler_stands_once_in_a_table_of_equal_cost() -> None:
 
 
 def test_other_networks_are_held_against_their_own_upsampler() -> None:
-    rows = [("bicubic", None, 0.0, 0.0, 29.0), ("vdsr", "own", 4.0, 2.0, 30.0), ("vdsr", "grouped", 1.0, 1.0, 29.9),
-            ("vdsr", "own", 4.0, 2.0, 30.2), ("sspsr", "own", 1.0, 1.0, 28.5)]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["model", "upsampler", "params_M", "macs_G", "MPSNR"])
+    rows = [("bicubic", None, 0, 0.0, 0.0, 29.0), ("vdsr", "own", 0, 4.0, 2.0, 30.0), ("vdsr", "own", 1, 4.0, 2.0, 30.2),
+            ("vdsr", "grouped", 1, 1.0, 1.0, 29.8), ("vdsr", "grouped", 0, 1.0, 1.0, 29.9),
+            ("sspsr", "own", 0, 1.0, 1.0, 28.5), ("sspsr", "grouped", 0, 1.0, 1.0, 28.6)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["model", "upsampler", "seed", "params_M", "macs_G", "MPSNR"])
     frame = frame.assign(**{metric: 1.0 for metric in METRICS if metric != "MPSNR"})
     table = v.elsewhere_table(frame)
-    assert table["difference_dB"].tolist() == pytest.approx([0, -0.2, 0])
-    assert table["over_bicubic_dB"].tolist() == pytest.approx([1.1, 0.9, -0.5])
-    assert table["seeds"].tolist() == [2, 1, 1]
-    assert table["params_saved"].tolist() == [0, 0.75, 0]
+    assert table["difference_dB"].tolist() == pytest.approx([0, -0.25, 0, 0.1])  # -0.1 and -0.4, each of one seed
+    # t of 0.975 with one degree of freedom; none for a single seed
+    half = 12.7062 * np.std([-0.1, -0.4], ddof=1) / np.sqrt(2)
+    assert table["half_width"].tolist() == pytest.approx([0, half, np.nan, np.nan], rel=1e-4, nan_ok=True)
+    assert table["over_bicubic_dB"].tolist() == pytest.approx([1.1, 0.85, -0.5, -0.4])
+    assert table["seeds"].tolist() == [2, 2, 1, 1]
+    assert table["params_saved"].tolist() == [0, 0.75, 0, 0]
+    figure = plots.in_other_networks(frame, table, 0.1, "t")
+    figure.draw_without_rendering()
+    quality, change, _ = figure.axes
+    assert [label.get_text() for label in quality.get_yticklabels()][:2] == ["VDSR, own", "VDSR, grouped"]
+    assert [line.get_xdata()[0] for line in change.lines if line.get_label() == "0.1 dB less"] == [-0.1]

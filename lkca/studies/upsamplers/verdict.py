@@ -6,7 +6,7 @@ from lkca.measures.metrics import METRICS
 from lkca.measures.rank import SHARE
 from lkca.models import UNTRAINED
 from lkca.studies.distillation import mean_differences, paired_differences
-from lkca.studies.intervals import with_verdict
+from lkca.studies.intervals import interval, with_verdict
 from lkca.studies.results import CORRECTED, over_seeds
 from lkca.tables import CURVE, DISTILLED, EQUAL_PARAMS, FULL, PLAIN
 
@@ -112,7 +112,7 @@ def rank_in_words(truncation: pd.DataFrame, bicubic: float) -> str:
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each network and upsampler: cost, what of it is saved, quality, and that above bicubic and its own.
 
-    Quality is the mean over `seeds`.
+    Quality is the mean over `seeds`. half_width : of the 95 % t-interval of difference_dB, which is paired by seed.
     """
     learned = frame[~frame["model"].isin(UNTRAINED)].groupby(["model", "upsampler"], sort=False)
     corrected = [column for column in CORRECTED if column in frame]
@@ -121,6 +121,9 @@ def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):
         table[saved] = 1 - table[column] / table["model"].map(own[column])
     table["over_bicubic_dB"] = table["MPSNR"] - frame.loc[frame["model"] == "bicubic", "MPSNR"].item()
-    table["difference_dB"] = table["MPSNR"] - table["model"].map(own["MPSNR"])
+    by_seed = frame.pivot_table(index=["model", "seed"], columns="upsampler", values="MPSNR")
+    pairs = zip(table["model"], table["upsampler"], strict=True)
+    found = [interval(by_seed.loc[model, upsampler] - by_seed.loc[model, "own"]) for model, upsampler in pairs]
+    table[["difference_dB", "half_width"]] = found
     costs = ["model", "upsampler", "params_M", "macs_G", "params_saved", "macs_saved"]
-    return table[[*costs, *METRICS, *corrected, "over_bicubic_dB", "difference_dB", "seeds"]]
+    return table[[*costs, *METRICS, *corrected, "over_bicubic_dB", "difference_dB", "half_width", "seeds"]]
