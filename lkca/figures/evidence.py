@@ -15,7 +15,7 @@ STEP_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title: str) -> Figure:
     """Gain of each model over one on each scene (grey dots), mean over places with its 95 % interval (bars).
 
-    Of a scene far from all others stands the number, at the end of the axis.
+    Of a scene far from all others stands the number, at the end of the axis; of a model far from all others its mean.
 
     gains, means : from `lkca.studies.scenes.paired` and `over_places`, both against the model `against`.
     """
@@ -33,11 +33,19 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
             half = None if np.isnan(row.half_width) else row.half_width
             filled = colour if not row.setting.startswith(f"{_model(row.setting)} + bp") else "white"
             axis.errorbar(row.mean, place[row.setting], xerr=half, fmt="o", capsize=3, color=colour, mfc=filled, ms=5)
-        half = found["half_width"].fillna(0)
         low, high = _without_failures(rows["difference"], found["mean"])
-        axis.set_xlim(min(low, (found["mean"] - half).min()), max(high, (found["mean"] + half).max()))
+        inside = found[found["mean"].between(low, high)]  # one that failed everywhere squeezes no other
+        half = inside["half_width"].fillna(0)
+        axis.set_xlim(min(low, (inside["mean"] - half).min()), max(high, (inside["mean"] + half).max()))
         for setting, dots in rows.groupby("setting")["difference"]:
-            _beyond(axis, dots, place[setting])
+            if setting in set(inside["setting"]):
+                _beyond(axis, dots, place[setting])
+        for row in found.drop(inside.index).itertuples():
+            left = row.mean < low
+            number = f"mean {row.mean:.1f}" + ("" if np.isnan(row.half_width) else f" ± {row.half_width:.1f}")
+            side = {"ha": "left" if left else "right", "va": "bottom", "fontsize": 6, "color": "0.4"}
+            text = f"◂ {number}" if left else f"{number} ▸"
+            axis.text(axis.get_xlim()[0 if left else 1], place[row.setting] + 0.2, text, **side)
         better = "more is better" if metric == "MPSNR" else "less is better"
         axis.set_xlabel(f"difference in {metric} ({unit})\n{better}")
         axis.grid(False, axis="y")
