@@ -94,7 +94,8 @@ def over_places(setting: str) -> tuple[float, float]:
 
 def won_back() -> float:
     """Median over places of LKCA-KD minus LKCA-LR on the fourteen scenes, dB."""
-    differences = scenes.paired(pd.read_csv(ROOT / "results/cpu/scenes.csv").query("scale == 4"), "lkca-lr", ["lkca-kd"])
+    x4 = pd.read_csv(ROOT / "results/cpu/scenes.csv").query("scale == 4")
+    differences = scenes.paired(x4, "lkca-lr", ["lkca-kd"])
     means = scenes.over_places(differences)
     return float(means.loc[means["metric"] == "MPSNR", "median"].iloc[0])
 

@@ -135,11 +135,12 @@ class Profile:
         return self.run(model, seed, **{**self.baselines.get(model, {}), **case})
 
 
+HEAVY = ("sspsr", "msdformer", "essaformer")
 CHOSEN_ON = "Los Angeles"  # the place whose scenes settings were tried on: in no table of `scenes`
 SCENES = ScenesPlan(
     names=tuple(dataset.name for dataset in sensor_scenes() if dataset.place != CHOSEN_ON),
     models={
-        4: (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best", "sspsr", "msdformer", "essaformer", "3dfcnn"),
+        4: (*UNTRAINED, "vdsr", "lkca", "lkca-lr", "lkca-kd", "lkca-best", *HEAVY, "3dfcnn"),
         2: (*UNTRAINED, "lkca-lr", "vdsr"),
         8: (*UNTRAINED, "lkca-lr", "vdsr"),
     },
@@ -156,7 +157,6 @@ SCENES = ScenesPlan(
     },
 )
 OTHER_NETWORKS = {"vdsr": "spectral", "sspsr": "svd", "msdformer": "svd", "essaformer": "svd"}
-HEAVY = ("sspsr", "msdformer", "essaformer")
 # So narrow that a step costs about what LKCA-Net's does; VDSR of 18 layers would not begin to learn so soon.
 NARROW = {
     "vdsr": {"options": {"channels": 32, "blocks": 6}, "learning_rate": 1e-3},

@@ -204,7 +204,8 @@ def test_the_spectral_upsampler_stands_once_in_a_table_of_equal_cost() -> None:
 
 
 def test_other_networks_are_held_against_their_own_upsampler() -> None:
-    rows = [("bicubic", None, 0, 0.0, 0.0, 29.0), ("vdsr", "own", 0, 4.0, 2.0, 30.0), ("vdsr", "own", 1, 4.0, 2.0, 30.2),
+    rows = [("bicubic", None, 0, 0.0, 0.0, 29.0),
+            ("vdsr", "own", 0, 4.0, 2.0, 30.0), ("vdsr", "own", 1, 4.0, 2.0, 30.2),
             ("vdsr", "grouped", 1, 1.0, 1.0, 29.8), ("vdsr", "grouped", 0, 1.0, 1.0, 29.9),
             ("sspsr", "own", 0, 1.0, 1.0, 28.5), ("sspsr", "grouped", 0, 1.0, 1.0, 28.6)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["model", "upsampler", "seed", "params_M", "macs_G", "MPSNR"])
