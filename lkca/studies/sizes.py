@@ -48,6 +48,7 @@ LA_WIDTHS = {
     },
 }
 MADE_WIDTHS = {0.03: {"vdsr": 16, "lkca": 16, "lkca-lr": 64}, 0.1: {"vdsr": 40, "lkca": 48, "lkca-lr": 160}}
+# No 0.9 G: some ten minutes a run, and `converged` would take more than the six hours of a core that it may.
 ENDLESS_WIDTHS = {
     0.1: {
         **{"vdsr": 40, "sspsr": 16, "msdformer": 18, "essaformer": 12},
