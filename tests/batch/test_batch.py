@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -92,7 +93,10 @@ def start(checkout: Path, *arguments: str) -> subprocess.Popen:
     env = {**kept, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     log = (checkout / "batch.log").open("a")
     command = [sys.executable, "-m", "lkca", *arguments, "--profile", "tiny"]
-    return subprocess.Popen(command, cwd=checkout, env=env, stdout=log, stderr=log, start_new_session=True)
+    # A shell's job in the background ignores Ctrl-C, and so would all that pytest starts there.
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    streams = {"stdout": log, "stderr": log}
+    return subprocess.Popen(command, cwd=checkout, env=env, start_new_session=True, preexec_fn=heard, **streams)
 
 
 def told(checkout: Path, *arguments: str) -> tuple[int, str]:
