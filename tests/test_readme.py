@@ -244,6 +244,12 @@ def test_words_that_follow_from_the_numbers() -> None:
     mean, half = until_flat("LKCA-best - LKCA-Net")  # at LKCA-LR's cost all of what grouping loses is won back
     lost, won = until_flat("LKCA-LR - LKCA-Net"), until_flat("LKCA-best - LKCA-LR")
     assert abs(mean) < half and abs(mean) < 0.1 * won[0] + 0.02 and won[0] - won[1] > 0 > lost[0] + lost[1]
+    weight, decay = (
+        pd.read_csv(ROOT / f"results/converged/{table}_differences.csv").query("metric == 'MPSNR'")
+        for table in ("table_3_weight", "table_2_decay")
+    )
+    assert len(weight) == 5 and weight.loc[weight["mean"].idxmax(), "setting"] == "weight 0.05"  # the paper's: 0.01
+    assert decay.loc[decay["mean"].idxmax(), "setting"] == "decay 1"
     cost = pd.read_csv(ROOT / "results/cpu/upsamplers_table.csv").set_index("setting")["macs_G"]
     assert cost["spectral"] < cost["svd"] <= cost["grouped"] and round(cost["full"] / cost["grouped"]) == 5
     assert all(mean - half > 0 for mean, half in map(against_grouped, ("svd", "spectral", "full")))

@@ -41,11 +41,8 @@ def gains_by_scene(gains: pd.DataFrame, means: pd.DataFrame, against: str, title
             if setting in set(inside["setting"]):
                 _beyond(axis, dots, place[setting])
         for row in found.drop(inside.index).itertuples():
-            left = row.mean < low
             number = f"mean {row.mean:.1f}" + ("" if np.isnan(row.half_width) else f" ± {row.half_width:.1f}")
-            side = {"ha": "left" if left else "right", "va": "bottom", "fontsize": 6, "color": "0.4"}
-            text = f"◂ {number}" if left else f"{number} ▸"
-            axis.text(axis.get_xlim()[0 if left else 1], place[row.setting] + 0.2, text, **side)
+            _at_end(axis, number, place[row.setting], left=row.mean < low)
         better = "more is better" if metric == "MPSNR" else "less is better"
         axis.set_xlabel(f"difference in {metric} ({unit})\n{better}")
         axis.grid(False, axis="y")
@@ -185,13 +182,16 @@ def _without_failures(differences: pd.Series, means: pd.Series) -> tuple[float, 
 
 def _beyond(axis: plt.Axes, dots: pd.Series, y: float) -> None:
     """At an axis' ends, the numbers of what lies beyond them."""
-    for end, side, found in zip(
-        axis.get_xlim(), ("left", "right"), (dots < axis.get_xlim()[0], dots > axis.get_xlim()[1]), strict=True
-    ):
-        if found.any():
-            numbers = ", ".join(f"{value:.1f}" for value in sorted(dots[found]))
-            text = f"◂ {numbers}" if side == "left" else f"{numbers} ▸"
-            axis.text(end, y + 0.2, text, ha=side, va="bottom", fontsize=6, color="0.4")
+    low, high = axis.get_xlim()
+    for left, found in ((True, dots[dots < low]), (False, dots[dots > high])):
+        if len(found):
+            _at_end(axis, ", ".join(f"{value:.1f}" for value in sorted(found)), y, left)
+
+
+def _at_end(axis: plt.Axes, numbers: str, y: float, left: bool) -> None:
+    """Numbers at the left or right end of an axis, of what lies beyond it."""
+    end, side, text = (0, "left", f"◂ {numbers}") if left else (1, "right", f"{numbers} ▸")
+    axis.text(axis.get_xlim()[end], y + 0.2, text, ha=side, va="bottom", fontsize=6, color="0.4")
 
 
 def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Figures of `upsamplers`: upsamplers at equal cost, quality against cost, truncation, other networks.
+"""Figures of `upsamplers`: at equal cost, quality against cost, truncation; of `upsamplers_elsewhere`: one.
 
 A function here takes tables and returns a `matplotlib` figure; nothing here trains or reads a run.
 """
