@@ -1,1 +1,0 @@
-"""Tests, a folder for each folder of `lkca`."""

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, folders of their own, golden vectors, the real scenes where there are any."""
+"""Fixtures of all tests: one thread, folders of their own, golden vectors, real scenes where there are any."""
 
 import json
 from collections.abc import Callable
@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.paths import data_folder
+from lkca.files import data_folder
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """The bits of a sum depend on the number of threads."""
+    """Compute in one thread: the bits of a sum depend on their number."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs and results of each test go to a folder of its own. LKCA_DATA stays the caller's."""
+    """Send the runs and results of each test to a folder of its own. LKCA_DATA stays the caller's."""
     monkeypatch.setenv("LKCA_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("LKCA_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("LKCA_COMMIT", "test")  # spares a call of git for every run
@@ -29,7 +29,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def golden() -> Callable[[str], dict[str, np.ndarray]]:
-    """Arrays of a golden file by its name."""
+    """Return a function: the arrays of a golden file by its name."""
 
     def load(name: str) -> dict[str, np.ndarray]:
         with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
@@ -40,13 +40,13 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
 
 @pytest.fixture(scope="session")
 def expected() -> dict[str, dict[str, float]]:
-    """Golden metrics and losses."""
+    """Return golden metrics and losses."""
     return json.loads((GOLDEN / "expected.json").read_text())
 
 
 @pytest.fixture
 def real_scenes() -> Callable[..., Path]:
-    """A function: the folder that holds the named files, or a skipped test."""
+    """Return a function: the folder that holds the named files, or a skipped test."""
 
     def folder(*names: str) -> Path:
         missing = [name for name in names if not (data_folder() / name).is_file()]

@@ -1,1 +1,1 @@
-"""Datasets: declared, fetched, split, cut into patches; scenes made from a seed."""
+"""Datasets: declared, fetched, read, split, cut into patches; synthetic scenes drawn from a seed."""

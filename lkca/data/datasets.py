@@ -1,14 +1,19 @@
-"""The datasets of the study: one declaration each. How each kind is read stands in `lkca.data.loaders`.
+"""Declare the study's datasets, and load one by name.
 
-A dataset has named readings where its published protocol leaves something open; the first is the default. All files are
-looked for in `LKCA_DATA` (default: `data/` in the project). The small scenes of many sensors stand in
-`lkca.data.small_scenes`.
+A dataset is one declaration: here, or in `lkca.data.small_scenes`. It names protocol variants where the published
+protocol leaves something open; the first is the default. Files are looked for in `LKCA_DATA` (default: `data/` in the
+project). `lkca.data.loaders` reads each kind of dataset.
 """
 
-from lkca.data.small_scenes import SMALL_SCENES
-from lkca.data.split import Dataset, FreshScenes, MadeScenes, Reading, SensorReading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-MADE_COUNTS = (1, 4, 16, 64)  # numbers of made scenes, where training sees the same ones again and again
+from lkca.data.dataset import Dataset, SyntheticScenes, SyntheticStream, TopTiles
+from lkca.data.small_scenes import SMALL_SCENES
+
+if TYPE_CHECKING:
+    from lkca.data.split import Area, Split
+    from lkca.data.wavelengths import Wavelengths
 
 _DECLARATIONS = (
     Dataset(
@@ -23,12 +28,17 @@ _DECLARATIONS = (
         rows=(106, 2410),
         columns=(143, 2191),
         wavelength_range=(363, 1018),
-        readings={"maximum": Reading(512, 4)},
+        variants={"maximum": TopTiles(512, 4)},
         patch={2: 32, 4: 64, 8: 128},
         stride={2: 16, 4: 32, 8: 64},
         kind="big_scene",
         source="the Chikusei page of N. Yokoya (naotoyokoya.com, Download), the MATLAB file of the airborne hyperspectral data",
         citation="N. Yokoya, A. Iwasaki, Airborne hyperspectral data over Chikusei, SAL-2016-05-27, The University of Tokyo, 2016",
+        steps=(
+            "Open https://naotoyokoya.com/Download.html and find 'Airborne hyperspectral data over Chikusei'.",
+            "Download the MATLAB version (not ENVI) and unpack it if it comes as an archive.",
+            "Cite Yokoya and Iwasaki 2016, as the page asks; its licence is CC BY 3.0.",
+        ),
     ),
     Dataset(
         name="houston2018",
@@ -40,12 +50,17 @@ _DECLARATIONS = (
         shape=(50, 1202, 4172),
         bands=(0, 48),
         wavelength_range=(380, 1050),
-        readings={"512": Reading(512, 8), "256": Reading(256, 8)},
+        variants={"512": TopTiles(512, 8), "256": TopTiles(256, 8)},
         patch={2: 32, 4: 64, 8: 128},
         stride={2: 16, 4: 32, 8: 64},
         kind="big_scene",
         source="the IEEE GRSS Data Fusion Contest 2018 (hyperspectral.ee.uh.edu, behind a form), folder FullHSIDataset",
         citation="Y. Xu et al., Advanced multi-sensor optical remote sensing for urban land use and land cover classification, IEEE JSTARS 12(6), 2019",
+        steps=(
+            "Open https://machinelearning.ee.uh.edu (2018 IEEE GRSS Data Fusion Challenge) and fill in the data's form.",
+            "Download the hyperspectral images and unpack the folder FullHSIDataset: the full scene, no training tiles.",
+            "Take both files of the pair, the header (.hdr) and the data (.pix).",
+        ),
         notes="The last 2 of the file's 50 bands are not spectral.",
     ),
     Dataset(
@@ -58,15 +73,16 @@ _DECLARATIONS = (
         key="pavia",
         shape=(102, 1096, 715),
         wavelength_range=(430, 860),
-        readings={
-            "224-8000": Reading(224, 3, 8000.0),
-            "224-maximum": Reading(224, 3),
-            "232-8000": Reading(232, 3, 8000.0),
-            "232-maximum": Reading(232, 3),
+        variants={
+            "224-8000": TopTiles(224, 3, 8000.0),
+            "224-maximum": TopTiles(224, 3),
+            "232-8000": TopTiles(232, 3, 8000.0),
+            "232-maximum": TopTiles(232, 3),
         },
         patch={2: 32, 4: 64, 8: 128},
         stride={2: 16, 4: 32, 8: 64},
         kind="big_scene",
+        urls={"Pavia.mat": "https://www.ehu.eus/ccwintco/uploads/e/e3/Pavia.mat"},
         source="the Hyperspectral Remote Sensing Scenes page of the University of the Basque Country (ehu.eus/ccwintco)",
         citation="Pavia Centre, ROSIS sensor; P. Gamba, Telecommunications and Remote Sensing Laboratory, University of Pavia",
     ),
@@ -79,63 +95,115 @@ _DECLARATIONS = (
         files=tuple(f"abu-{n}.mat" for n in ("airport-1", "airport-2", "airport-3", "urban-4", "urban-5")),
         key="data",
         shape=(205, 100, 100),
-        readings={n: n for n in ("airport-3", "airport-1", "urban-4", "urban-5+airport-2")},
+        variants={n: n for n in ("airport-3", "airport-1", "urban-4", "urban-5+airport-2")},
         rgb=(29, 18, 9),  # [assumed] about 650, 550 and 460 nm: the files carry no wavelengths
         patch={2: 32, 4: 64, 8: 64},
         stride={2: 4, 4: 4, 8: 4},
         kind="regions",
         source="the Airport-Beach-Urban (ABU) anomaly-detection set on the page of X. Kang (xudongkang.weebly.com, data sets)",
         citation="X. Kang et al., Hyperspectral anomaly detection with attribute and edge-preserving filters, IEEE TGRS 55(10), 2017",
+        steps=(
+            "Open http://xudongkang.weebly.com, data sets, and download the Airport-Beach-Urban (ABU) set.",
+            "Take the five files named below; they are MATLAB files with a variable 'data'.",
+        ),
         notes="Band 146 sits at a removed water-absorption gap.",
-    ),
-    Dataset(
-        name="sensors",
-        title="scenes of many sensors",
-        readings={
-            "made": SensorReading(real=False),
-            **{f"made-{count}": SensorReading(real=False, made=count) for count in MADE_COUNTS},
-            "all": SensorReading(real=True),
-            **{
-                f"without-{sensor}": SensorReading(True, sensor, "HYDICE" if sensor == "ROSIS" else "ROSIS")
-                for sensor in ("AVIRIS", "ROSIS", "HYDICE", "CASI", "SAMSON", "HySpex")
-            },
-        },
-        patch={2: 32, 4: 48, 8: 96},
-        stride={2: 1, 4: 1, 8: 1},
-        kind="sensors",
-        source="made by lkca.data.made_scenes from seeds; the small real scenes as declared",
-        citation="",
     ),
     Dataset(
         name="synthetic",
         title="synthetic scenes",
-        readings={
-            "default": MadeScenes(train_seeds=(0, 1, 2), test_seed=3, size=160, bands=48),
-            "scene-0": MadeScenes(train_seeds=(1, 2, 3), test_seed=0, size=160, bands=48),
-            "scene-1": MadeScenes(train_seeds=(2, 3, 0), test_seed=1, size=160, bands=48),
-            "scene-2": MadeScenes(train_seeds=(3, 0, 1), test_seed=2, size=160, bands=48),
-            "tiny": MadeScenes(train_seeds=(0, 1), test_seed=2, size=48, bands=8),
+        variants={
+            "default": SyntheticScenes(train_seeds=(0, 1, 2), test_seed=3, size=160, bands=48),
+            "scene-0": SyntheticScenes(train_seeds=(1, 2, 3), test_seed=0, size=160, bands=48),
+            "scene-1": SyntheticScenes(train_seeds=(2, 3, 0), test_seed=1, size=160, bands=48),
+            "scene-2": SyntheticScenes(train_seeds=(3, 0, 1), test_seed=2, size=160, bands=48),
+            "tiny": SyntheticScenes(train_seeds=(0, 1), test_seed=2, size=48, bands=8),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 16, 4: 16, 8: 16},
-        kind="made_scenes",
-        source="made by lkca.data.synthetic from a seed",
-        citation="",
+        kind="synthetic_scenes",
+        source="drawn by lkca.data.synthetic from a seed",
     ),
     Dataset(
-        name="fresh",
-        title="synthetic scenes without end",
-        readings={
-            "default": FreshScenes(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=48),
-            "tiny": FreshScenes(range(2_000_000, 2_000_001), range(1_000_000, 1_000_002), size=48, bands=8),
+        name="synthetic_stream",
+        title="synthetic scenes generated on the fly",
+        variants={
+            "default": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=48),
+            "tiny": SyntheticStream(range(2_000_000, 2_000_001), range(1_000_000, 1_000_002), size=48, bands=8),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 32, 4: 32, 8: 64},
-        kind="fresh_scenes",
-        source="made by lkca.data.synthetic, from new seeds as training goes",
-        citation="",
+        kind="synthetic_stream",
+        source="drawn by lkca.data.synthetic, from new seeds as training goes",
     ),
     *SMALL_SCENES,
 )  # fmt: skip
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DECLARATIONS}
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of all datasets."""
+    return tuple(DATASETS)
+
+
+def small_scenes() -> tuple[Dataset, ...]:
+    """Return the declarations of the single small real scenes, in a fixed order; each has its sensor and place."""
+    return tuple(dataset for dataset in DATASETS.values() if dataset.kind == "single_scene")
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return the declaration of a dataset, or one for the path of a user's scene file.
+
+    Raises
+    ------
+    ValueError
+        If the name is neither a dataset's nor looks like a path.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    if Path(name).suffix or Path(name).exists():
+        return Dataset(
+            name=name,
+            title=f"own scene {Path(name).name}",
+            variants={"held-out-quarter": None},
+            patch={2: 32, 4: 32, 8: 64},
+            stride={2: 8, 4: 8, 8: 8},
+            kind="own_scene",
+            source="the user",
+        )
+    raise ValueError(f"unknown dataset {name!r}: choose one of {', '.join(DATASETS)}, or give the path of a scene file")
+
+
+def load_dataset(name: str, variant: str | None = None) -> "Split":
+    """Load a dataset by name, or any scene file by its path: split and normalised to [0, 1].
+
+    Parameters
+    ----------
+    name : one of `dataset_names()`, or the path of a scene that `lkca.data.read` reads. Of such a scene the far quarter
+        of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
+    variant : one of the dataset's protocol variants; None takes the default.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or variant, or a file that is not what the declaration says.
+    FileNotFoundError
+        If a file is missing: the message says what it is called, where to get it and where to put it.
+    """
+    from lkca.data.loaders import LOADERS  # here, because reading files imports slow libraries
+
+    dataset = find_dataset(name)
+    variant = variant or next(iter(dataset.variants))
+    if variant not in dataset.variants:
+        raise ValueError(f"dataset {name!r} has no variant {variant!r}: choose one of {', '.join(dataset.variants)}")
+    return LOADERS[dataset.kind](dataset, variant)
+
+
+def whole_scene(name: str) -> "tuple[Area, Wavelengths | None, str]":
+    """Return a small scene whole, in its file's numbers: area, wavelengths (B,) in nm or None, SHA-256 of its files.
+
+    Its parts are joined and its useless bands left out. Raises as `load_dataset` does.
+    """
+    from lkca.data.loaders import join_scene
+
+    return join_scene(find_dataset(name))

@@ -1,91 +1,188 @@
-"""From a scene file to areas to train on and areas to test on, in [0, 1].
-
-The kinds of dataset that exist: a big scene with tests along its top, several small scenes of which one tests, a small
-scene by itself, scenes of many sensors, made scenes (few, or without end), a user's own scene. The datasets themselves
-are declared in `lkca.data.datasets`.
-"""
+"""Turn a dataset's files into areas to train on and areas to test on, in [0, 1]: one function for each kind of dataset."""
 
 import hashlib
+import importlib.util
+import itertools
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lkca.data.dataset import Dataset
 from lkca.data.datasets import DATASETS
-from lkca.data.files import files_checksum, located, opened
-from lkca.data.made_scenes import made_cube
-from lkca.data.normalising import hot_pixel_limit, normalise, without_no_data
-from lkca.data.patches import Area, from_line, up_to_line
-from lkca.data.split import Dataset, Split
+from lkca.data.no_data import missing_values
+from lkca.data.read import SceneFile, files_checksum, open_scene_file, read_cube
+from lkca.data.split import Area, Split, crop_no_data, hot_pixel_limit, normalise, part_area
+from lkca.data.suspicions import doubtful_axes
 from lkca.data.synthetic import synthetic_scene
-from lkca.scenes import Scene, check_cube
-from lkca.scenes.cube import read_cube
-from lkca.scenes.files import files_of
-from lkca.scenes.view import SceneView
-from lkca.scenes.wavelengths import rgb_bands
+from lkca.data.wavelengths import Wavelengths, rgb_bands
+from lkca.files import data_folder
+
+OTHER_SCENES = {  # that lie on the same pages or disks, (B, H, W)
+    "Pavia University": (103, 610, 340),
+    "Houston 2013": (144, 349, 1905),
+    "Indian Pines": (220, 145, 145),
+    "Indian Pines, corrected": (200, 145, 145),
+    "Salinas": (224, 512, 217),
+    "Salinas, corrected": (204, 512, 217),
+    "Kennedy Space Center": (176, 512, 614),
+    "Botswana": (145, 1476, 256),
+    "Washington DC Mall": (191, 1280, 307),
+}
 
 
-def big_scene(dataset: Dataset, name: str) -> Split:
-    """Chikusei, Houston 2018, Pavia Centre: one file, tests along the top."""
-    reading = dataset.readings[name]
-    paths = located(dataset)
-    scene = opened(dataset, paths[0])
+# --- kinds of dataset
+
+
+def big_scene(dataset: Dataset, variant: str) -> Split:
+    """Split Chikusei, Houston 2018 or Pavia Centre: one file, square tests along the top, the rest trains."""
+    tiles = dataset.variants[variant]
+    scene = open_checked(dataset, locate(dataset)[0])
     rows, columns, bands = (
         slice(*part) if part else slice(None) for part in (dataset.rows, dataset.columns, dataset.bands)
     )
     cube, no_data = read_cube(scene, rows, columns, bands)
-    check_cube(cube, no_data, paths[0].name)
-    peak = reading.peak or float(cube.max())
+    check_cube(cube, no_data, scene.path.name)
+    peak = tiles.peak or float(cube.max())
     normalise(cube, peak)
-    size = reading.test_size
-    tiles = [(slice(size), slice(i * size, (i + 1) * size)) for i in range(reading.tests)]
+    places = [(slice(tiles.size), slice(i * tiles.size, (i + 1) * tiles.size)) for i in range(tiles.count)]
     tests = tuple(
-        without_no_data(Area(f"{dataset.name} {number}", cube[:, *tile], no_data[tile]))
-        for number, tile in enumerate(tiles, 1)
+        crop_no_data(Area(f"{dataset.name} {number}", cube[:, *place], no_data[place]))
+        for number, place in enumerate(places, 1)
     )
-    train = Area(f"{dataset.name} below row {size}", cube[:, size:], no_data[size:])
+    train = Area(f"{dataset.name} below row {tiles.size}", cube[:, tiles.size :], no_data[tiles.size :])
     wavelengths = scene.wavelengths[bands] if scene.wavelengths is not None else None
     if wavelengths is None and dataset.wavelength_range:
         wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
-    return Split(
-        dataset.name,
-        name,
-        (train,),
-        tests,
-        wavelengths,
-        rgb_bands(len(cube), wavelengths),
-        peak,
-        files_checksum(paths),
-    )
+    return _split(dataset, variant, (train,), tests, wavelengths, peak, files_checksum(locate(dataset)))
 
 
-def regions(dataset: Dataset, reading: str) -> Split:
-    """Four Los Angeles regions; the reading names the one that tests."""
-    paths = located(dataset)
-    cubes = {path.stem.removeprefix("abu-"): read_cube(opened(dataset, path))[0] for path in paths}
+def regions(dataset: Dataset, variant: str) -> Split:
+    """Split the Los Angeles scenes into four regions; the variant names the one that tests."""
+    paths = locate(dataset)
+    cubes = {path.stem.removeprefix("abu-"): read_cube(open_checked(dataset, path))[0] for path in paths}
     # airport-2[:, :20] and urban-5[:, 80:] are the same ground, so the two are one region and never parted by a split.
     joined = np.concatenate([cubes.pop("urban-5")[:, :, :80], cubes.pop("airport-2")], axis=2)
-    regions = {**cubes, "urban-5+airport-2": joined}
-    test = dataset.readings[reading]
-    peak = hot_pixel_limit([Area(n, cube) for n, cube in regions.items() if n != test])
-    areas = {region: Area(region, normalise(cube, peak)) for region, cube in regions.items()}
+    cubes["urban-5+airport-2"] = joined
+    test = dataset.variants[variant]
+    peak = hot_pixel_limit([Area(name, cube) for name, cube in cubes.items() if name != test])
+    areas = {name: Area(name, normalise(cube, peak)) for name, cube in cubes.items()}
     tested = areas.pop(test)
-    bands = len(tested.cube)
-    return Split(
-        dataset.name, reading, tuple(areas.values()), (tested,), None, dataset.rgb or rgb_bands(bands, None), peak,
-        files_checksum(paths),
-    )  # fmt: skip
+    return _split(dataset, variant, tuple(areas.values()), (tested,), None, peak, files_checksum(paths))
 
 
-def whole_scene(name: str) -> tuple[Area, NDArray[np.float64] | None, str]:
-    """A small scene whole, in the numbers of its file: area, wavelengths (B,) in nm or None, SHA-256 of its files.
+def single_scene(dataset: Dataset, variant: str) -> Split:
+    """Split a small scene: the far quarter of its longer side tests, the rest trains.
 
-    Its parts are joined, its useless bands left out. Raises as `load_dataset` does.
+    The test area's sides are multiples of 8, so that every scale is measured on the same pixels.
     """
-    dataset = find_dataset(name)
-    paths = located(dataset)
-    scenes = [opened(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
+    whole, wavelengths, checksum = join_scene(dataset)
+    sides = whole.no_data.shape
+    axis = int(np.argmax(sides))
+    depth = max(8, 8 * round(sides[axis] / 4 / 8))
+    rest, far = part_area(whole, axis, sides[axis] - depth)
+    peak = hot_pixel_limit([rest])
+    normalise(whole.cube, peak)
+    test = crop_no_data(Area(f"{dataset.name}, held-out quarter", far.cube, far.no_data))
+    height, width = (side // 8 * 8 for side in test.cube.shape[1:])
+    test = Area(test.name, test.cube[:, :height, :width])
+    return _split(dataset, variant, (rest,), (test,), wavelengths, peak, checksum)
+
+
+def own_scene(dataset: Dataset, variant: str) -> Split:
+    """Split a user's file: the far quarter of its longer side tests, the rest trains. Useless bands are left out."""
+    scene = open_scene_file(dataset.name)
+    bands = usable_bands(scene)
+    cube, no_data = read_cube(scene, bands=bands)
+    check_cube(cube, no_data, scene.path.name)
+    if scene.format in ("matlab", "matlab v7.3", "numpy") and (doubt := doubtful_axes(cube)):
+        warnings.warn(f"{scene.path}: {doubt}", stacklevel=3)
+    axis = int(np.argmax(no_data.shape))
+    rest, far = part_area(Area(scene.path.name, cube, no_data), axis, 3 * no_data.shape[axis] // 4)
+    if rest.no_data.all():
+        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
+    peak = hot_pixel_limit([rest])
+    normalise(cube, peak)
+    test = crop_no_data(Area(f"{scene.path.name}, held-out quarter", far.cube, far.no_data))
+    wavelengths = None if scene.wavelengths is None else scene.wavelengths[bands]
+    return _split(dataset, variant, (rest,), (test,), wavelengths, peak, scene.checksum())
+
+
+def synthetic_scenes(dataset: Dataset, variant: str) -> Split:
+    """Split synthetic scenes: some seeds train, another tests."""
+    train_seeds, test_seed, size, bands = dataset.variants[variant]
+    areas, wavelengths, checksum = _draw((*train_seeds, test_seed), size, bands)
+    return _split(dataset, variant, areas[:-1], areas[-1:], wavelengths, 1.0, checksum)
+
+
+def synthetic_stream(dataset: Dataset, variant: str) -> Split:
+    """Return the synthetic scenes that validate and test; those that train are generated on the fly."""
+    plan = dataset.variants[variant]
+    areas, wavelengths, checksum = _draw((*plan.validation_seeds, *plan.test_seeds), plan.size, plan.bands)
+    count = len(plan.validation_seeds)
+    return _split(dataset, variant, (), areas[count:], wavelengths, 1.0, checksum, areas[:count])
+
+
+LOADERS: dict[str, Callable[[Dataset, str], Split]] = {
+    loader.__name__: loader
+    for loader in (big_scene, regions, single_scene, own_scene, synthetic_scenes, synthetic_stream)
+}
+
+
+# --- what they share
+
+
+def missing_files(dataset: Dataset) -> str:
+    """Say in a few words which of the dataset's files are missing; empty where none is."""
+    folder = _folder(dataset)
+    if folder is None:
+        return f"the Python package {dataset.package} is not installed"
+    missing = [file for file in dataset.files if not (folder / file).is_file()]
+    return f"not in {folder}: {', '.join(missing)}" if missing else ""
+
+
+def locate(dataset: Dataset) -> list[Path]:
+    """Return the paths of the dataset's files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one is missing: where to get it and where to put it.
+    """
+    if missing := missing_files(dataset):
+        raise FileNotFoundError(
+            f"dataset {dataset.name!r} cannot be read: {missing}.\n"
+            f"Get it: {dataset.source}\n"
+            f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no file."
+        )
+    return [_folder(dataset) / file for file in dataset.files]
+
+
+def open_checked(dataset: Dataset, path: Path) -> SceneFile:
+    """Open one of the dataset's files, and check that it has the declared shape."""
+    scene = open_scene_file(path, dataset.key)
+    if scene.shape != dataset.shape:
+        guess = _likely_scene(scene.shape) or "is it the original file?"
+        raise ValueError(
+            f"{scene.path} holds a scene of shape (B, H, W) = {scene.shape}, but {dataset.title} has {dataset.shape}: "
+            f"{guess} Get the original: {dataset.source}"
+        )
+    return scene
+
+
+def read_whole(dataset: Dataset) -> tuple[SceneFile, NDArray[np.float32], NDArray[np.bool_], str]:
+    """Read a one-file dataset as its file has it: file, cube (B, H, W), no-data mask (H, W), SHA-256 of its files."""
+    paths = locate(dataset)
+    scene = open_checked(dataset, paths[0])
+    return scene, *read_cube(scene), files_checksum(paths)
+
+
+def join_scene(dataset: Dataset) -> tuple[Area, Wavelengths | None, str]:
+    """Return a small scene whole: see `lkca.data.datasets.whole_scene`."""
+    paths = locate(dataset)
+    scenes = [open_checked(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
     parts = [
         read_cube(scene, columns=slice(*columns))
         for scene, columns in zip(scenes, dataset.side_by_side or [(None, None)] * len(scenes), strict=True)
@@ -100,204 +197,118 @@ def whole_scene(name: str) -> tuple[Area, NDArray[np.float64] | None, str]:
         wavelengths = np.array(dataset.wavelengths())
     elif wavelengths is None and dataset.wavelength_range:
         wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
-    return (
-        Area(dataset.name, cube[kept], no_data),
-        None if wavelengths is None else wavelengths[kept],
-        files_checksum(paths),
-    )
+    area = Area(dataset.name, cube[kept], no_data)
+    return area, None if wavelengths is None else wavelengths[kept], files_checksum(paths)
 
 
-def single_scene(dataset: Dataset, reading: str) -> Split:
-    """A small scene: the far quarter of its longer side tests, the rest trains.
+def usable_bands(scene: SceneFile) -> list[int]:
+    """Return the bands, from 0, that the header's `bbl` does not mark as bad and that hold data somewhere.
 
-    The test area's sides are multiples of 8, so that every scale is measured on the same pixels.
-    """
-    whole, wavelengths, checksum = whole_scene(dataset.name)
-    sides = whole.no_data.shape
-    axis = int(np.argmax(sides))
-    depth = max(8, 8 * round(sides[axis] / 4 / 8))
-    far = from_line(whole, axis, sides[axis] - depth)
-    rest = up_to_line(whole, axis, sides[axis] - depth)
-    peak = hot_pixel_limit([rest])
-    normalise(whole.cube, peak)
-    test = without_no_data(Area(f"{dataset.name}, far quarter", far.cube, far.no_data))
-    height, width = (side // 8 * 8 for side in test.cube.shape[1:])
-    return Split(
-        dataset.name, reading, (rest,), (Area(test.name, test.cube[:, :height, :width]),), wavelengths,
-        dataset.rgb or rgb_bands(len(whole.cube), wavelengths), peak, checksum,
-    )  # fmt: skip
-
-
-def made_scenes(dataset: Dataset, reading: str) -> Split:
-    """Made scenes: three seeds train, another tests."""
-    train_seeds, test_seed, size, bands = dataset.readings[reading]
-    scenes = {seed: synthetic_scene(size, size, bands, seed) for seed in (*train_seeds, test_seed)}
-    areas = {seed: Area(f"synthetic seed {seed}", scene.cube) for seed, scene in scenes.items()}
-    wavelengths = scenes[test_seed].wavelengths
-    digest = hashlib.sha256()
-    for area in areas.values():
-        digest.update(area.cube.tobytes())
-    tested = areas.pop(test_seed)
-    return Split(
-        dataset.name, reading, tuple(areas.values()), (tested,), wavelengths, rgb_bands(bands, wavelengths), 1.0,
-        digest.hexdigest(),
-    )  # fmt: skip
-
-
-def fresh_scenes(dataset: Dataset, reading: str) -> Split:
-    """Made scenes that validate and test. Those that train are drawn in training, each for a few epochs."""
-    plan = dataset.readings[reading]
-    areas, digest, wavelengths = {}, hashlib.sha256(), None
-    for seed in (*plan.validation_seeds, *plan.test_seeds):
-        scene = synthetic_scene(plan.size, plan.size, plan.bands, seed)
-        areas[seed], wavelengths = Area(f"synthetic seed {seed}", scene.cube), scene.wavelengths
-        digest.update(scene.cube.tobytes())
-    test, validation = (tuple(areas[seed] for seed in seeds) for seeds in (plan.test_seeds, plan.validation_seeds))
-    return Split(
-        dataset.name, reading, (), test, wavelengths, rgb_bands(plan.bands, wavelengths), 1.0, digest.hexdigest(),
-        validation,
-    )  # fmt: skip
-
-
-def own_scene(dataset: Dataset, reading: str, view: SceneView | None = None) -> Split:
-    """A user's file: the far quarter of the longer side tests, the rest trains."""
-    scene, whole, axis, line, peak = own_area(dataset.name, view)
-    files = files_of(scene)
-    rest, far = up_to_line(whole, axis, line), from_line(whole, axis, line)
-    test = without_no_data(Area(f"{scene.path.name}, far quarter", far.cube, far.no_data))
-    return Split(
-        dataset.name,
-        reading,
-        (rest,),
-        (test,),
-        scene.wavelengths,
-        scene.rgb_bands(),
-        peak,
-        files_checksum(files),
-        partial=tuple(files_checksum([file]) for file in files) if len(files) > 1 else (),
-    )
-
-
-def own_area(path: str, view: SceneView | None = None) -> tuple[Scene, Area, int, int, float]:
-    """A user's file, usable bands alone, divided by what training divides by: the scene, all of it, the axis (0 rows,
-    1 columns) across which it is parted, the first row or column of the part that tests, and the divisor.
-    """
-    scene, _, left_out = (view or SceneView()).open_usable(path)
-    if left_out:
-        warnings.warn(left_out, stacklevel=4)
-    cube, no_data = read_cube(scene)
-    check_cube(cube, no_data, scene.path.name)
-    whole = Area(scene.path.name, cube, no_data)
-    axis = int(np.argmax(no_data.shape))
-    line = 3 * no_data.shape[axis] // 4
-    rest = up_to_line(whole, axis, line)
-    if rest.no_data.all():
-        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
-    peak = hot_pixel_limit([rest])
-    normalise(cube, peak)
-    return scene, whole, axis, line, peak
-
-
-def load_dataset(name: str, reading: str | None = None, view: SceneView | None = None) -> Split:
-    """A dataset by name, or any scene file by its path, split and normalised.
-
-    Parameters
-    ----------
-    name : one of `dataset_names()`, or the path of a scene that `lkca.open_scene` reads. Of such a scene the far
-        quarter of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
-    reading : one of the dataset's named readings; None takes the default.
-    view : of a scene file: which variable, bands and part. Dead bands and those marked as bad stay out in any case.
+    Warns of those left out.
 
     Raises
     ------
     ValueError
-        For an unknown name or reading, or a file that is not what the declaration says.
-    FileNotFoundError
-        If a file is not there: the message says what it is called, where to get it and where to put it.
+        If none is left.
     """
-    declaration = find_dataset(name)
-    reading = reading or next(iter(declaration.readings))
-    if reading not in declaration.readings:
+    marks = scene.metadata.get("bbl", "").strip("{} ").split(",")
+    try:
+        bad = [band for band, mark in enumerate(marks) if float(mark) == 0] if len(marks) == scene.shape[0] else []
+    except ValueError:
+        bad = []
+    dead = []
+    if scene.no_data is not None or scene.dtype.kind == "f":
+        for band in sorted({*range(scene.shape[0])} - {*bad}):
+            if np.logical_or(*missing_values(scene.read(bands=[band]), scene.no_data)).all():
+                dead.append(band)
+    left = [band for band in range(scene.shape[0]) if band not in {*bad, *dead}]
+    reasons = [
+        f"{', '.join(str(band + 1) for band in bands)} ({why})"
+        for bands, why in ((bad, "marked as bad, bbl"), (dead, "no data anywhere"))
+        if bands
+    ]
+    if reasons:
+        text = f"{scene.path}: {len(left)} of {scene.shape[0]} bands are used; left out: {'; '.join(reasons)}"
+        if not left:
+            raise ValueError(f"{text}. Check the no-data value and bbl.")
+        warnings.warn(text, stacklevel=5)
+    return left
+
+
+def check_cube(cube: NDArray[np.float32], no_data: NDArray[np.bool_], name: str) -> None:
+    """Warn of bands of (B, H, W) with one value everywhere, and stop where no pixel has data.
+
+    name : of the file or dataset, for the message.
+
+    Raises
+    ------
+    ValueError
+        If every pixel is no-data.
+    """
+    valid = ~no_data
+    if not valid.any():
         raise ValueError(
-            f"dataset {name!r} has no reading {reading!r}: choose one of {', '.join(declaration.readings)}"
+            f"{name}: not one of its {no_data.size} pixels has data in all of its {len(cube)} bands (no-data value, NaN "
+            "or infinity in at least one). Check the no-data value, or leave out the damaged bands."
         )
-    if declaration.kind == "own_scene":
-        return own_scene(declaration, reading, view)
-    if view is not None:
-        raise ValueError(f"{name!r} is a dataset of the study, read as its protocol says: leave bands and parts out")
-    return LOADERS[declaration.kind](declaration, reading)
-
-
-def find_dataset(name: str) -> Dataset:
-    """The declaration of a dataset; one made up for the path of a scene file."""
-    if name in DATASETS:
-        return DATASETS[name]
-    if Path(name).suffix or Path(name).exists():
-        return Dataset(
-            name=name,
-            title=f"own scene {Path(name).name}",
-            readings={"far-quarter": None},
-            patch={2: 32, 4: 32, 8: 64},
-            stride={2: 8, 4: 8, 8: 8},
-            kind="own_scene",
-            source="the user",
-            citation="",
+    first = np.unravel_index(valid.argmax(), valid.shape)
+    constant = [band for band, image in enumerate(cube) if np.all((image == image[first]) | no_data)]
+    if constant:
+        shown = ", ".join(f"{band + 1} (index {band})" for band in constant[:10])
+        warnings.warn(
+            f"{name}: one value everywhere in {len(constant)} of {len(cube)} bands, counted from 1: {shown}"
+            f"{', ...' if len(constant) > 10 else ''}. They are kept; consider leaving them out.",
+            stacklevel=2,
         )
-    raise ValueError(f"unknown dataset {name!r}: choose one of {', '.join(DATASETS)}, or give the path of a scene file")
 
 
-def dataset_names() -> tuple[str, ...]:
-    return tuple(DATASETS)
+def _folder(dataset: Dataset) -> Path | None:
+    """Return where the dataset's files are: `LKCA_DATA`, or what an installed package ships; None if it is missing."""
+    if not dataset.package:
+        return data_folder()
+    package = importlib.util.find_spec(dataset.package)
+    return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
 
 
-def sensor_scenes(without_sensor: str | None = None) -> tuple[Dataset, ...]:
-    """The small scenes of unlike sensors, in a fixed order; each declaration has its `sensor` and its `place`.
-
-    without_sensor : leave this sensor's scenes out.
-
-    Raises
-    ------
-    ValueError
-        If no scene is of the sensor that is to be left out.
-    """
-    scenes = tuple(dataset for dataset in DATASETS.values() if dataset.kind == "single_scene")
-    sensors = list(dict.fromkeys(dataset.sensor for dataset in scenes))
-    if without_sensor is not None and without_sensor not in sensors:
-        raise ValueError(f"no scene is of the sensor {without_sensor!r}: choose one of {', '.join(sensors)}")
-    return tuple(dataset for dataset in scenes if dataset.sensor != without_sensor)
-
-
-MADE_TESTS = range(2_000_000, 2_000_006)  # seeds of made scenes that neither train nor validate
-
-
-def sensors(dataset: Dataset, reading: str) -> Split:
-    """Whole scenes of unlike sensors; those of the sensor that is left out test, or made ones where none is."""
-    plan = dataset.readings[reading]
-    groups: dict[str, list[Area]] = {"train": [], "test": [], "validation": []}
-    checksums = []
-    for scene in sensor_scenes() if plan.real else ():
-        whole, _, checksum = whole_scene(scene.name)
-        normalise(whole.cube, hot_pixel_limit([whole]))
-        part = {plan.left_out: "test", plan.validates: "validation"}.get(scene.sensor, "train")
-        groups[part].append(without_no_data(whole) if part != "train" else whole)
-        checksums.append(checksum)
-    if plan.left_out is None:
-        for seed in MADE_TESTS:
-            cube = made_cube(seed, 160)
-            checksums.append(hashlib.sha256(cube.tobytes()).hexdigest())
-            area = Area(f"made scene {seed}", cube)
-            groups["test"].append(Area(area.name, normalise(cube, hot_pixel_limit([area]))))
-    digest = hashlib.sha256("".join(checksums).encode()).hexdigest()
-    train, test, validation = (tuple(groups[part]) for part in ("train", "test", "validation"))
-    return Split(dataset.name, reading, train, test, None, rgb_bands(len(test[0].cube), None), 1.0, digest, validation)
+def _likely_scene(shape: tuple[int, int, int]) -> str:
+    """Say what a scene of this shape (B, H, W) probably is; empty where nothing known has it."""
+    known = {dataset.title: dataset.shape for dataset in DATASETS.values() if dataset.shape}
+    for dataset in DATASETS.values():
+        if dataset.rows or dataset.columns or dataset.bands:
+            parts = zip((dataset.bands, dataset.rows, dataset.columns), dataset.shape, strict=True)
+            used = tuple(part[1] - part[0] if part else whole for part, whole in parts)
+            known[f"{dataset.title}, already cropped to what the protocol uses"] = used
+    known |= OTHER_SCENES
+    for order in itertools.permutations(range(3)):
+        for name, right in known.items():
+            if tuple(right[axis] for axis in order) == shape:
+                if order == (0, 1, 2):
+                    return f"it is probably {name}."
+                axes = ", ".join("BHW"[axis] for axis in order)
+                return f"it is probably {name} with its axes in another order: read as (B, H, W), they are ({axes})."
+    return ""
 
 
-LOADERS = {
-    "big_scene": big_scene,
-    "regions": regions,
-    "made_scenes": made_scenes,
-    "fresh_scenes": fresh_scenes,
-    "own_scene": own_scene,
-    "single_scene": single_scene,
-    "sensors": sensors,
-}
+def _draw(seeds: tuple[int, ...], size: int, bands: int) -> tuple[tuple[Area, ...], Wavelengths, str]:
+    """Return an area for each seed, their wavelengths and the SHA-256 over the cubes."""
+    areas, digest, wavelengths = [], hashlib.sha256(), None
+    for seed in seeds:
+        scene = synthetic_scene(size, size, bands, seed)
+        areas.append(Area(f"synthetic seed {seed}", scene.cube))
+        wavelengths = scene.wavelengths
+        digest.update(scene.cube.tobytes())
+    return tuple(areas), wavelengths, digest.hexdigest()
+
+
+def _split(
+    dataset: Dataset,
+    variant: str,
+    train: tuple[Area, ...],
+    test: tuple[Area, ...],
+    wavelengths: Wavelengths | None,
+    peak: float,
+    checksum: str,
+    validation: tuple[Area, ...] = (),
+) -> Split:
+    rgb = dataset.rgb or rgb_bands(len(test[0].cube), wavelengths)
+    return Split(dataset.name, variant, train, test, wavelengths, rgb, peak, checksum, validation)

@@ -1,4 +1,4 @@
-"""Training patches, cut on the fly from the scene in memory: no patch is ever stored, on disk or in memory.
+"""Cut training patches from the scenes in memory, on the fly: no patch is ever stored, on disk or in memory.
 
 An area is one array (B, H, W); a patch is a position in it. Only positions without a no-data pixel exist.
 """
@@ -6,6 +6,7 @@ An area is one array (B, H, W); a patch is a position in it. Only positions with
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,32 +14,25 @@ from numpy.typing import NDArray
 from skimage.transform import integral_image, integrate
 from torch import Tensor
 
-from lkca.measures.symmetries import SYMMETRIES, symmetry
+from lkca.data.split import Area, part_area
+from lkca.data.synthetic import synthetic_scene
+from lkca.resize import SYMMETRIES, symmetry
+
+if TYPE_CHECKING:
+    from lkca.data.dataset import SyntheticStream
 
 VALIDATIONS = ("disjoint", "paper")
+STREAM_SCENES = 6  # that each epoch of a `PatchStream` sees; the next epoch replaces the oldest
+STREAM_FIRST_SEED, STREAM_SEEDS_PER_RUN = 10_000_000, 1_000_000  # so that runs of unlike seeds share no scene
 
-Division = tuple[NDArray[np.int64], NDArray[np.int64]]  # positions held out, positions trained on
-
-
-@dataclass(frozen=True)
-class Area:
-    """A piece of a scene that is trained or tested on.
-
-    name : how tables and errors call it.
-    cube : float32 (B, H, W) in [0, 1]; often a view of a larger array.
-    no_data : bool (H, W), True where nothing was measured; None where all pixels are valid.
-    """
-
-    name: str
-    cube: NDArray[np.float32]
-    no_data: NDArray[np.bool_] | None = None
+Division = tuple[NDArray[np.int64], NDArray[np.int64]]  # positions held out, positions to train on
 
 
 @dataclass(frozen=True)
 class Patches:
     """Square patches of some areas.
 
-    cubes : one tensor (B, H, W) an area, on any one device.
+    cubes : one tensor (B, H, W) for each area, on any one device.
     positions : int array (n, 3) of area, top row, left column.
     size : side of a patch in pixels.
     """
@@ -51,7 +45,7 @@ class Patches:
         return len(self.positions)
 
     def cut(self, indices: Sequence[int], symmetries: Sequence[int] | None = None) -> Tensor:
-        """Patches by number, (n, B, size, size), each turned by the `symmetry` of that number, else as it is."""
+        """Return patches by number, (n, B, size, size), each turned by its `symmetry` if those are given."""
         patches = []
         for i, index in enumerate(indices):
             area, top, left = self.positions[index]
@@ -60,7 +54,7 @@ class Patches:
         return torch.stack(patches)
 
     def epoch(self, batch: int, generator: np.random.Generator, device: torch.device) -> Iterator[Tensor]:
-        """All patches once, in random order and each in a random symmetry, as batches on `device`.
+        """Yield all patches once, in random order and each in a random symmetry, as batches on `device`.
 
         The last batch is smaller where `batch` does not divide their number. Where the areas are not on `device`, the
         next batch is cut and sent while the current one is used.
@@ -93,7 +87,7 @@ def split_patches(
     share: float = 0.1,
     seed: int = 0,
 ) -> tuple[Patches, Patches]:
-    """Patches to train on and patches to choose the best weights by.
+    """Return the patches to train on, and those to choose the best weights by.
 
     Parameters
     ----------
@@ -132,7 +126,7 @@ def split_patches(
 
 
 def positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int64]:
-    """Where patches without a no-data pixel lie: (n, 3) of the area's `number`, top row, left column."""
+    """Return where patches without a no-data pixel lie: (n, 3) of the area's `number`, top row, left column."""
     height, width = area.cube.shape[1:]
     rows = np.arange(0, height - size + 1, stride)
     columns = np.arange(0, width - size + 1, stride)
@@ -149,39 +143,44 @@ def _random_share(places: NDArray[np.int64], share: float, seed: int) -> Divisio
 
 
 def _strip(areas: Sequence[Area], places: NDArray[np.int64], size: int, stride: int, share: float) -> Division:
-    """Held out: the patches inside a strip at the far end of the largest area's longer side."""
+    """Hold out the patches inside a strip at the far end of the largest area's longer side."""
     sides = [area.cube.shape[1:] for area in areas]
     largest = int(np.argmax([h * w for h, w in sides]))
     axis = int(np.argmax(sides[largest]))  # 0: the strip lies across the rows, 1: across the columns
     length, breadth = sides[largest][axis], sides[largest][1 - axis]
-    wanted = round(share * sum(h * w for h, w in sides) / breadth)
-    start = length - max(size, min(wanted, length))
+    width = round(share * sum(h * w for h, w in sides) / breadth)
+    start = length - max(size, min(width, length))
     if start < 0:
         return places[:0], places
     touching = (places[:, 0] == largest) & (places[:, 1 + axis] + size > start)
-    held_out = positions(largest, from_line(areas[largest], axis, start), size, stride)
+    held_out = positions(largest, part_area(areas[largest], axis, start)[1], size, stride)
     held_out[:, 1 + axis] += start
     return held_out, places[~touching]
 
 
-def held_out_strip(areas: Sequence[Area], scale: int, share: float = 0.25) -> tuple[tuple[Area, ...], Area]:
-    """The areas without `share` of the largest one, at the far end of its longer side; and that part."""
-    largest = max(range(len(areas)), key=lambda number: areas[number].cube[0].size)
-    area = areas[largest]
-    axis = int(np.argmax(area.cube.shape[1:]))
-    length = area.cube.shape[1 + axis]
-    start = length - max(scale, round(share * length / scale) * scale)
-    kept = tuple(up_to_line(each, axis, start) if number == largest else each for number, each in enumerate(areas))
-    return kept, from_line(area, axis, start)
+class PatchStream:
+    """Patches of synthetic scenes that are generated on the fly: each scene trains for a few epochs, then never again.
 
+    plan : size and bands of the scenes. size : side of a patch in pixels. count : patches in an epoch.
+    seed : of the run; runs of unlike seeds share no scene.
+    """
 
-def from_line(area: Area, axis: int, start: int) -> Area:
-    """The part of the area from row (axis 0) or column (axis 1) `start` on; views, no copies."""
-    part = (slice(start, None), slice(None)) if axis == 0 else (slice(None), slice(start, None))
-    return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])
+    def __init__(
+        self, plan: "SyntheticStream", size: int, count: int, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.plan, self.size, self.count, self.seed, self.device = plan, size, count, seed, device
+        self.scenes: dict[int, Tensor] = {}
 
+    def of_epoch(self, epoch: int) -> Patches:
+        """Return patches at random places in the epoch's scenes; they depend on the seed and the epoch alone."""
+        numbers = range(epoch, epoch + STREAM_SCENES)
+        self.scenes = {n: self.scenes[n] if n in self.scenes else self._scene(n) for n in numbers}
+        rng = np.random.default_rng((self.seed, epoch, 1))
+        corners = rng.integers(self.plan.size - self.size + 1, size=(self.count, 2))
+        places = np.column_stack([rng.integers(STREAM_SCENES, size=self.count), corners])
+        return Patches(tuple(self.scenes.values()), places, self.size)
 
-def up_to_line(area: Area, axis: int, stop: int) -> Area:
-    """The part of the area before row (axis 0) or column (axis 1) `stop`; views, no copies."""
-    part = (slice(stop), slice(None)) if axis == 0 else (slice(None), slice(stop))
-    return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])
+    def _scene(self, number: int) -> Tensor:
+        seed = STREAM_FIRST_SEED + STREAM_SEEDS_PER_RUN * self.seed + number
+        cube = synthetic_scene(self.plan.size, self.plan.size, self.plan.bands, seed).cube
+        return torch.from_numpy(cube).to(self.device)

@@ -1,10 +1,10 @@
-"""Small real scenes of unlike sensors and places: one declaration each, in a fixed order.
+"""Declare the small real scenes of unlike sensors and places, one declaration each, in a fixed order.
 
-Of each, the far quarter tests and the rest trains. Places and pixel sizes are from the literature, not from the files.
+Of each, the held-out quarter tests and the rest trains. Places and pixel sizes are from the literature, not from the files.
 None of the scenes shares pixels with another; those of one `place` are still not independent.
 """
 
-from lkca.data.split import Dataset
+from lkca.data.dataset import Dataset
 
 _ABU = {
     "key": "data",
@@ -27,7 +27,7 @@ def _small(name: str, title: str, sensor: str, place: str, pixel_size: float | N
         sensor=sensor,
         place=place,
         pixel_size=pixel_size,
-        readings={"far-quarter": None},
+        variants={"held-out-quarter": None},
         # At x8 no more than 40: the smallest scene has to hold patches beside the strip that validates.
         patch={2: 32, 4: 32, 8: 40},
         stride={2: 4, 4: 4, 8: 4},

@@ -1,13 +1,28 @@
-"""What a dataset is: its declaration, the readings of its protocol, and the split that a run sees."""
+"""Areas to train and test on: scaled to [0, 1], parted by straight lines, without no-data where they test."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lkca.data.patches import Area
+HOT_PIXELS = 99.99  # percentile that stands for the maximum, because single hot pixels would squeeze everything else
+
+
+@dataclass(frozen=True)
+class Area:
+    """A piece of a scene to train or test on.
+
+    name : what tables and errors call it.
+    cube : float32 (B, H, W) in [0, 1]; often a view of a larger array.
+    no_data : bool (H, W), True where nothing was measured; None where all pixels are valid.
+    """
+
+    name: str
+    cube: NDArray[np.float32]
+    no_data: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -16,15 +31,14 @@ class Split:
 
     train, test : areas in [0, 1]; of a large scene they are views of one array.
     wavelengths : (B,) in nm, or None.
-    rgb : band numbers to show as red, green, blue.
+    rgb : band numbers, from 0, to show as red, green, blue.
     peak : the file's number that became 1.
-    checksum : SHA-256 over the source files (over the cubes for a made scene).
-    validation : areas to choose the best weights by, where not a part of the training areas does.
-    partial : checksums of single ones of several files, which runs of older versions recorded.
+    checksum : SHA-256 over the source files, or over the cubes of synthetic scenes.
+    validation : areas to choose the best weights by; empty where a part of the training areas does that.
     """
 
     dataset: str
-    reading: str
+    variant: str
     train: tuple[Area, ...]
     test: tuple[Area, ...]
     wavelengths: NDArray[np.float64] | None
@@ -32,97 +46,107 @@ class Split:
     peak: float
     checksum: str
     validation: tuple[Area, ...] = ()
-    partial: tuple[str, ...] = ()
 
     @property
     def bands(self) -> int:
         return (*self.train, *self.test)[0].cube.shape[0]
 
 
-class MadeScenes(NamedTuple):
-    """Which made scenes train and test: their seeds, their side in pixels, their number of bands."""
-
-    train_seeds: tuple[int, ...]
-    test_seed: int
-    size: int
-    bands: int
-
-
-class FreshScenes(NamedTuple):
-    """Made scenes that train but once, and the seeds of those that validate and test, all of one size and sensor."""
-
-    validation_seeds: range
-    test_seeds: range
-    size: int
-    bands: int
+def hot_pixel_limit(areas: Sequence[Area]) -> float:
+    """Return the percentile `HOT_PIXELS` of all values of the areas except no-data, without a second copy of them."""
+    valid = [np.ones(area.cube.shape[1:], bool) if area.no_data is None else ~area.no_data for area in areas]
+    count = sum(len(area.cube) * int(v.sum()) for area, v in zip(areas, valid, strict=True))
+    position = HOT_PIXELS / 100 * (count - 1)
+    needed = count - math.floor(position)
+    largest = np.empty(0, np.float32)
+    for area, v in zip(areas, valid, strict=True):
+        for band in area.cube:
+            largest = np.concatenate([largest, band[v]])
+            if len(largest) > needed:
+                largest = np.partition(largest, -needed)[-needed:]
+    below, above = np.sort(largest)[[0, min(1, needed - 1)]].astype(float)
+    return float(below + (above - below) * (position % 1))
 
 
-@dataclass(frozen=True)
-class SensorReading:
-    """Which scenes of all sensors train a network for any of them.
+def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Divide (B, H, W) by `peak` and clip it to [0, 1], in place, band by band.
 
-    real : real scenes beside made ones. left_out : the sensor that tests. validates : the sensor that chooses the
-    weights; None lets made scenes choose. made : number of made scenes, the same in every epoch; None draws fresh ones
-    as training goes.
+    Raises
+    ------
+    ValueError
+        If the peak is not positive.
     """
+    if not peak > 0:
+        raise ValueError(f"the scene's maximum is {peak}: nothing to normalise by")
+    for band in cube:
+        np.divide(band, np.float32(peak), out=band)
+        np.clip(band, 0, 1, out=band)
+    return cube
 
-    real: bool
-    left_out: str | None = None
-    validates: str | None = None
-    made: int | None = None
 
+def crop_no_data(area: Area) -> Area:
+    """Crop a test area to its largest rectangle without no-data, and warn where that is not all of it.
 
-@dataclass(frozen=True)
-class Reading:
-    """One way to read a big scene's protocol: square tests side by side along the top, the rows below train.
-
-    test_size, tests : side and number of the test images.
-    peak : the file's number that becomes 1; None takes the crop's maximum.
+    Raises
+    ------
+    ValueError
+        If every pixel is no-data.
     """
+    if area.no_data is None or not area.no_data.any():
+        return area
+    inside = largest_valid_rectangle(area.no_data)
+    warnings.warn(
+        f"test area {area.name!r} has {area.no_data.sum()} pixels without data: measured on its largest rectangle "
+        f"without any, rows {inside[0].start}:{inside[0].stop}, columns {inside[1].start}:{inside[1].stop}",
+        stacklevel=2,
+    )
+    return Area(area.name, area.cube[:, *inside])
 
-    test_size: int
-    tests: int
-    peak: float | None = None
 
+def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return rows and columns of the largest rectangle without a no-data pixel, by the histogram method.
 
-@dataclass(frozen=True)
-class Dataset:
-    """What is known of a dataset.
-
-    files : names in `LKCA_DATA`, the first is opened.
-    key : variable in a MATLAB file. shape : (B, H, W) that the file must have.
-    rows, columns, bands : (first, last + 1) of the part that the protocol uses; None for all.
-    readings : named readings of the protocol, the first is the default.
-    patch, stride : HR pixels by scale. The paper gives them for Chikusei; elsewhere they are this study's.
-    wavelength_range : first and last in nm, where the file does not say. wavelengths : a function that returns all.
-    left_out : ranges (first, last + 1) of bands that hold nothing to learn: blank, dead or in water vapour.
-    side_by_side : of a scene in several files, the columns (first, last + 1) of each, joined from left to right.
-    package : installed Python package that ships the files, instead of `LKCA_DATA`.
-    sensor, place, pixel_size : what took it, where, and how many metres a pixel is wide; None where unknown.
-    source, citation : where to get it, whom to cite.
+    Raises
+    ------
+    ValueError
+        If every pixel is no-data.
     """
+    best, found = 0, None
+    depth = np.zeros(no_data.shape[1] + 1, int)  # valid pixels upwards from this row; a 0 closes the last run
+    for row, line in enumerate(no_data):
+        depth[:-1] = np.where(line, 0, depth[:-1] + 1)
+        open_runs: list[tuple[int, int]] = []  # (first column, depth), depths rising
+        for column, d in enumerate(depth):
+            start = column
+            while open_runs and open_runs[-1][1] >= d:
+                start, run_depth = open_runs.pop()
+                if run_depth * (column - start) > best:
+                    best = run_depth * (column - start)
+                    found = slice(row - run_depth + 1, row + 1), slice(start, column)
+            open_runs.append((start, int(d)))
+    if found is None:
+        raise ValueError("every pixel of the area is no-data")
+    return found
 
-    name: str
-    title: str
-    readings: Mapping[str, object]
-    patch: Mapping[int, int]
-    stride: Mapping[int, int]
-    kind: str
-    source: str
-    citation: str
-    files: tuple[str, ...] = ()
-    key: str | None = None
-    shape: tuple[int, int, int] | None = None
-    rows: tuple[int, int] | None = None
-    columns: tuple[int, int] | None = None
-    bands: tuple[int, int] | None = None
-    rgb: tuple[int, int, int] | None = None
-    wavelength_range: tuple[float, float] | None = None
-    wavelengths: Callable[[], Sequence[float]] | None = None
-    left_out: tuple[tuple[int, int], ...] = ()
-    side_by_side: tuple[tuple[int, int], ...] = ()
-    package: str = ""
-    sensor: str = ""
-    place: str = ""
-    pixel_size: float | None = None
-    notes: str = field(default="", repr=False)
+
+def part_area(area: Area, axis: int, line: int) -> tuple[Area, Area]:
+    """Part an area at row (axis 0) or column (axis 1) `line`: what lies before it, and the rest; views, no copies."""
+    return _cut(area, axis, slice(line)), _cut(area, axis, slice(line, None))
+
+
+def hold_out_strip(areas: Sequence[Area], scale: int, share: float = 0.25) -> tuple[tuple[Area, ...], Area]:
+    """Return the areas without a strip of the largest one, and that strip.
+
+    It lies at the far end of the longer side and has about `share` of it, a multiple of the scale.
+    """
+    largest = max(range(len(areas)), key=lambda number: areas[number].cube[0].size)
+    area = areas[largest]
+    axis = int(np.argmax(area.cube.shape[1:]))
+    length = area.cube.shape[1 + axis]
+    kept, strip = part_area(area, axis, length - max(scale, round(share * length / scale) * scale))
+    return tuple(kept if number == largest else each for number, each in enumerate(areas)), strip
+
+
+def _cut(area: Area, axis: int, along: slice) -> Area:
+    part = (along, slice(None)) if axis == 0 else (slice(None), along)
+    return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])

@@ -1,80 +1,28 @@
-"""Is it the right file? What it probably is if its shape is wrong, and what looks wrong in its bands and numbers."""
+"""Say what looks wrong in a file's numbers: bands in another order, another axis as bands, a normalised scene."""
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lkca.data.datasets import DATASETS
-from lkca.scenes import Scene
+from lkca.data.wavelengths import Wavelengths
 
-OTHERS = {  # scenes that lie on the same pages or disks, (B, H, W)
-    "Pavia University": (103, 610, 340),
-    "Houston 2013": (144, 349, 1905),
-    "Indian Pines": (220, 145, 145),
-    "Indian Pines, corrected": (200, 145, 145),
-    "Salinas": (224, 512, 217),
-    "Salinas, corrected": (204, 512, 217),
-    "Kennedy Space Center": (176, 512, 614),
-    "Botswana": (145, 1476, 256),
-    "Washington DC Mall": (191, 1280, 307),
-}
-HARDLY = 0.3  # so much lower than usual is a correlation of neighbouring bands that draws attention
-
-
-def likely_file(shape: tuple[int, int, int]) -> str:
-    """What a scene of this shape (B, H, W) probably is, as a half-sentence; empty where nothing known has it."""
-    known = _known_shapes()
-    for name, wanted in known.items():
-        if shape == wanted:
-            return f"it is probably {name}."
-    for order in itertools.permutations(range(3)):
-        for name, wanted in known.items():
-            if tuple(wanted[axis] for axis in order) == shape:
-                axes = ", ".join("BHW"[axis] for axis in order)
-                return f"it is probably {name} with its axes in another order: read as (B, H, W), they are ({axes})."
-    return ""
-
-
-def _known_shapes() -> dict[str, tuple[int, int, int]]:
-    known: dict[str, tuple[int, int, int]] = {}
-    for dataset in DATASETS.values():
-        if dataset.shape is None:
-            continue
-        known[dataset.title] = dataset.shape
-        ranges = zip((dataset.bands, dataset.rows, dataset.columns), dataset.shape, strict=True)
-        used = tuple(part[1] - part[0] if part else whole for part, whole in ranges)
-        known.setdefault(f"{dataset.title}, already cropped to what the protocol uses", used)
-    return known | OTHERS
-
-
-def described(scene: Scene, checksum: str, low: float, high: float) -> str:
-    """The file in words, some lines."""
-    bands, height, width = scene.shape
-    waves = "none in the file"
-    if scene.wavelengths is not None:
-        waves = f"{scene.wavelengths[0]:.1f} to {scene.wavelengths[-1]:.1f} nm"
-    return "\n".join(
-        (
-            f"file         {scene.path} ({scene.format})",
-            f"SHA-256      {checksum}",
-            f"shape        {height} x {width} pixels, {bands} bands, {scene.dtype}",
-            f"values       {low:g} to {high:g}",
-            f"wavelengths  {waves}",
-        )
-    )
+MIN_CORRELATION_GAIN = 0.03  # of the most alike bands over neighbouring ones, from which the order is doubtful
+MAX_CORRELATION_DROP = 0.3  # between neighbouring bands, below the usual correlation
+MAX_NORMALISED = 2.0  # a scene in counts or in thousandths of reflectance is larger
+VIEWED_SIDE = 96  # values along each axis, around the middle, that decide which axis is the bands
+COMPONENTS = 5  # principal components that hold nearly all of a scene's spectra
+MIN_RATIO = 3.0  # of the energy outside them along the bands to that along another axis, from which it is doubtful
+MIN_ENERGY = 1e-10  # share of the energy; less is rounding
+MIN_SIDE, MIN_OTHER_SIDE = 8, 16  # values along each axis, and along the likelier one: fewer say nothing
 
 
 def suspicions(
-    cube: NDArray[np.float32], no_data: NDArray[np.bool_], wavelengths: NDArray[np.float64] | None, dtype: np.dtype
+    cube: NDArray[np.float32], no_data: NDArray[np.bool_], wavelengths: Wavelengths | None, dtype: np.dtype
 ) -> Iterator[str]:
-    """What looks wrong, a sentence each.
+    """Yield a sentence for each thing that looks wrong.
 
-    Parameters
-    ----------
-    cube : (B, H, W) in the file's numbers, 0 where there are no data.
-    no_data : (H, W). dtype : the file's.
+    cube : (B, H, W) in the file's numbers, 0 where there are no data. no_data : (H, W). dtype : the file's.
     """
     if no_data.any():
         yield (
@@ -83,8 +31,8 @@ def suspicions(
         )
     low, high = float(cube.min()), float(cube.max())
     if low < 0:
-        yield f"{int((cube < 0).sum())} values are negative, down to {low:g}: clipping them is tried both ways"
-    if high <= 2:
+        yield f"{int((cube < 0).sum())} values are negative, down to {low:g}"
+    if high <= MAX_NORMALISED:
         whole = "" if dtype.kind == "f" else f" though they are {dtype}"
         yield (
             f"the largest value is {high:g}{whole}: the file is probably normalised already. The original holds "
@@ -93,10 +41,10 @@ def suspicions(
     yield from band_order(cube, wavelengths)
 
 
-def band_order(cube: NDArray[np.float32], wavelengths: NDArray[np.float64] | None) -> Iterator[str]:
-    """Whether the bands seem to stand in another order than that of rising wavelengths.
+def band_order(cube: NDArray[np.float32], wavelengths: Wavelengths | None) -> Iterator[str]:
+    """Yield a sentence if the bands seem to stand in another order than that of rising wavelengths.
 
-    Without wavelengths: neighbouring bands of a scene are alike. Falling order cannot be seen in that.
+    Without wavelengths, neighbouring bands should be alike; a falling order cannot be seen in that.
     """
     if wavelengths is not None:
         steps = np.diff(wavelengths)
@@ -118,16 +66,52 @@ def band_order(cube: NDArray[np.float32], wavelengths: NDArray[np.float64] | Non
     neighbours = np.diagonal(alike, 1)
     np.fill_diagonal(alike, -1)
     usual, best = float(np.median(neighbours)), float(np.median(alike.max(axis=1)))
-    if best - usual > 0.03:
+    if best - usual > MIN_CORRELATION_GAIN:
         yield (
             f"neighbouring bands correlate by {usual:.3f}, the most alike ones by {best:.3f} (medians): the bands are "
             "probably in another order"
         )
         return
-    seams = [band for band, r in enumerate(neighbours) if r < usual - HARDLY]
+    seams = [band for band, r in enumerate(neighbours) if r < usual - MAX_CORRELATION_DROP]
     if seams:
         shown = ", ".join(f"{band + 1}|{band + 2} ({neighbours[band]:.2f})" for band in seams[:6])
         yield (
             f"neighbouring bands hardly correlate at {len(seams)} places, counted from 1: {shown}"
             f"{', ...' if len(seams) > 6 else ''}; usual is {usual:.2f}. Damaged bands, or bands in another order?"
         )
+
+
+def band_axis(cube: NDArray) -> int:
+    """Return the axis (0, 1 or 2) of a cube that looks like bands; 0 unless another is clearly likelier.
+
+    Spectra of a scene are mixtures of a few: five principal components hold nearly all of them. Rows and columns of
+    pixels are not, unless the scene is very smooth, and even then less so.
+    """
+    if min(cube.shape) < MIN_SIDE:
+        return 0
+    middle = (slice(max(0, (length - VIEWED_SIDE) // 2), (length + VIEWED_SIDE) // 2) for length in cube.shape)
+    part = np.nan_to_num(cube[tuple(middle)].astype(np.float64), posinf=0, neginf=0)
+    count = max(1, min(COMPONENTS, min(part.shape) // 4))
+    outside = []
+    for axis in range(3):
+        vectors = np.moveaxis(part, axis, 0).reshape(part.shape[axis], -1)
+        energies = np.linalg.eigvalsh(vectors @ vectors.T).clip(0)  # ascending
+        outside.append(float(energies[:-count].sum() / (energies.sum() or 1)))
+    best = int(np.argmin(outside))
+    sure = part.shape[best] >= MIN_OTHER_SIDE and outside[0] > max(MIN_ENERGY, MIN_RATIO * outside[best])
+    return best if sure else 0
+
+
+def doubtful_axes(cube: NDArray, layout: str = "HWB") -> str:
+    """Return a sentence where another axis of (B, H, W) looks more like bands than the one read as such; else "".
+
+    layout : the order of axes that the file was read in, which does not say it itself.
+    """
+    axis = band_axis(cube)
+    if axis == 0:
+        return ""
+    letters = layout.translate(str.maketrans({"B": "BHW"[axis], "BHW"[axis]: "B"}))
+    return (
+        f"read as {cube.shape[0]} bands, but its axis of length {cube.shape[axis]} looks much more like bands: is the "
+        f"order of its axes {letters}?"
+    )

@@ -1,37 +1,134 @@
-"""The files of the paper's scenes as their publishers wrote them, small."""
+"""Write small scenes in every format that is read, as MATLAB, cameras and publishers write them."""
 
+import warnings
 from pathlib import Path
 
 import h5py
 import numpy as np
+import rasterio
 import scipy.io
 import spectral.io.envi
 
+B, H, W = 5, 70, 6
+
 
 def coded(bands: int, height: int, width: int) -> np.ndarray:
-    """(H, W, B), as MATLAB shows it; the value says row, column and band."""
-    row, column, band = np.ogrid[:height, :width, :bands]
+    """(B, H, W) int32; the value says row, column and band."""
+    band, row, column = np.ogrid[:bands, :height, :width]
     return (band * height * width + row * width + column + 1).astype(np.int32)
 
 
-def write_chikusei(path: Path, cube: np.ndarray, key: str = "chikusei") -> None:
-    """MATLAB v7.3: HDF5 behind a 512-byte header, axes reversed, doubles, chunked and compressed."""
+def write_v5(path: Path, cube: np.ndarray, key: str = "data", **others: np.ndarray) -> Path:
+    """MATLAB v5, compressed; (B, H, W) is stored as (H, W, B)."""
+    scipy.io.savemat(path, {key: cube.transpose(1, 2, 0), **others}, do_compression=True)
+    return path
+
+
+def write_v73(path: Path, cube: np.ndarray, key: str = "chikusei", chunks=None, **others: np.ndarray) -> Path:
+    """MATLAB v7.3: HDF5 behind a 512-byte block of text, axes reversed, the class as an attribute."""
     with h5py.File(path, "w", userblock_size=512) as file:
-        data = file.create_dataset(key, data=cube.T.astype(np.float64), chunks=(2, 4, 8), compression="gzip")
-        data.attrs["MATLAB_class"] = np.bytes_("double")
+        for name, array in {key: cube.transpose(1, 2, 0), **others}.items():
+            packed = {"chunks": chunks, "compression": "gzip"} if chunks and name == key else {}
+            data = file.create_dataset(name, data=array.T, **packed)
+            classes = {"float64": b"double", "float32": b"single"}
+            data.attrs["MATLAB_class"] = np.bytes_(classes.get(array.dtype.name, array.dtype.name.encode()))
+        file.create_group("#refs#")
     with path.open("r+b") as stream:
-        stream.write(b"MATLAB 7.3 MAT-file, Platform: PCWIN64, Created on: Tue Jun 07 2016 HDF5 schema 1.00 .")
+        stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .")
+    return path
+
+
+def header_text(cube: np.ndarray, interleave: str, **fields: object) -> str:
+    kinds = {"uint8": 1, "int16": 2, "float32": 4, "uint16": 12, "complex64": 6}
+    basic = {
+        "samples": cube.shape[2],
+        "lines": cube.shape[1],
+        "bands": cube.shape[0],
+        "data type": kinds[cube.dtype.name],
+        "interleave": interleave,
+        "byte order": 0,
+    }
+    lines = [f"{name} = {value}" for name, value in {**basic, **fields}.items() if value is not None]
+    return "\n".join(["ENVI", "description = {written by a test}", *lines, ""])
+
+
+def write_envi(path: Path, cube: np.ndarray, interleave="bsq", big_endian=False, offset=0, **fields: object) -> Path:
+    """Write `path` (the data) and its header; return the header. A field of None is left out."""
+    axes = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}.get(interleave, (0, 1, 2))
+    stored = cube.transpose(axes).astype(cube.dtype.newbyteorder(">" if big_endian else "<"))
+    path.write_bytes(b"x" * offset + stored.tobytes())
+    order = {"byte order": int(big_endian), "header offset": offset}
+    header = path.with_suffix(".hdr")
+    header.write_text(header_text(cube, interleave.upper(), **{**order, **fields}))
+    return header
+
+
+def write_tiff(path: Path, cube: np.ndarray, **profile: object) -> Path:
+    count, height, width = cube.shape
+    shape = {"count": count, "height": height, "width": width, "dtype": cube.dtype.name}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", **{**shape, **profile}) as raster:
+            raster.write(cube)
+    return path
+
+
+def write_tiff_pair(path: Path, cube: np.ndarray, tiff: dict | None = None, **fields: object) -> Path:
+    write_tiff(path, cube, **(tiff or {}))
+    path.with_suffix(".hdr").write_text(header_text(cube, "tif", **{"file type": "TIFF", **fields}))
+    return path.with_suffix(".hdr")
+
+
+def write_npy(path: Path, cube: np.ndarray, fortran: bool = False) -> Path:
+    array = cube.transpose(1, 2, 0)
+    np.save(path, np.asfortranarray(array) if fortran else np.ascontiguousarray(array))
+    return path
+
+
+def write_npz(path: Path, cube: np.ndarray, **others: np.ndarray) -> Path:
+    np.savez_compressed(path, scene=cube.transpose(1, 2, 0), **others)
+    return path
+
+
+FORMATS = {
+    "matlab": lambda folder, cube: write_v5(folder / "a.mat", cube),
+    "matlab v7.3": lambda folder, cube: write_v73(folder / "a.mat", cube),
+    "matlab v7.3 chunked": lambda folder, cube: write_v73(folder / "a.mat", cube, chunks=(2, 4, 16)),
+    "envi bsq": lambda folder, cube: write_envi(folder / "a.img", cube),
+    "envi bil": lambda folder, cube: write_envi(folder / "a.dat", cube, "bil", big_endian=True),
+    "envi bip": lambda folder, cube: write_envi(folder / "a.pix", cube, "bip", offset=7),
+    "envi no suffix": lambda folder, cube: write_envi(folder / "a", cube, "bip", big_endian=True, offset=128),
+    "envi+geotiff": lambda folder, cube: write_tiff_pair(folder / "a.tif", cube),
+    "geotiff": lambda folder, cube: write_tiff(folder / "a.tif", cube, interleave="pixel", blockysize=16),
+    "numpy npy": lambda folder, cube: write_npy(folder / "a.npy", cube),
+    "numpy fortran": lambda folder, cube: write_npy(folder / "a.npy", cube, fortran=True),
+    "numpy npz": lambda folder, cube: write_npz(folder / "a.npz", cube),
+}
+
+
+# --- the paper's scenes as their publishers wrote them
+
+
+def write_chikusei(path: Path, cube: np.ndarray, key: str = "chikusei") -> None:
+    """MATLAB v7.3, doubles, chunked and compressed."""
+    write_v73(path, cube.astype(np.float64), key, chunks=(2, 4, 8))
 
 
 def write_houston(path: Path, cube: np.ndarray) -> None:
     """ENVI header beside a band-sequential .pix file of unsigned 16-bit numbers, wavelengths in nm."""
-    fields = {"wavelength": [f"{nm:.1f}" for nm in np.linspace(374.4, 1059.7, cube.shape[2])]}
+    fields = {"wavelength": [f"{nm:.1f}" for nm in np.linspace(374.4, 1059.7, len(cube))]}
     fields |= {"wavelength units": "Nanometers"}
     spectral.io.envi.save_image(
-        str(path), cube.astype(np.uint16), interleave="bsq", ext=".pix", dtype=np.uint16, metadata=fields
+        str(path),
+        cube.transpose(1, 2, 0).astype(np.uint16),
+        interleave="bsq",
+        ext=".pix",
+        dtype=np.uint16,
+        metadata=fields,
+        force=True,
     )
 
 
 def write_pavia(path: Path, cube: np.ndarray, key: str = "pavia") -> None:
     """MATLAB v5, compressed, doubles of whole numbers."""
-    scipy.io.savemat(path, {key: cube.astype(np.float64)}, do_compression=True)
+    write_v5(path, cube.astype(np.float64), key)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.data.patches import SYMMETRIES, Area, Patches, from_line, split_patches, symmetry, up_to_line
+from lkca.data.dataset import SyntheticStream
+from lkca.data.patches import STREAM_SCENES, Patches, PatchStream, split_patches
+from lkca.data.split import Area, part_area
+from lkca.resize import symmetry
 
 CPU = torch.device("cpu")
 
@@ -39,6 +42,7 @@ def test_a_patch_is_a_slice_of_its_area() -> None:
         assert cut.shape == (len(patches), 3, 6, 6)
         for patch, (a, top, left) in zip(cut, patches.positions, strict=True):
             assert np.array_equal(patch.numpy(), areas[a].cube[:, top : top + 6, left : left + 6])
+            assert patches.cubes[a].data_ptr() == areas[a].cube.ctypes.data  # no copy is made
 
 
 def test_every_position_on_the_grid() -> None:
@@ -48,29 +52,6 @@ def test_every_position_on_the_grid() -> None:
     assert positions == {(y, x) for y in (0, 4, 8, 12) for x in (0, 4, 8)}
     trained, held_out = split_patches([area(6, 7)], size=6, stride=1, validation="paper")
     assert len(trained) + len(held_out) == 2
-
-
-def test_no_copy_is_made() -> None:
-    whole = area(40, 30)
-    trained, held_out = split_patches([whole], size=8, stride=4)
-    for patches in (trained, held_out):
-        assert patches.cubes[0].data_ptr() == whole.cube.ctypes.data
-
-
-def test_eight_distinct_symmetries_of_the_square() -> None:
-    patch = torch.rand(2, 5, 5)
-    images = [symmetry(patch, s) for s in range(SYMMETRIES)]
-    assert len({image.numpy().tobytes() for image in images}) == 8
-    assert torch.equal(images[0], patch)
-    array = patch.numpy()
-    group = [np.rot90(m, k, (1, 2)) for m in (array, array.transpose(0, 2, 1)) for k in range(4)]
-    assert {np.ascontiguousarray(g).tobytes() for g in group} == {i.contiguous().numpy().tobytes() for i in images}
-
-
-def test_cut_takes_the_symmetry_asked_for() -> None:
-    trained, _ = split_patches([area(20, 20)], size=6, stride=3)
-    plain, turned = trained.cut([3] * 8), trained.cut([3] * 8, range(8))
-    assert all(torch.equal(turned[s], symmetry(plain[s], s)) for s in range(8))
 
 
 @pytest.mark.parametrize("batch", [1, 4, 7, 1000])
@@ -85,18 +66,21 @@ def test_epoch_covers_every_patch_once(batch: int) -> None:
 def test_epoch_depends_on_the_generator_alone() -> None:
     trained, _ = split_patches([area(40, 40)], size=6, stride=3)
 
-    def run(seed: int) -> list[torch.Tensor]:
-        return list(trained.epoch(5, np.random.default_rng(seed), CPU))
+    def run(seed: int, device: torch.device = CPU) -> list[torch.Tensor]:
+        return list(trained.epoch(5, np.random.default_rng(seed), device))
 
     assert all(torch.equal(a, b) for a, b in zip(run(1), run(1), strict=True))
     assert first_values(run(1)[0]) != first_values(run(2)[0])
     order = [value for b in run(1) for value in first_values(b)]
     assert order != sorted(order)
+    elsewhere = run(1, torch.device("meta"))  # cut ahead in a thread
+    assert [b.shape for b in elsewhere] == [b.shape for b in run(1)]
 
 
 def test_epoch_uses_all_symmetries() -> None:
     trained, _ = split_patches([area(60, 60)], size=6, stride=3)
-    plain = dict(zip(first_values(trained.cut(range(len(trained)))), trained.cut(range(len(trained))), strict=True))
+    everything = trained.cut(range(len(trained)))
+    plain = dict(zip(first_values(everything), everything, strict=True))
     seen = Counter()
     for batch in trained.epoch(16, np.random.default_rng(0), CPU):
         for value, patch in zip(first_values(batch), batch, strict=True):
@@ -108,13 +92,12 @@ def test_epoch_uses_all_symmetries() -> None:
 def test_no_data_is_in_no_patch(validation: str) -> None:
     no_data = np.random.default_rng(0).random((40, 30)) < 0.01
     no_data[:, 29] = no_data[0] = True
-    whole = area(40, 30, no_data=no_data)
-    trained, held_out = split_patches([whole], size=5, stride=2, validation=validation)
+    trained, held_out = split_patches([area(40, 30, no_data=no_data)], size=5, stride=2, validation=validation)
     bad = {(0, int(y), int(x)) for y, x in np.argwhere(no_data)}
     assert not pixels(trained) & bad and not pixels(held_out) & bad
     if validation == "paper":  # and nothing else is lost
-        free = [(0, y, x) for y in range(0, 36, 2) for x in range(0, 26, 2) if not no_data[y : y + 5, x : x + 5].any()]
-        assert {tuple(p) for p in np.concatenate([trained.positions, held_out.positions]).tolist()} == set(free)
+        free = {(0, y, x) for y in range(0, 36, 2) for x in range(0, 26, 2) if not no_data[y : y + 5, x : x + 5].any()}
+        assert {tuple(p) for p in np.concatenate([trained.positions, held_out.positions]).tolist()} == free
 
 
 @pytest.mark.parametrize("shapes", [[(40, 30)], [(30, 41)], [(20, 20), (35, 22), (18, 30)], [(20, 20)] * 20])
@@ -142,11 +125,12 @@ def test_paper_validation_draws_its_share_by_seed() -> None:
     trained, held_out = split_patches(areas, 6, 2, "paper", 0.1, seed=3)
     both = [tuple(p) for p in np.concatenate([trained.positions, held_out.positions]).tolist()]
     assert len(both) == len(set(both)) and len(held_out) == round(0.1 * len(both))
-    again = split_patches(areas, 6, 2, "paper", 0.1, seed=3)[1]
-    other = split_patches(areas, 6, 2, "paper", 0.1, seed=4)[1]
-    assert np.array_equal(again.positions, held_out.positions)
-    assert not np.array_equal(other.positions, held_out.positions)
+    again, other = (split_patches(areas, 6, 2, "paper", 0.1, seed=seed)[1].positions for seed in (3, 4))
+    assert np.array_equal(again, held_out.positions) and not np.array_equal(other, held_out.positions)
     assert pixels(trained) & pixels(held_out)  # the leak that "disjoint" avoids
+
+
+FAR_HOLE = np.arange(40)[:, None].repeat(20, axis=1) >= 30
 
 
 @pytest.mark.parametrize(
@@ -157,6 +141,7 @@ def test_paper_validation_draws_its_share_by_seed() -> None:
         ([area(20, 20, no_data=np.ones((20, 20), bool))], {}, "no 6x6 patch without no-data"),
         ([area(6, 6)], {"validation": "paper"}, "of 1 patches .* leaves 0 to train on and 1 to validate on"),
         ([area(8, 8)], {"validation": "disjoint"}, "leaves 0 to train on"),
+        ([area(40, 20, no_data=FAR_HOLE)], {"validation": "disjoint"}, "and 0 to validate on"),
     ],
 )
 def test_refusals(areas: list[Area], settings: dict, message: str) -> None:
@@ -164,18 +149,37 @@ def test_refusals(areas: list[Area], settings: dict, message: str) -> None:
         split_patches(areas, 6, 2, **settings)
 
 
-def test_no_valid_patch_in_the_strip_is_said() -> None:
-    no_data = np.zeros((40, 20), bool)
-    no_data[30:] = True
-    with pytest.raises(ValueError, match="and 0 to validate on"):
-        split_patches([area(40, 20, no_data=no_data)], 6, 2, "disjoint")
-
-
 @pytest.mark.parametrize("axis", [0, 1])
 def test_lines_part_an_area(axis: int) -> None:
     no_data = np.random.default_rng(0).random((9, 7)) < 0.3
     whole = area(9, 7, no_data=no_data)
-    near, far = up_to_line(whole, axis, 4), from_line(whole, axis, 4)
+    near, far = part_area(whole, axis, 4)
     assert np.array_equal(np.concatenate([near.cube, far.cube], axis=axis + 1), whole.cube)
     assert np.array_equal(np.concatenate([near.no_data, far.no_data], axis=axis), no_data)
     assert near.cube.shape[axis + 1] == 4 and np.shares_memory(near.cube, whole.cube)
+
+
+# --- generated on the fly
+
+
+def stream(seed: int = 0) -> PatchStream:
+    return PatchStream(SyntheticStream(range(1), range(1), 48, 8), size=32, count=12, seed=seed)
+
+
+def test_scenes_of_a_stream_train_for_a_few_epochs_and_never_again() -> None:
+    patches = stream()
+    first, second = patches.of_epoch(0), patches.of_epoch(1)
+    later = patches.of_epoch(STREAM_SCENES)
+    assert torch.equal(second.cubes[0], first.cubes[1]) and len(second.cubes) == STREAM_SCENES
+    assert not any(torch.equal(old, new) for old in first.cubes for new in later.cubes)
+    assert not np.array_equal(first.positions, second.positions)
+    assert (first.positions[:, 1:] >= 0).all() and (first.positions[:, 1:] + 32 <= 48).all() and len(first) == 12
+
+
+def test_a_stream_depends_on_seed_and_epoch_alone() -> None:
+    resumed, whole, other = stream(), stream(), stream(seed=1)
+    whole.of_epoch(1)
+    one, two, three = resumed.of_epoch(2), whole.of_epoch(2), other.of_epoch(2)
+    assert np.array_equal(one.positions, two.positions)
+    assert all(torch.equal(a, b) for a, b in zip(one.cubes, two.cubes, strict=True))
+    assert not any(torch.equal(a, b) for a in one.cubes for b in three.cubes)

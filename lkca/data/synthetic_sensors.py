@@ -1,49 +1,50 @@
-"""Made scenes without end, as unlike each other as sensors are: what a network for every sensor is trained on.
+"""Generate synthetic scenes as unlike each other as sensors are, to train a network for any sensor.
 
-`lkca.data.synthetic` makes one believable scene of one sensor. Here each seed is another place, ground sampling,
+`lkca.data.synthetic` generates believable scenes of one sensor. Here each seed is another place, ground sampling,
 optics, set of materials and noise. Half are landscapes (`lkca.data.landscape`) seen from one of several heights; half
-are dead leaves: random shapes of all sizes that cover each other, whose statistics are those of natural images (A. Lee,
+are dead leaves: random shapes of all sizes that cover each other, with the statistics of natural images (A. Lee,
 D. Mumford, J. Huang, IJCV 41, 2001). Both get textures whose power falls with frequency, then the sensor's blur and
-noise. Nothing of them is taken from a measured scene.
+noise. Nothing is taken from a measured scene.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from lkca.data.landscape import FINE, MATERIALS, draw_landscape
-from lkca.data.synthetic import material_spectra
+from lkca.data.canvas import FINE
+from lkca.data.landscape import draw_landscape
+from lkca.data.materials import MATERIALS, material_spectra
 
 Cube = NDArray[np.float32]
 
-BANDS = 24  # enough for the leading directions, and quick; a direction does not show how many bands it came from
+BANDS = 24  # enough for the leading eigenimages, and quick; an eigenimage does not show how many bands it came from
 GROUND_SAMPLINGS = (1, 1, 2, 2, 3, 4)  # landscape pixels of about 2 m to a pixel
-LEAST_SNR, MOST_SNR = 25.0, 50.0  # dB, of a third of a band's contrast
-SHARPEST, SOFTEST = 0.25, 0.75  # pixels, standard deviation of the optics' blur
+SNR_RANGE = (25.0, 50.0)  # dB, of a third of a band's contrast
+BLUR_RANGE = (0.25, 0.75)  # pixels, standard deviation of the PSF
 
 
-def made_cube(seed: int, size: int = 96, bands: int = BANDS) -> Cube:
-    """The made scene of a seed, (bands, size, size) float32; reflectance-like numbers, positive but for the noise.
+def landscape_cube(seed: int, side: int = 96, bands: int = BANDS) -> Cube:
+    """Generate the scene of a seed, (bands, side, side) float32; reflectance-like numbers, positive but for the noise.
 
     The same arguments give the same bits on the same machine.
 
     Raises
     ------
     ValueError
-        If the seed is negative, or the size is below 16 pixels.
+        If the seed is negative, or the side is below 16 pixels.
     """
-    if seed < 0 or size < 16:
-        raise ValueError(f"a made scene needs a seed of at least 0 and 16 pixels on a side, got {seed} and {size}")
+    if seed < 0 or side < 16:
+        raise ValueError(f"a synthetic scene needs a seed of at least 0 and 16 pixels on a side, got {seed} and {side}")
     rng = np.random.default_rng((seed, 0x5CE9E))
-    fine = _landscape(size, bands, rng) if rng.random() < 0.5 else _dead_leaves(size, bands, rng)
+    fine = _landscape(side, bands, rng) if rng.random() < 0.5 else _dead_leaves(side, bands, rng)
     fine = _textured(fine, bands, rng)
-    samples = fine.shape[0] // size
-    cube = fine.reshape(size, samples, size, samples, bands).mean(axis=(1, 3)).transpose(2, 0, 1)
+    samples = fine.shape[0] // side
+    cube = fine.reshape(side, samples, side, samples, bands).mean(axis=(1, 3)).transpose(2, 0, 1)
     return _exposed(cube.astype(np.float32), rng)
 
 
 def _landscape(size: int, bands: int, rng: np.random.Generator) -> Cube:
-    """Spectra (samples·size, samples·size, bands) of a landscape from one of several heights."""
+    """Return spectra (samples·size, samples·size, bands) of a landscape from one of several heights."""
     ground = int(rng.choice(GROUND_SAMPLINGS))
     canvas = draw_landscape(size * ground, size * ground, rng)
     samples = 3 if ground == 1 else 2
@@ -59,7 +60,7 @@ def _landscape(size: int, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _dead_leaves(size: int, bands: int, rng: np.random.Generator) -> Cube:
-    """Spectra (2·size, 2·size, bands) of shapes of all sizes that cover each other."""
+    """Return spectra (2·size, 2·size, bands) of shapes of all sizes that cover each other."""
     samples = 2
     side = size * samples
     labels = np.zeros((side, side), np.int32)
@@ -74,8 +75,8 @@ def _dead_leaves(size: int, bands: int, rng: np.random.Generator) -> Cube:
     for number, radius in enumerate(radii, 1):
         turn = angle + np.pi / 2 * rng.integers(2) + rng.normal(0, 0.1) if aligned else rng.uniform(0, np.pi)
         stretch = np.sqrt(np.exp(rng.uniform(0, 1.2)) if rng.random() < 0.85 else rng.uniform(5, 40))
-        middle, reach = rng.uniform(0, side, 2), int(radius * stretch * 1.5) + 2
-        (top, left), (bottom, right) = (np.clip(middle + sign * reach, 0, side).astype(int) for sign in (-1, 1))
+        middle, margin = rng.uniform(0, side, 2), int(radius * stretch * 1.5) + 2
+        (top, left), (bottom, right) = (np.clip(middle + sign * margin, 0, side).astype(int) for sign in (-1, 1))
         dy, dx = (axis[top:bottom, left:right] - at for axis, at in zip((y, x), middle.astype(np.float32), strict=True))
         along = np.abs(dx * np.cos(turn) + dy * np.sin(turn)) / (radius * stretch)
         across = np.abs(dy * np.cos(turn) - dx * np.sin(turn)) / (radius / stretch)
@@ -90,7 +91,7 @@ def _dead_leaves(size: int, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _textured(fine: Cube, bands: int, rng: np.random.Generator) -> Cube:
-    """The scene (n, n, bands) with brightness that varies within things, and materials that mix."""
+    """Let brightness vary within the things of a scene (n, n, bands), and materials mix."""
     side = len(fine)
     texture = _fractal(side, rng.uniform(1, 3), rng) * rng.uniform(0.02, 0.12)
     texture += _fractal(side, rng.uniform(2, 3.5), rng) * rng.uniform(0, 0.15)
@@ -103,16 +104,16 @@ def _textured(fine: Cube, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _exposed(cube: Cube, rng: np.random.Generator) -> Cube:
-    """Blurred by the optics, with a noise that is another in each band."""
-    blur = rng.uniform(SHARPEST, SOFTEST)
+    """Blur a scene by the sensor's PSF and add noise, another in each band."""
+    blur = rng.uniform(*BLUR_RANGE)
     cube = np.stack([gaussian_filter(band, blur) for band in cube])
-    noise = 3 * cube.std(axis=(1, 2), keepdims=True) / 10 ** (rng.uniform(LEAST_SNR, MOST_SNR) / 20)
+    noise = 3 * cube.std(axis=(1, 2), keepdims=True) / 10 ** (rng.uniform(*SNR_RANGE) / 20)
     noise = noise * np.exp(rng.normal(0, 0.4, noise.shape))
     return cube + noise.astype(np.float32) * rng.standard_normal(cube.shape, np.float32)
 
 
 def _library(count: int, bands: int, rng: np.random.Generator) -> Cube:
-    """Spectra (count, bands): known materials, and smooth ones with edges and absorptions at random."""
+    """Return spectra (count, bands): known materials, and smooth ones with random edges and absorptions."""
     means, _ = material_spectra(_wavelengths(bands))
     t, spectra = np.linspace(0, 1, bands), []
     for _ in range(count):
@@ -132,7 +133,7 @@ def _library(count: int, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _fractal(side: int, power: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A field (side, side) of unit variance whose power falls with the frequency to `power`."""
+    """Return a field (side, side) of unit variance whose power falls with the frequency to `power`."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = np.inf
     noise = rng.standard_normal(frequency.shape) + 1j * rng.standard_normal(frequency.shape)

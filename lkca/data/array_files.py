@@ -1,0 +1,273 @@
+"""Open MATLAB files (v5 by scipy, v7.3 by h5py) and numpy files: arrays whose axes only a convention names."""
+
+import difflib
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from lkca.data.read import Reader, SceneFile
+from lkca.data.wavelengths import in_nanometres
+
+NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16", "float32", "float64"}
+NUMPY_NAMES = {"double": "float64", "single": "float32"}  # MATLAB's other numeric types have numpy's names
+WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "wavelengths_nm")
+BLOCK_BYTES = 2**24  # about what a memory-mapped file shows at once
+
+Variables = dict[str, tuple[tuple[int, ...], str]]
+"""Name -> (shape as MATLAB or numpy shows it, type: numpy's name, or MATLAB's for what is no number)."""
+
+
+def open_array_file(path: Path, key: str | None, layout: str) -> SceneFile:
+    """Open a .mat, .npy or .npz file; see `lkca.data.read.open_scene_file`."""
+    axes = tuple(layout.index(axis) for axis in "BHW")
+    if path.suffix.lower() in (".npy", ".npz") or not _starts(path, b"MATLAB ") and path.suffix.lower() != ".mat":
+        return _open_npz(path, key, axes) if zipfile.is_zipfile(path) else _open_npy(path, key, axes)
+    return _open_v73(path, key, axes) if h5py.is_hdf5(path) else _open_v5(path, key, axes)
+
+
+def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "array") -> None:
+    """Raise ValueError unless shape and type are those of a scene: three axes, real numbers, not empty."""
+    if kind.startswith("complex"):
+        raise ValueError(f"{path}: {name} holds complex numbers; a scene has real ones. Save its abs() or real part.")
+    if kind not in NUMBERS:
+        raise ValueError(f"{path}: {name} is of type {kind}; a scene is a 3-D array of whole or floating numbers")
+    if len(shape) != 3:
+        raise ValueError(
+            f"{path}: {name} has {len(shape)} axes, shape {shape}; a scene has three (height, width, bands). "
+            "Reshape it, or choose another variable or file."
+        )
+    if min(shape) <= 0:
+        raise ValueError(f"{path}: {name} is empty, shape {shape}")
+
+
+# --- MATLAB v5 (and v4): variables are compressed whole, so the scene is read whole, once
+
+
+def _open_v5(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
+    try:
+        found = scipy.io.whosmat(path)
+    except Exception as error:  # on damaged bytes scipy raises almost anything
+        raise _damaged(path, "not a .mat file, or truncated", error) from error
+    variables: Variables = {name: (shape, NUMPY_NAMES.get(kind, kind)) for name, shape, kind in found}
+
+    def load(name: str) -> NDArray:
+        try:
+            array = scipy.io.loadmat(path, variable_names=[name])[name]
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _damaged(path, f"{name} cannot be read, truncated or damaged", error) from error
+        if np.iscomplexobj(array):
+            raise ValueError(f"{path}: {name} holds complex numbers; a scene has real ones. Save its abs().")
+        return array
+
+    return _whole_scene(path, "matlab", variables, _choose_key(path, variables, key), axes, load)
+
+
+# --- MATLAB v7.3: HDF5 with the axes in reverse order
+
+
+def _open_v73(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
+    try:
+        with h5py.File(path, "r") as file:
+            variables = {name: _described(file, name) for name in file if not name.startswith("#")}
+            key = _choose_key(path, variables, key)
+            data, named = file[key], _wavelengths_key(variables)
+            if data.external or data.is_virtual:
+                raise ValueError(
+                    f"{path}: the numbers of {key} lie in other files, which are not read; save them in one file"
+                )
+            dtype, chunks = data.dtype.newbyteorder("="), data.chunks
+            listed = file[named][()].ravel() if named and file[named].shape is not None else None
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged bytes h5py raises almost anything
+        if str(path) in str(error) and isinstance(error, ValueError):
+            raise
+        raise _damaged(path, "cannot be read, truncated or damaged", error) from error
+    shape = tuple(variables[key][0][axis] for axis in axes)
+    in_file = tuple(2 - axis for axis in axes)  # where bands, rows and columns lie in the file
+
+    def read(rows: slice, columns: slice, bands: list[int]) -> NDArray:
+        first = min(bands)
+        span = (slice(first, max(bands) + 1), rows, columns)
+        try:
+            with h5py.File(path, "r") as file:
+                block = file[key][tuple(span[in_file.index(axis)] for axis in range(3))]
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _damaged(path, f"{key} cannot be read, truncated or damaged", error) from error
+        return block.transpose(in_file)[_together([band - first for band in bands])]
+
+    chunk_bands = (chunks[0] if chunks else 1) if in_file[0] == 0 else 0
+    if 4 * chunk_bands > shape[0]:  # too many bands at once: then by rows, though chunks are unpacked repeatedly
+        chunk_bands = 0
+    wavelengths, _ = in_nanometres(path, shape[0], listed)
+    return SceneFile(
+        path, "matlab v7.3", shape, dtype, read, [path], wavelengths,
+        chunk_bands=chunk_bands,
+    )  # fmt: skip
+
+
+def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:
+    """Return shape as MATLAB shows it, and type, of whatever a name leads to; other files are not looked at."""
+    if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+        return (), "link to another file, which is not followed"
+    try:
+        item = file[name]
+    except (KeyError, RuntimeError, OSError):  # dangling or looping links; damage, which the variable itself will show
+        return (), "link to nothing"
+    if not isinstance(item, h5py.Dataset):
+        return (), "group" if isinstance(item, h5py.Group) else "named type"
+    if item.shape is None:
+        return (), "empty (no shape)"
+    kind = item.attrs.get("MATLAB_class", b"")
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if item.dtype.names and set(item.dtype.names) == {"real", "imag"}:
+        return item.shape[::-1], "complex"
+    return item.shape[::-1], kind if kind in ("char", "logical", "cell") else item.dtype.name
+
+
+# --- numpy
+
+
+def _open_npy(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
+    if path.suffix.lower() == ".npz":
+        raise ValueError(f"{path}: not a whole .npz file (zip archive). Copy or save it again.")
+    if key is not None:
+        raise ValueError(f"{path}: key {key!r} was given, but a .npy file holds a single array; leave it out")
+    try:
+        with path.open("rb") as stream:
+            shape, dtype = _array_header(stream)
+            start = stream.tell()
+    except Exception as error:  # on damaged bytes numpy raises almost anything, a tokenizer's errors too
+        raise _damaged(path, "not a .npy file, or its start is damaged", error) from error
+    check_array(path, shape, dtype.name)
+    needed, found = start + int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size
+    if found < needed:
+        raise ValueError(f"{path}: truncated: {found} bytes, but {dtype.name} {shape} takes {needed}. Save it again.")
+    return SceneFile(
+        path, "numpy", tuple(shape[axis] for axis in axes), dtype.newbyteorder("="),
+        mapped_reader(lambda: np.load(path, mmap_mode="r", allow_pickle=False).transpose(axes)), [path],
+    )  # fmt: skip
+
+
+def _open_npz(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
+    variables: Variables = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".npy"):
+                    with archive.open(name) as stream:
+                        shape, dtype = _array_header(stream)
+                    variables[name.removesuffix(".npy")] = shape, dtype.name
+    except Exception as error:  # as above, and what zlib and zipfile raise
+        raise _damaged(path, "not a readable .npz file", error) from error
+
+    def load(name: str) -> NDArray:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return archive[name]
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _damaged(path, f"{name} cannot be read to its end", error) from error
+
+    return _whole_scene(path, "numpy", variables, _choose_key(path, variables, key), axes, load)
+
+
+def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type from the start of a .npy stream; nothing is unpickled."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+# --- shared
+
+
+def mapped_reader(open_view: Callable[[], NDArray]) -> Reader:
+    """Return a reader of a memory-mapped file; `open_view` maps it and returns a (B, H, W) view.
+
+    The file is mapped anew for every block: what was mapped counts as this process's memory until unmapped, and a scene
+    would take twice its size.
+    """
+
+    def read(rows: slice, columns: slice, bands: list[int]) -> NDArray:
+        view = open_view()
+        out = np.empty((len(bands), rows.stop - rows.start, columns.stop - columns.start), view.dtype.newbyteorder("="))
+        if view.strides[0] > view.strides[1]:  # stored band by band
+            step = max(1, BLOCK_BYTES * len(bands) // out.nbytes)
+            for start in range(0, len(bands), step):
+                out[start : start + step] = open_view()[_together(bands[start : start + step]), rows, columns]
+        else:
+            step = max(1, BLOCK_BYTES * out.shape[1] // out.nbytes)
+            for start in range(0, out.shape[1], step):
+                part = slice(rows.start + start, min(rows.start + start + step, rows.stop))
+                out[:, start : start + step] = open_view()[_together(bands), part, columns]
+        return out
+
+    return read
+
+
+def _together(bands: list[int]) -> slice | list[int]:
+    """Return bands as a slice where they follow one another: files are read faster so."""
+    return slice(bands[0], bands[-1] + 1) if bands == list(range(bands[0], bands[-1] + 1)) else bands
+
+
+def _whole_scene(
+    path: Path, kind: str, variables: Variables, key: str, axes: tuple[int, ...], load: Callable[[str], NDArray]
+) -> SceneFile:
+    """Return a scene whose file can only be read whole: that happens once, when its numbers are first asked for."""
+    shape, dtype = tuple(int(variables[key][0][axis]) for axis in axes), np.dtype(variables[key][1]).newbyteorder("=")
+
+    @cache
+    def cube() -> NDArray:
+        # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
+        return np.ascontiguousarray(load(key).transpose(axes), dtype=dtype)
+
+    named = _wavelengths_key(variables)
+    wavelengths, _ = in_nanometres(path, shape[0], load(named).ravel() if named else None)
+    return SceneFile(
+        path, kind, shape, dtype, lambda rows, columns, bands: cube()[bands, rows, columns], [path], wavelengths
+    )  # fmt: skip
+
+
+def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
+    """Return the variable to read: `key`, else the only 3-D array of real numbers; ValueError lists those there."""
+    listing = ", ".join(f"{name} {shape} {kind}" for name, (shape, kind) in variables.items()) or "nothing"
+    if key is None:
+        fitting = [name for name, (shape, kind) in variables.items() if len(shape) == 3 and kind in NUMBERS]
+        if len(fitting) > 1:
+            raise ValueError(f"{path}: holds several 3-D arrays, choose one by key=: {', '.join(fitting)}")
+        if not fitting and len(variables) != 1:
+            raise ValueError(f"{path}: holds no 3-D array of real numbers, which a scene is. It holds: {listing}.")
+        key = fitting[0] if fitting else next(iter(variables))  # the check below says what is wrong with that one
+    elif key not in variables:
+        similar = difflib.get_close_matches(key, variables, n=1)
+        hint = f" Did you mean {similar[0]!r}?" if similar else ""
+        raise ValueError(f"{path}: holds no variable {key!r}.{hint} It holds: {listing}.")
+    check_array(path, *variables[key], name=key)
+    return key
+
+
+def _wavelengths_key(variables: Variables) -> str | None:
+    return next((n for n, (_, kind) in variables.items() if n.lower() in WAVELENGTH_NAMES and kind in NUMBERS), None)
+
+
+def _starts(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(magic)) == magic
+
+
+def _damaged(path: Path, what: str, error: Exception) -> ValueError:
+    return ValueError(f"{path}: {what} ({error}). Copy, save or download it again.")

@@ -1,0 +1,248 @@
+"""Read hyperspectral scenes: MATLAB, numpy, ENVI and GeoTIFF files, whole or in part.
+
+What is in a file decides its format, not only its suffix. Numbers come as the file holds them: never divided by a scale
+factor, no-data values included.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lkca.data.no_data import far_pixels, find_no_data, missing_pixels, warn_of_fills
+from lkca.data.wavelengths import Wavelengths
+from lkca.files import expand
+
+FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, numpy .npy or .npz"
+PIECES = 64  # in which a cube is read, so that little is held beside the result
+
+Bands = slice | Sequence[int]
+Reader = Callable[[slice, slice, list[int]], NDArray]
+"""(rows, columns, bands) -> (b, h, w) in the file's type; slices have a start, a stop and step 1."""
+
+
+@dataclass(eq=False)
+class SceneFile:
+    """A scene on disk; its numbers are read when they are asked for.
+
+    shape : (B, H, W). dtype : as in the file, in native byte order.
+    files : all that the scene is read from. no_data : the declared value.
+    wavelengths, fwhm : (B,) nm. gains, offsets : (B,) where bands have their own: value = gain · number + offset.
+    metadata : the file's own header fields. chunk_bands : that lie together in a file stored band by band, else 0.
+    """
+
+    path: Path
+    format: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    reader: Reader = field(repr=False)
+    files: list[Path] = field(default_factory=list)
+    wavelengths: Wavelengths | None = field(default=None, repr=False)
+    fwhm: Wavelengths | None = field(default=None, repr=False)
+    no_data: float | None = None
+    gains: NDArray[np.float64] | None = field(default=None, repr=False)
+    offsets: NDArray[np.float64] | None = field(default=None, repr=False)
+    metadata: dict[str, str] = field(default_factory=dict, repr=False)
+    chunk_bands: int = 0
+
+    def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: Bands = slice(None)) -> NDArray:
+        """Read a part, (b, h, w) in the file's type, and no more than that where the format allows it.
+
+        Raises
+        ------
+        ValueError
+            A band outside the scene; a file that turns out to be truncated or damaged.
+        """
+        row_range, column_range = range(self.shape[1])[rows], range(self.shape[2])[columns]
+        band_list = self.band_list(bands)
+        if not (band_list and len(row_range) and len(column_range)):
+            return np.empty((len(band_list), len(row_range), len(column_range)), self.dtype)
+        block = self.reader(_bounds(row_range), _bounds(column_range), band_list)
+        block = block[:, :: row_range.step, :: column_range.step]
+        return np.require(block, self.dtype, ["C", "W", "O"])
+
+    def band_list(self, bands: Bands) -> list[int]:
+        """Return band numbers from 0 for a slice or a list that may count from the end."""
+        count = self.shape[0]
+        if isinstance(bands, slice):
+            return list(range(count)[bands])
+        outside = [band for band in bands if not -count <= band < count]
+        if outside:
+            raise ValueError(f"{self.path}: no band {outside[0]}; it has {count}, numbered 0 to {count - 1}")
+        return [int(band) % count for band in bands]
+
+    def checksum(self) -> str:
+        """Return the SHA-256 over all files that the scene is read from."""
+        return files_checksum(self.files)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneData:
+    """A scene, or a part of one, in memory.
+
+    values : (B, H, W) in the file's type, as the file holds them. no_data : (H, W), True where any band has no data.
+    wavelengths, fwhm : (B,) nm, or None. metadata : the file's own header fields.
+    """
+
+    values: NDArray
+    no_data: NDArray[np.bool_]
+    wavelengths: Wavelengths | None
+    fwhm: Wavelengths | None
+    metadata: dict[str, str]
+
+
+def read_scene(
+    path: str | Path,
+    key: str | None = None,
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+    bands: Bands = slice(None),
+    layout: str | None = None,
+) -> SceneData:
+    """Read a scene or a part of it into memory; see `open_scene_file` for the arguments and errors."""
+    scene = open_scene_file(path, key, layout)
+    values = scene.read(rows, columns, bands)
+    chosen = scene.band_list(bands)
+    return SceneData(
+        values,
+        find_no_data(values, scene.no_data, scene.path),
+        *(None if each is None else each[chosen] for each in (scene.wavelengths, scene.fwhm)),
+        scene.metadata,
+    )
+
+
+def scene_shape(path: str | Path, key: str | None = None, layout: str | None = None) -> tuple[int, int, int]:
+    """Return (B, H, W) of a scene without reading its numbers."""
+    return open_scene_file(path, key, layout).shape
+
+
+def open_scene_file(path: str | Path, key: str | None = None, layout: str | None = None) -> SceneFile:
+    """Open a scene without reading its numbers.
+
+    Parameters
+    ----------
+    path : a MATLAB file (v5 or v7.3), .npy, .npz, a GeoTIFF, or the header or the data file of an ENVI pair.
+    key : variable of a .mat or .npz file; needed only where it holds several 3-D arrays.
+    layout : order of the axes in .mat, .npy and .npz files, which do not say it themselves: any order of the letters
+        B, H and W, by default the field's habit "HWB". For MATLAB v7.3 it is the order that MATLAB shows.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file, or one half of an ENVI pair is missing.
+    ValueError
+        Not a scene, truncated, a wrong or missing key, not a 3-D array of real numbers, an impossible header.
+    """
+    path = expand(path)
+    if layout is not None and sorted(layout) != ["B", "H", "W"]:
+        raise ValueError(f"layout {layout!r} is unknown: it is an order of B, H and W, such as HWB or BHW")
+    _check_file(path)
+    with path.open("rb") as stream:
+        start = stream.read(520)
+    suffix = path.suffix.lower()
+    # Each format's library is imported only when needed: together they take seconds.
+    if suffix in (".mat", ".npy", ".npz") or start.startswith((b"MATLAB ", b"\x93NUMPY")):
+        from lkca.data import array_files
+
+        return array_files.open_array_file(path, key, layout or "HWB")
+    if key is not None or layout is not None:
+        raise ValueError(f"{path}: key and layout are for .mat, .npy and .npz files; this format knows its own axes")
+    from lkca.data import envi, geotiff
+
+    if geotiff.is_tiff(path):
+        header = envi.find_header(path)
+        return envi.open_tiff_pair(path, header) if header else geotiff.open_geotiff(path)
+    if suffix in (".tif", ".tiff"):
+        raise ValueError(f"{path}: not a TIFF file, though its name says so (it starts with {start[:8]!r})")
+    if suffix == ".hdr" or suffix in envi.DATA_SUFFIXES or envi.find_header(path):
+        return envi.open_envi(path)
+    raise ValueError(f"{path}: not a scene that can be read (suffix {suffix!r}). Expected: {FORMATS}.")
+
+
+def read_cube(
+    scene: SceneFile, rows: slice = slice(None), columns: slice = slice(None), bands: Bands = slice(None)
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Read a part as float32 (B, H, W) with its no-data mask (H, W), holding one copy and a small piece of the file.
+
+    Gains and offsets of single bands are applied. No-data pixels become 0 in the cube.
+
+    Raises
+    ------
+    ValueError
+        If the cube does not fit into the free memory.
+    """
+    import psutil
+
+    chosen = scene.band_list(bands)
+    row_range, width = range(scene.shape[1])[rows], len(range(scene.shape[2])[columns])
+    needed, free = 4 * len(chosen) * len(row_range) * width, psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"{scene.path}: the cube takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: take a part of the "
+            "scene, or a machine with more memory"
+        )
+    cube = np.empty((len(chosen), len(row_range), width), np.float32)
+    no_data, undeclared = np.zeros(cube.shape[1:], bool), np.zeros(cube.shape[1:], bool)
+    # Read along the axis that the file is laid out by: HDF5 stores bands apart, the other formats mostly rows.
+    count = len(chosen) if scene.chunk_bands else len(row_range)
+    step = -(-count // PIECES)
+    if scene.chunk_bands:
+        step = -(-step // scene.chunk_bands) * scene.chunk_bands  # so that no chunk is unpacked twice
+    for start in range(0, count, step):
+        piece = slice(start, start + step)
+        if scene.chunk_bands:
+            part, place = scene.read(rows, columns, chosen[piece]), np.s_[:]
+            into = cube[piece]
+        else:
+            part, place = scene.read(_as_slice(row_range[piece]), columns, chosen), piece
+            into = cube[:, piece]
+        missing, filled = missing_pixels(part, scene.no_data)
+        no_data[place] |= missing
+        undeclared[place] |= filled
+        with np.errstate(over="ignore"):  # what is too large for float32 is no data, and becomes 0 below
+            into[:] = part
+    if scene.gains is not None:
+        for image, gain, offset in zip(cube, scene.gains[chosen], scene.offsets[chosen], strict=True):
+            image *= np.float32(gain)
+            image += np.float32(offset)
+    warn_of_fills(scene.path, int(undeclared.sum()), undeclared.size)
+    if scene.dtype.kind == "f":
+        no_data |= far_pixels(cube, no_data, scene.path)
+    if no_data.any():
+        cube[:, no_data] = 0
+    return cube, no_data
+
+
+def files_checksum(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 over the files, one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{path}: a folder, expected a scene file: {FORMATS}")
+    if not path.exists():
+        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        similar = difflib.get_close_matches(path.name, names, n=3)
+        hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
+        raise FileNotFoundError(f"{path}: no such file.{hint}")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
+
+
+def _bounds(numbers: range) -> slice:
+    return slice(min(numbers), max(numbers) + 1)
+
+
+def _as_slice(numbers: range) -> slice:
+    """Return a slice that selects the numbers of a range, which may fall to 0."""
+    return slice(numbers.start, None if numbers.stop < 0 else numbers.stop, numbers.step)

@@ -1,0 +1,95 @@
+"""Convert wavelengths to nanometres, whatever a header says of their unit; choose bands to show as colours."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Wavelengths = NDArray[np.float64]  # (B,) nm
+
+NANOMETRES = {
+    "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0,
+    "um": 1e3, "µm": 1e3, "μm": 1e3, "micrometer": 1e3, "micrometre": 1e3, "micron": 1e3,
+    "mm": 1e6, "millimeter": 1e6, "millimetre": 1e6, "m": 1e9, "meter": 1e9, "metre": 1e9,
+    "a": 0.1, "å": 0.1, "angstrom": 0.1,
+}  # fmt: skip
+UNSTATED = ("", "unknown", "none")  # units that say nothing: the values decide
+RGB_NM = (650.0, 550.0, 450.0)
+MAX_COLOUR_DISTANCE = 60.0  # nm between a band and the colour that it shows
+
+
+def in_nanometres(
+    path: Path | str,
+    bands: int,
+    wavelengths: Iterable[str | float] | None,
+    fwhm: Iterable[str | float] | None = None,
+    unit: str | None = None,
+) -> tuple[Wavelengths | None, Wavelengths | None]:
+    """Return wavelengths and band widths (FWHM) in nm, each float64 (B,), or None where unknown.
+
+    Without a unit, values that are all within 0.3 to 15 are taken as micrometres and within 300 to 15000 as nanometres.
+    The widths are taken to have the unit of the wavelengths. A list that does not fit, or a unit that is no length, is
+    left out with a warning: a scene is usable without.
+    """
+    centres = _numbers(path, "wavelengths", bands, wavelengths)
+    factor = None if centres is None else _nanometres_each(path, centres, unit)
+    if factor is None:
+        return None, None
+    widths = _numbers(path, "band widths (fwhm)", bands, fwhm)
+    return centres * factor, None if widths is None else widths * factor
+
+
+def _nanometres_each(path: Path | str, values: Wavelengths, unit: str | None) -> float | None:
+    unit = (unit or "").strip().lower()
+    factor = NANOMETRES.get(unit, NANOMETRES.get(unit.removesuffix("s")))
+    if factor is None and unit in UNSTATED:
+        if np.all((values >= 0.3) & (values <= 15)):
+            return 1e3
+        if np.all((values >= 300) & (values <= 15000)):
+            return 1.0
+    elif factor is None:
+        warnings.warn(f"{path}: its wavelengths are in {unit!r}, which is no length; they are left out", stacklevel=3)
+    return factor
+
+
+def _numbers(path: Path | str, what: str, bands: int, values: Iterable[str | float] | None) -> Wavelengths | None:
+    if values is None:
+        return None
+    values = list(values)
+    if len(values) != bands:
+        warnings.warn(f"{path}: {len(values)} {what} for {bands} bands; they are left out", stacklevel=3)
+        return None
+    try:
+        numbers = np.array([float(value) for value in values])
+    except ValueError as error:
+        warnings.warn(f"{path}: its {what} are not all numbers ({error}); they are left out", stacklevel=3)
+        return None
+    if not (np.isfinite(numbers).all() and (numbers > 0).all()):
+        warnings.warn(f"{path}: its {what} are not all positive numbers; they are left out", stacklevel=3)
+        return None
+    return numbers
+
+
+def rgb_bands(bands: int, wavelengths: Wavelengths | None) -> tuple[int, int, int]:
+    """Return the bands, from 0, to show as red, green and blue: the nearest to 650, 550 and 450 nm.
+
+    Without wavelengths, or where the visible is not covered to within 60 nm, they are the middles of three equal runs
+    of bands, last to first.
+    """
+    if shows_colours(wavelengths):
+        return tuple(int(band) for band in _colour_distance(wavelengths).argmin(axis=1))
+    return 5 * bands // 6, bands // 2, bands // 6
+
+
+def shows_colours(wavelengths: Wavelengths | None) -> bool:
+    """Return whether three different bands lie within 60 nm of red, green and blue."""
+    if wavelengths is None:
+        return False
+    distance = _colour_distance(wavelengths)
+    return bool(distance.min(axis=1).max() <= MAX_COLOUR_DISTANCE and len(set(distance.argmin(axis=1))) == 3)
+
+
+def _colour_distance(wavelengths: Wavelengths) -> NDArray[np.float64]:
+    return np.abs(wavelengths[None] - np.array(RGB_NM)[:, None])  # (3, B)

@@ -1,0 +1,178 @@
+"""ENVI headers as ENVI, GDAL and cameras write them, and ENVI files that are no images of spectra."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lkca.data.read import open_scene_file, read_scene, scene_shape
+from tests.data.scene_files import header_text, write_envi, write_tiff, write_tiff_pair
+
+WAVELENGTHS = "{450, 550, 650, 750, 850}"
+
+
+@pytest.mark.parametrize("given", ["header", "data"])
+def test_fields(given: str, tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(
+        tmp_path / "scene.dat",
+        cube,
+        "bil",
+        **{
+            "wavelength units": "Micrometers",
+            "wavelength": "{0.45, 0.55, 0.65,\n 0.75, 2.5}",
+            "fwhm": "{0.01, 0.01, 0.01, 0.01, 0.02}",
+            "Band Names": "{blue, green, red, edge, far}",
+            "data ignore value": int(cube[0, 0, 0]),
+            "reflectance scale factor": 10000.0,
+            "sensor type": "HySpex",
+        },
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_scene(header if given == "header" else tmp_path / "scene.dat")
+    np.testing.assert_allclose(found.wavelengths, [450, 550, 650, 750, 2500])
+    np.testing.assert_allclose(found.fwhm, [10, 10, 10, 10, 20])
+    np.testing.assert_array_equal(found.no_data, (cube == cube[0, 0, 0]).any(axis=0))
+    np.testing.assert_array_equal(found.values, cube)  # as stored: not divided by the scale factor
+    assert found.metadata["sensor type"] == "HySpex" and found.metadata["description"] == "written by a test"
+    assert found.metadata["band names"] == "{blue, green, red, edge, far}"
+
+
+CARELESS = {
+    "no byte order": {"byte order": None},
+    "trailing commas": {"wavelength": "{450, 550, 650, 750, 850,}", "bbl": "{1, 1, 0, 1, 1,\n}"},
+    "wavelengths": {"wavelength": None, "wavelengths": WAVELENGTHS},
+    "open at the end": {"wavelength": None, "wavelength ": WAVELENGTHS.removesuffix("}")},
+    "blanks": {"wavelength": "{ 450 ,  550,\n\n650 , 750,850 }"},
+}
+
+
+@pytest.mark.parametrize("kind", CARELESS)
+@pytest.mark.filterwarnings("ignore:.*braces of 'wavelength' are never closed")
+def test_careless_headers(kind: str, tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "s.img", cube, **{"wavelength": WAVELENGTHS, **CARELESS[kind]})
+    found = read_scene(header)
+    np.testing.assert_array_equal(found.values, cube)
+    np.testing.assert_allclose(found.wavelengths, [450, 550, 650, 750, 850])
+    if kind == "trailing commas":
+        assert found.metadata["bbl"] == "{1, 1, 0, 1, 1}"
+
+
+def test_braces_that_are_closed_nowhere_end_at_the_next_field(tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "s.img", cube)
+    text = header.read_text().replace("{written by a test}", "{written by a test\nof cameras")
+    header.write_text(text + f"wavelength = {WAVELENGTHS}\n")
+    with pytest.warns(UserWarning, match="s.hdr: the braces of 'description'"):
+        found = read_scene(header)
+    np.testing.assert_array_equal(found.values, cube)
+    np.testing.assert_allclose(found.wavelengths, [450, 550, 650, 750, 850])
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("first", ["ENVI", "envi", "Envi"])
+def test_encodings_and_first_lines(encoding: str, first: str, tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "s.img", cube, **{"band names": "{grün, b, c, d, e}"})
+    header.write_bytes(header.read_text().replace("ENVI", first, 1).encode(encoding))
+    for path in (header, tmp_path / "s.img"):
+        found = read_scene(path)
+        assert found.metadata["band names"] == "{grün, b, c, d, e}"
+        np.testing.assert_array_equal(found.values, cube)
+
+
+def test_wavenumbers_are_not_taken_for_nanometres(tmp_path: Path, cube: np.ndarray) -> None:
+    fields = {"wavelength": "{4000, 3000, 2000, 1000, 750}", "wavelength units": "cm-1"}
+    with pytest.warns(UserWarning, match="s.hdr: .*'cm-1'"):
+        assert read_scene(write_envi(tmp_path / "s.img", cube, **fields)).wavelengths is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"file type": "ENVI Spectral Library", "spectra names": "{a, b}"},
+        {"file type": "ENVI Classification", "classes": 240},
+        {"file type": "PCI"},
+        {"file type": "ENVI Meta File"},
+        {"file type": "ENVI Standard", "major frame offsets": "{0, 96}"},
+        {"file type": "ENVI Standard", "minor frame offsets": "{8, 0}"},
+        {"file type": "ENVI Standard", "read procedures": "{pci_read_spatial, pci_read_spectral}"},
+    ],
+    ids=lambda fields: list(fields.values())[-1] if len(fields) == 1 else list(fields)[-1],
+)
+def test_files_that_are_no_images_are_refused(fields: dict, tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "s.img", cube, **fields)
+    for path in (header, tmp_path / "s.img"):
+        with pytest.raises(ValueError, match="s.hdr: (file type|major|minor|read procedures)"):
+            scene_shape(path)
+
+
+def test_frame_offsets_of_zero_mean_nothing(tmp_path: Path, cube: np.ndarray) -> None:
+    fields = {"file type": "ENVI Standard", "major frame offsets": "{0, 0}", "minor frame offsets": "{0, 0}"}
+    np.testing.assert_array_equal(read_scene(write_envi(tmp_path / "s.img", cube, **fields)).values, cube)
+
+
+def test_the_right_one_of_several_files(tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "scene.X17", cube)
+    for other in ("scene.txt", "scene.png", "scene.dat", "scene2.img"):
+        (tmp_path / other).write_bytes(b"a note")
+    np.testing.assert_array_equal(read_scene(header).values, cube)
+
+
+def test_half_a_pair(tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "a.img", cube)
+    (tmp_path / "a.img").rename(tmp_path / "b.img")
+    (tmp_path / "a.txt").write_text("a note")
+    with pytest.raises(FileNotFoundError, match=r"a.hdr: .*4200 bytes; found a.txt"):
+        scene_shape(header)
+    with pytest.raises(FileNotFoundError, match=r"b.img: .*Expected b.hdr or b.img.hdr"):
+        scene_shape(tmp_path / "b.img")
+    pair = write_tiff_pair(tmp_path / "c.tif", cube)
+    write_tiff(tmp_path / "c.tif", cube[:3])
+    for path in (pair, tmp_path / "c.tif"):
+        with pytest.raises(ValueError, match=r"c.hdr: .*\(5, 70, 6\), but c.tif has \(3, 70, 6\)"):
+            scene_shape(path)
+
+
+def test_data_longer_than_described(tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "a.img", cube, bands=4)
+    with pytest.warns(UserWarning, match="a.img: 840 bytes more"):
+        np.testing.assert_array_equal(read_scene(header).values, cube[:4])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lines": None},
+        {"interleave": None},
+        {"interleave": "zigzag"},
+        {"data type": 99},
+        {"data type": 6},
+        {"bands": 0},
+        {"bands": -2},
+        {"samples": "{30}"},
+        {"samples": "2e1"},
+        {"header offset": -5},
+        {"byte order": 7},
+        {"file compression": 1},
+        {"lines": 10**9},
+    ],
+    ids=str,
+)
+def test_headers_that_cannot_be(fields: dict, tmp_path: Path, cube: np.ndarray) -> None:
+    header = write_envi(tmp_path / "s.img", cube)
+    header.write_text(header_text(cube, **{"interleave": "bsq", **fields}))
+    with pytest.raises(ValueError, match=r"s\.(hdr|img): "):
+        scene_shape(header)
+
+
+def test_checksum_covers_header_and_data(tmp_path: Path, cube: np.ndarray) -> None:
+    """Else a result of other data of the same size would be taken for this one's."""
+    header = write_envi(tmp_path / "s.img", cube)
+    before = open_scene_file(header).checksum()
+    assert open_scene_file(tmp_path / "s.img").checksum() == before
+    content = (tmp_path / "s.img").read_bytes()
+    (tmp_path / "s.img").write_bytes(content[:-1] + b"\x7f")
+    assert open_scene_file(header).checksum() != before
+    (tmp_path / "s.img").write_bytes(content)
+    header.write_text(header.read_text() + f"wavelength = {WAVELENGTHS}\n")
+    assert open_scene_file(header).checksum() != before
