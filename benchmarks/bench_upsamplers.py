@@ -1,35 +1,48 @@
-"""Upsamplers against the paper's grouped one, the same cost or less: time of a forward pass, by turns.
+"""Time of each upsampler's forward pass on a CPU, at the cost of the paper's grouped one or less.
 
-    python benchmarks/bench_upsamplers.py                        # the paper's sizes: 128 bands, 128 channels, x4
+    python benchmarks/bench_upsamplers.py                                       # 128 bands, 128 channels, x4
     python benchmarks/bench_upsamplers.py --bands 205 --csv results/bench_upsamplers.csv
 
-Needs the package installed, no data.
+"full" is LKCA-Net's. All take turns on 32x32 LR pixels; the ratio is the median over rounds. Needs no data.
 """
 
 import argparse
+from functools import partial
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
+from timing import show, take_turns
 
+from lkca.fast import fold
+from lkca.models import build_model
 from lkca.models.upsamplers import KINDS
-from lkca.paths import write_text
-from lkca.studies.upsamplers.measured import measured_times
-from lkca.training.provenance import provenance
+
+SIZE = 32  # LR pixels on a side
+CPU = torch.device("cpu")
 
 
+@torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bands", type=int, default=128)
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--channels", type=int, default=128)
-    parser.add_argument("--csv", help="also write the table there")
-    given = parser.parse_args()
-    table = measured_times(given.bands, given.scale, given.channels, KINDS)
-    sizes = f"{given.bands} bands, {given.channels} channels, x{given.scale}, {torch.get_num_threads()} threads"
-    print(f"{sizes}; ratio: to grouped, the median over rounds\n{table.round(2).to_string(index=False)}")
-    if given.csv:
-        about = provenance(torch.device("cpu"))
-        table = table.assign(**vars(given), threads=torch.get_num_threads(), cpu=about["cpu"], torch=about["torch"])
-        write_text(given.csv, table.drop(columns="csv").to_csv(index=False, float_format="%.4g"))
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--csv", type=Path, help="also write the table there")
+    arguments = parser.parse_args()
+    size = {"bands": arguments.bands, "scale": arguments.scale, "channels": arguments.channels}
+    x = torch.rand(1, arguments.channels, SIZE, SIZE)
+    passes = {}
+    for name in ("full", *KINDS):
+        kind = {"groups": 1} if name == "full" else {"upsampler": name}
+        model = build_model("lkca-lr", **size, blocks=1, **kind)
+        passes[name] = partial(fold(model.upsampler), x)
+    times = pd.DataFrame(take_turns(passes, CPU, arguments.rounds))
+    ratios = times.div(times["grouped"], axis=0).median()
+    table = {"upsampler": times.columns, "milliseconds": 1e3 * np.median(times, axis=0), "ratio": ratios.to_numpy()}
+    show(pd.DataFrame(table).assign(**size), arguments.csv, CPU)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""What several of the published networks are built from."""
-
-from collections.abc import Callable
+"""Layers that several of the published networks share."""
 
 import torch
 from torch import Tensor, nn
@@ -11,27 +9,16 @@ RESIDUAL_SCALE = 0.1  # of the residual branches, as both SSPSR and MSDformer ha
 
 
 def conv3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
-    """3x3 convolution that keeps the image's size."""
+    """Return a 3x3 convolution that keeps the image's size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
 
 
 def upsampling(channels: int, scale: int) -> list[nn.Module]:
-    """Stages that enlarge (n, C, h, w) to (n, C, scale·h, scale·w), x2 each; none for scale 1."""
+    """Return stages that upsample (n, C, h, w) to (n, C, scale·h, scale·w), x2 each; none for scale 1."""
     stages: list[nn.Module] = []
     for _ in range(scale.bit_length() - 1):  # log2
         stages += [conv3(channels, 4 * channels), nn.PixelShuffle(2)]
     return stages
-
-
-def image_by_image(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`function` of a batch (n, ...); on a CPU of one image after the other.
-
-    With all band groups of an image as one batch a CPU is busy enough; those of several images at once outgrow its
-    caches, and cost a fifth more time.
-    """
-    if x.device.type != "cpu" or len(x) == 1:
-        return function(x)
-    return torch.cat([function(image) for image in x.split(1)])
 
 
 class ResidualBlock(nn.Module):
@@ -52,7 +39,7 @@ class ResidualChannelAttentionBlock(nn.Module):
         super().__init__()
         if channels < REDUCTION:
             raise ValueError(
-                f"channels must be at least {REDUCTION}, of which the channel attention keeps one, got {channels}"
+                f"channels must be at least {REDUCTION}, the reduction of the channel attention, got {channels}"
             )
         self.conv_in = nn.Conv2d(channels, channels, 1)
         self.conv_out = nn.Conv2d(channels, channels, 1)
@@ -63,10 +50,10 @@ class ResidualChannelAttentionBlock(nn.Module):
 
 
 class BandGroups(nn.Module):
-    """Overlapping groups of neighbouring bands: cut an image into them, average them back into an image.
+    """Overlapping groups of neighbouring bands: split an image into them, average them back into an image.
 
-    Group k starts at band k·(size − overlap); one that would pass the last band is moved back to end there. With
-    fewer bands than `size` there is one group of all bands. No parameters.
+    Group k starts at band k·(size − overlap); the last one is moved back to end at the last band. With fewer bands than
+    `size` there is one group of all bands. No parameters.
 
     Parameters
     ----------
@@ -104,11 +91,11 @@ class BandGroups(nn.Module):
         self.register_buffer("writers", torch.tensor(writers).view(-1, 1, 1), persistent=False)
 
     def split(self, x: Tensor) -> Tensor:
-        """(n, B, h, w) -> (n·G, size, h, w): every group is one image of the batch."""
+        """Split (n, B, h, w) into (n·G, size, h, w): every group becomes one image of the batch."""
         return x.index_select(1, self.index).reshape(-1, self.size, *x.shape[2:])
 
     def merge(self, y: Tensor) -> Tensor:
-        """(n·G, size, h, w) -> (n, B, h, w), each band the mean over the groups that hold it."""
+        """Merge (n·G, size, h, w) into (n, B, h, w), each band the mean over the groups that contain it."""
         y = y.reshape(-1, self.count * self.size, *y.shape[2:])
         total = y.new_zeros(y.shape[0], self.bands, *y.shape[2:])
         return total.index_add(1, self.index, y) / self.writers

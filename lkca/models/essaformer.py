@@ -1,11 +1,9 @@
 """ESSAformer.
 
 M. Zhang, C. Zhang, Q. Zhang, J. Guo, X. Gao, J. Zhang, "ESSAformer: Efficient Transformer for Hyperspectral
-Image Super-resolution", ICCV 2023. Not adapted; written anew from a description of the published network,
-with whose outputs it agrees. 256 channels, two rounds up and down. No band groups, no bicubic skip.
+Image Super-resolution", ICCV 2023. Not adapted. Written from a description of the published network; the outputs agree
+with the published ones. 256 channels, two rounds up and down. No band groups, no bicubic skip.
 """
-
-import math
 
 import torch
 import torch.nn.functional as F
@@ -13,15 +11,16 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lkca.models.blocks import conv3, upsampling
+from lkca.models.registry import Model, register
 
 
 class ESSAformer(nn.Module):
-    """Between first and last convolution the features go up and down in rounds that share their weights.
+    """Features go up and down between LR and HR size in rounds that share their weights.
 
     Parameters
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
-    blocks : rounds up and down before the last way up.
+    blocks : rounds down and up after the first way up.
     channels : feature channels F, a multiple of 4.
     dropout : probability of dropping a whole feature map in training.
 
@@ -55,7 +54,7 @@ class ESSAformer(nn.Module):
 
 
 def downsampling(channels: int, scale: int) -> list[nn.Module]:
-    """Stages that shrink (n, C, h, w) to (n, C, h/scale, w/scale), by two each."""
+    """Return stages that downsample (n, C, h, w) to (n, C, h/scale, w/scale), x2 each."""
     stages: list[nn.Module] = []
     for _ in range(scale.bit_length() - 1):  # log2
         stages += [conv3(channels, channels // 4), nn.PixelUnshuffle(2)]
@@ -65,8 +64,8 @@ def downsampling(channels: int, scale: int) -> list[nn.Module]:
 class Refine(nn.Module):
     """x + convolutions([attention(norm(x)), x]).
 
-    `norm_last` registers the norm after the attention, as the published network does in one of its two
-    instances: it changes the order of the parameters and nothing else.
+    `norm_last` registers the norm after the attention, as the published network does in one of its two instances. It
+    only changes the order of the parameters.
     """
 
     def __init__(self, channels: int, dropout: float, norm_last: bool) -> None:
@@ -96,7 +95,7 @@ class Refine(nn.Module):
 class SelfSimilarityAttention(nn.Module):
     """ESSA: attention by the squared correlation of two spectra, at a cost linear in the pixels.
 
-    The kernel separates: kᵀv, a small FxF matrix, comes first, and no pixels x pixels matrix is ever made.
+    The kernel is separable: kᵀv, an FxF matrix, is computed first, and no pixels x pixels matrix is needed.
     """
 
     def __init__(self, channels: int) -> None:
@@ -108,12 +107,16 @@ class SelfSimilarityAttention(nn.Module):
         q, k, v = self.qkv(tokens).chunk(3, dim=-1)  # each (n, t, F)
         q = F.normalize(squared_share(q), dim=2)
         k = F.normalize(squared_share(k), dim=1)
-        attended = q @ (k.transpose(1, 2) @ v.to(k.dtype)) / math.sqrt(tokens.shape[1])
+        # sym_sqrt keeps the number of pixels variable in an exported network
+        attended = q @ (k.transpose(1, 2) @ v.to(k.dtype)) / torch.sym_sqrt(tokens.shape[1])
         return self.project(v + attended)
 
 
 def squared_share(x: Tensor) -> Tensor:
-    """Squares of the centred channels over their sum, (n, t, F), at least in single precision."""
+    """Return the squares of the centred channels over their sum, (n, t, F), at least in single precision."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares over- and underflow in half precision
     x = (x - x.mean(dim=-1, keepdim=True)).square()
     return x / (x.sum(dim=-1, keepdim=True) + 1e-7)
+
+
+register(Model("essaformer", ESSAformer, "ESSAformer", "#332288", order=60, small={"blocks": 1, "channels": 16}))

@@ -3,14 +3,15 @@
 S. Mei, X. Yuan, J. Ji, Y. Zhang, S. Wan, Q. Du, "Hyperspectral Image Spatial Super-Resolution via 3D Full
 Convolutional Neural Network", Remote Sensing 9(11), 2017.
 
-As adapted by the paper that this project studies: the bands are the input *channels* of the first 3-D
-convolution and the third axis has length one (the original slides its kernels along the spectrum), and the
-image is enlarged at the end by PixelShuffle, where the original works on the enlarged image. So the outer two
-of the three slices of a kernel only ever meet the zero padding; they count in parameters and MACs, as
-printed. Widths 64, 32, 9. No bicubic skip.
+As the paper of this study adapts it: the bands are the input *channels* of the first 3-D convolution and the third axis
+has length one (the original slides its kernels along the spectrum), and the image is upsampled at the end by
+PixelShuffle, where the original works on the upsampled image. So the outer two of a kernel's three slices only meet the
+zero padding; they count in parameters and MACs, as printed. Widths 64, 32, 9. No bicubic skip.
 """
 
 from torch import Tensor, nn
+
+from lkca.models.registry import Model, register
 
 LAST_WIDTH = 9  # channels that the last convolution reads
 
@@ -47,3 +48,6 @@ class FCNN3D(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.layers(x.unsqueeze(2))  # (n, B, 1, h, w) -> (n, B·r², 1, h, w)
         return self.shuffle(y.squeeze(2))
+
+
+register(Model("3dfcnn", FCNN3D, "3DFCNN", "#999933", order=30, small={"channels": 16}))

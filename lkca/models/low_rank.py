@@ -1,58 +1,56 @@
-"""The paper's "low-rank" upsampling layer, and those that are low rank, put into any network.
+"""The paper's "low-rank" upsampling layer, and layers that are low rank, put into any network.
 
-The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that the same fits most
-others without touching the rest (Section III); `low_rank` does it. What it saves: parameters and MACs of those
-convolutions fall to 1/groups. The other upsamplers of `lkca.models.upsamplers` go the same way, at no more cost.
+The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that most other networks
+can do the same without any other change (Section III). `low_rank` does it: parameters and MACs of those convolutions
+fall to 1/groups. The other upsamplers of `lkca.models.upsamplers` are put in the same way, at no more cost.
 """
 
-import copy
 import math
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
-from torch.overrides import TorchFunctionMode
+from torch.nn.utils.weight_norm import WeightNorm
 
-from lkca.measures.cost import Cost, macs_by_module
-from lkca.models.lkca import LKCANet
+from lkca.cost import Cost, macs_by_module
+from lkca.models.find_upsampling import Example, copy_network, upsampling_convolutions
 from lkca.models.upsamplers import (
     CONVOLUTIONS,
     GROUPED,
     SPECTRAL,
     build_upsampler,
     check_kind,
-    chosen_rank,
+    choose_rank,
     start_near_zero,
-    truncated,
+    truncate_convolution,
+    upsampler_cost,
 )
-from lkca.models.vdsr import VDSR
-
-START_NEAR_ZERO = (LKCANet, VDSR)  # models whose upsampler starts near zero, to begin at bicubic
-PROBE_SIZE = 16  # pixels on a side of the image that finds the upsampling convolutions
 
 
 def low_rank(
-    model: nn.Module, groups: int = 8, example: Tensor | None = None, kind: str = "grouped", rank: int = 0
+    model: nn.Module, groups: int = 8, example: Example = None, kind: str = "grouped", rank: int = 0
 ) -> nn.Module:
-    """Copy a network with every convolution that feeds a PixelShuffle replaced by a cheaper upsampler, freshly started.
+    """Copy a network and replace every convolution that feeds a PixelShuffle by a cheaper upsampler.
 
-    Everything else keeps its weights. The new convolutions start as torch starts any; weight normalisation is kept
-    where it was, and so is the start near zero of LKCA-Net and VDSR. The model given is left as it is.
+    The new weights are drawn as torch initialises any convolution. Everything else keeps its weights, and the model
+    passed in is not changed. Weight normalisation is kept, and so is the start near zero of LKCA-Net and VDSR. A
+    convolution used under several names becomes one new module under all of them. One that already has that many groups
+    stays. No replacement has more parameters or MACs than the convolution had.
 
-    Which convolutions feed a PixelShuffle is seen by running the network once without arithmetic (on a copy, on
-    torch's "meta" device), so it does not matter how they are written down. Between convolution and shuffle there may
-    be anything that takes one tensor: an activation, a norm, a reshape; not a sum of two branches.
+    Running the network once shows which convolutions feed a PixelShuffle. The run is on torch's "meta" device, which
+    computes shapes only, or on the CPU where that fails. Between the two there may be anything with one input: an
+    activation, a norm, a reshape; but no sum of two branches.
 
     Parameters
     ----------
     model : any of `build_model`, or any module that maps images (n, B, h, w) by `torch.nn` convolutions and
-        PixelShuffle (module or function) and can run on the meta device.
+        PixelShuffle (module or function). A network from `torch.compile` is returned uncompiled.
     groups : groups g of each new convolution; must divide its input and its output channels. For a kind with a rank:
-        what it may cost at most.
-    example : an input for the run, only its shape and type are used. Default: (1, B, 16, 16), B taken from
-        `model.bands`, else from the model's first convolution.
-    kind : one of `lkca.models.upsamplers.KINDS`. The spectral ones fit where the PixelShuffle gives the bands
-        themselves, as in LKCA-Net and VDSR, and nothing stands between it and its 2-D convolution.
+        the cost limit.
+    example : an input for the run, of which shape and type matter; a tuple for a network with several inputs. Default:
+        one image with as many bands as `model.bands` says, or as the model's first convolution reads.
+    kind : one of `lkca.models.upsamplers.KINDS`. The spectral ones need a Conv2d directly before a PixelShuffle that
+        gives the bands themselves, as in LKCA-Net and VDSR.
     rank : rank k of each new upsampler, of the kinds that have one; 0: the largest that costs no more than the groups.
 
     Returns
@@ -63,131 +61,155 @@ def low_rank(
     ------
     ValueError
         If no convolution feeds a PixelShuffle; if g does not divide the channels of one that does (the message names
-        it and the possible g; 3DFCNN's reads 9 channels, so 8 never fit); if its weight is reparametrised other than
-        by `weight_norm`; if there is no such kind, or it or the rank does not fit (the message says where).
+        it and the possible g); if its weight is reparametrised other than by weight norm; if the replacement would
+        cost more; if the network cannot be copied or run (the message says what to do); if the kind or the rank does
+        not fit.
     """
     check_kind(kind)
-    result = copy.deepcopy(model)
-    for name in _found(model, example):
-        old = result.get_submodule(name)
-        where = f"{type(model).__name__}.{name}"
-        _check_groups(where, old, groups, kind in GROUPED)
-        shuffle = _shuffle_behind(result, name, where) if kind in SPECTRAL else 1  # the others leave it as it is
-        taps, normalised, bias = math.prod(old.kernel_size), parametrize.is_parametrized(old), old.bias is not None
-        size = {"taps": taps, "normalised": normalised, "bias": bias}
-        k = chosen_rank(kind, rank, old.in_channels, old.out_channels, shuffle, groups, **size)
-        upsampler = build_upsampler(old, shuffle, kind, groups, k, old.weight.device)
-        if isinstance(model, START_NEAR_ZERO):
-            start_near_zero(upsampler)
-        _replace(result, name, upsampler[0].train(old.training))
-        if kind in SPECTRAL:
-            result.get_submodule(name.rpartition(".")[0]).append(upsampler[2].train(old.training))
+    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
+        raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
+    result = copy_network(model)
+    found = _find(result, example)
+    kept = [old for old in found if kind in GROUPED and old.module.groups >= groups]
+    if kept == found:
+        counts = ", ".join(f"{old.names[0]} already has {old.module.groups} groups" for old in kept)
+        raise ValueError(f"nothing to replace in {type(model).__name__}: {counts}; ask for more than that")
+    before = _count(result)
+    for old in found:
+        if old not in kept:
+            _replace(result, old, _build(result, old, groups, kind, rank))
+    if _count(result) > before:
+        raise ValueError(
+            f"{type(model).__name__} shares weights of {found[0].names[0]} with another layer, so that replacing it "
+            "adds parameters: give the layers weights of their own first"
+        )
     return result
 
 
-def truncate(model: nn.Module, rank: int, example: Tensor | None = None) -> nn.Module:
-    """Copy a trained network with every convolution that feeds a PixelShuffle replaced by its best of rank k.
+def truncate(model: nn.Module, rank: int, example: Example = None) -> nn.Module:
+    """Copy a trained network and replace every convolution that feeds a PixelShuffle by its best one of rank k.
 
-    See `lkca.models.upsamplers.truncated`; nothing is trained again. `example` as in `low_rank`.
+    See `lkca.models.upsamplers.truncate_convolution`; nothing is trained again. `example` as in `low_rank`.
 
     Raises
     ------
     ValueError
-        If no convolution feeds a PixelShuffle, one that does is in groups, or the rank is too large for it.
+        If no convolution feeds a PixelShuffle, one that does is grouped, or it cannot have that rank.
     """
-    result = copy.deepcopy(model)
-    for name in _found(model, example):
-        old = result.get_submodule(name)
-        _replace(result, name, truncated(old, rank).train(old.training))
+    result = copy_network(model)
+    for old in _find(result, example):
+        _replace(result, old, [truncate_convolution(old.module, rank).train(old.module.training)])
     return result
 
 
-def _found(model: nn.Module, example: Tensor | None) -> list[str]:
-    """`upsampling_convolutions`; ValueError where there are none."""
-    names = upsampling_convolutions(model, example)
-    if not names:
-        raise ValueError(f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to replace")
-    return names
-
-
-def _replace(model: nn.Module, name: str, new: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, new)
-
-
-def _shuffle_behind(model: nn.Module, name: str, where: str) -> int:
-    """Factor of the PixelShuffle that gives the network's bands right behind a convolution; ValueError if none does."""
-    old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
-    last = list(parent)[-2:] if isinstance(parent, nn.Sequential) else []
-    first = next(m for m in model.modules() if isinstance(m, CONVOLUTIONS))
-    bands = getattr(model, "bands", first.in_channels)
-    follows = len(last) == 2 and last[0] is old and isinstance(old, nn.Conv2d) and isinstance(last[1], nn.PixelShuffle)
-    if follows and old.out_channels == bands * last[1].upscale_factor ** 2:
-        return last[1].upscale_factor
-    raise ValueError(
-        f"a spectral upsampler does not fit {where}: it takes the place of a Conv2d and the PixelShuffle right behind, "
-        f"which must give the {bands} bands themselves; choose another kind"
-    )
-
-
-def upsampling_convolutions(model: nn.Module, example: Tensor | None = None) -> list[str]:
-    """Names of the convolutions of a model whose output goes into a PixelShuffle; arguments as in `low_rank`."""
-    probe = copy.deepcopy(model).to("meta").eval().requires_grad_()
-    if example is None:
-        convolutions = [m for m in probe.modules() if isinstance(m, CONVOLUTIONS)]
-        if not convolutions:
-            return []
-        bands = getattr(model, "bands", convolutions[0].in_channels)
-        example = torch.empty(1, bands, PROBE_SIZE, PROBE_SIZE, dtype=convolutions[0].weight.dtype)
-    made_by = {}  # autograd node of a convolution's output -> the convolution's name
-    for name, module in probe.named_modules():
-        if isinstance(module, CONVOLUTIONS):
-            module.register_forward_hook(lambda _, __, y, name=name: made_by.update({y.grad_fn: name}))
-    with _ShuffleInputs() as shuffles, torch.enable_grad():
-        probe(example.to("meta"))
-    found = (_nearest(x.grad_fn, made_by) for x in shuffles.inputs)
-    return list(dict.fromkeys(name for name in found if name))  # once each, in the order of the run
-
-
 def upsampling_cost(model: nn.Module, bands: int) -> Cost:
-    """The part of `lkca.cost` that the convolutions feeding a PixelShuffle have: the paper's Figure 1."""
+    """Return the share of the upsampling convolutions in `lkca.cost`: the paper's Figure 1."""
     names = upsampling_convolutions(model)
     macs = macs_by_module(model, bands)
-    params = sum(p.numel() for name in names for p in model.get_submodule(name).parameters())
+    params = sum(_count(model.get_submodule(name)) for name in names)
     return Cost(params, sum(macs[name] for name in names))
 
 
-class _ShuffleInputs(TorchFunctionMode):
-    """Notes what is handed to PixelShuffle, be it the module or the function."""
+@dataclass(frozen=True, eq=False)
+class _Old:
+    """A convolution to be replaced, with all its names."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.inputs: list[Tensor] = []
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204 (torch's own signature)
-        kwargs = kwargs or {}
-        if function is torch.pixel_shuffle:
-            self.inputs.append(args[0] if args else kwargs["input"])
-        return function(*args, **kwargs)
+    module: nn.Module
+    names: list[str]
 
 
-def _nearest(node: object, made_by: dict[object, str]) -> str | None:
-    """Walk autograd's graph back from a tensor to the convolution that it comes from; None at a fork or at the end."""
-    while node is not None and node not in made_by:
-        back = [n for n, _ in node.next_functions if n is not None and type(n).__name__ != "AccumulateGrad"]
-        node = back[0] if len(back) == 1 else None
-    return made_by.get(node)
+def _find(model: nn.Module, example: Example) -> list[_Old]:
+    """Return the convolutions that feed a PixelShuffle; raise ValueError if there are none."""
+    names = upsampling_convolutions(model, example)
+    if not names:
+        raise ValueError(
+            f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to replace (a shuffle "
+            "written as a reshape is not recognised, nor one after a sum of two branches)"
+        )
+    everywhere = list(model.named_modules(remove_duplicate=False))
+    modules = [model.get_submodule(name) for name in names]
+    return [_Old(module, [name for name, other in everywhere if other is module]) for module in modules]
 
 
-def _check_groups(name: str, convolution: nn.Module, groups: int, must_divide: bool) -> None:
-    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
-        raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
+def _build(model: nn.Module, old: _Old, groups: int, kind: str, rank: int) -> list[nn.Module]:
+    """Build the replacement of a convolution, as `build_upsampler` returns it."""
+    module, where = old.module, f"{type(model).__name__}.{old.names[0]}"
+    normalised = _has_weight_norm(module, where)
+    if kind in GROUPED:
+        _check_divides(module, where, groups)
+    shuffle = _shuffle_after(model, old, where) if kind in SPECTRAL else 1  # other kinds do not touch the PixelShuffle
+    sizes = module.in_channels, module.out_channels, shuffle
+    details = {"taps": math.prod(module.kernel_size), "normalised": normalised, "bias": module.bias is not None}
+    k = choose_rank(kind, rank, *sizes, groups, **details)
+    before = upsampler_cost("grouped", *sizes, module.groups, **details)
+    after = upsampler_cost(kind, *sizes, groups, k, **details)
+    if after.params > before.params or after.macs > before.macs:
+        raise ValueError(
+            f"{where} has {before.params} parameters and {before.macs} MACs a pixel; a {kind} upsampler of "
+            f"{f'rank {k}' if k else f'{groups} groups'} would have {after.params} and {after.macs}: choose a smaller "
+            "rank, more groups or another kind"
+        )
+    upsampler = build_upsampler(module, shuffle, kind, groups, k, module.weight.device, normalised)
+    if getattr(model, "starts_at_bicubic", False):
+        start_near_zero(upsampler)
+    return [new.train(module.training) for new in upsampler]
+
+
+def _replace(model: nn.Module, old: _Old, upsampler: list[nn.Module]) -> None:
+    for name in old.names:
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, upsampler[0])
+    for after_shuffle in upsampler[2:]:
+        for parent in _parents(model, old):
+            parent.append(after_shuffle)
+
+
+def _parents(model: nn.Module, old: _Old) -> list[nn.Module]:
+    parents = [model.get_submodule(name.rpartition(".")[0]) for name in old.names]
+    return list({id(parent): parent for parent in parents}.values())
+
+
+def _shuffle_after(model: nn.Module, old: _Old, where: str) -> int:
+    """Return the factor of the PixelShuffle that gives the network's bands right after a convolution."""
+    first = next(m for m in model.modules() if isinstance(m, CONVOLUTIONS))
+    bands = getattr(model, "bands", first.in_channels)
+    factors = set()
+    for parent in _parents(model, old):
+        last = list(parent)[-2:] if isinstance(parent, nn.Sequential) else []
+        fits = len(last) == 2 and last[0] is old.module and isinstance(last[1], nn.PixelShuffle)
+        factors.add(last[1].upscale_factor if fits else 0)
+    factor = factors.pop() if len(factors) == 1 else 0
+    if not factor or not isinstance(old.module, nn.Conv2d) or old.module.out_channels != bands * factor**2:
+        raise ValueError(
+            f"a spectral upsampler does not fit {where}: it replaces a Conv2d and the PixelShuffle right after it, "
+            f"which must give the {bands} bands themselves; choose another kind"
+        )
+    return factor
+
+
+def _has_weight_norm(convolution: nn.Module, where: str) -> bool:
+    """Return whether the weight is normalised, the new way or the old; refuse any other reparametrisation."""
+    if parametrize.is_parametrized(convolution, "weight"):
+        normalised = hasattr(convolution.parametrizations.weight, "original1")
+    else:
+        normalised = any(isinstance(hook, WeightNorm) for hook in convolution._forward_pre_hooks.values())
+    if not normalised and not isinstance(vars(convolution)["_parameters"].get("weight"), nn.Parameter):
+        raise ValueError(
+            f"the weight of {where} is reparametrised by something other than weight_norm (spectral norm, pruning): "
+            "remove that first, and put it on the new convolution if you need it"
+        )
+    return normalised
+
+
+def _check_divides(convolution: nn.Module, where: str, groups: int) -> None:
     inputs, outputs = convolution.in_channels, convolution.out_channels
-    if must_divide and (inputs % groups or outputs % groups):
+    if inputs % groups or outputs % groups:
         possible = ", ".join(str(g) for g in range(1, inputs + 1) if inputs % g == outputs % g == 0)
         raise ValueError(
-            f"{groups} groups do not divide the {inputs} input and {outputs} output channels of {name}; "
+            f"{groups} groups do not divide the {inputs} input and {outputs} output channels of {where}; "
             f"possible: {possible}"
         )
-    if parametrize.is_parametrized(convolution) and not hasattr(convolution.parametrizations.weight, "original1"):
-        raise ValueError(f"the weight of {name} is reparametrised by something other than weight_norm")
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,14 +1,13 @@
 """MSDformer.
 
 S. Chen, L. Zhang, L. Zhang, "MSDformer: Multiscale Deformable Transformer for Hyperspectral Image
-Super-Resolution", IEEE Transactions on Geoscience and Remote Sensing 61, 2023. Not adapted; written anew from
-a description of the published network, with whose outputs it agrees. 240 channels, 4 transformer blocks, 6
-heads, groups of 8 bands that overlap by 2.
+Super-Resolution", IEEE Transactions on Geoscience and Remote Sensing 61, 2023. Not adapted. Written from a description
+of the published network; the outputs agree with the published ones. 240 channels, 4 transformer blocks, 6 heads, groups
+of 8 bands that overlap by 2.
 
-Two things that the published network holds without using them are kept, because its printed cost has them:
-the first 3x3 convolution of `body` (parameters), and a third query, overwritten by the deformable one
-(parameters and MACs). The groups go through the head together: one batch where they share weights, batched
-products where each has its own.
+Two unused parts of the published network are kept because its printed cost contains them: the first 3x3 convolution of
+`body` (parameters), and a query that the deformable one overwrites (parameters and MACs). The groups go through the
+head together: as one batch where they share weights, as batched matrix products where each has its own.
 """
 
 from collections.abc import Sequence
@@ -18,16 +17,16 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lkca.measures.resize import resize
+from lkca.models.baselines import Bicubic
 from lkca.models.blocks import (
     RESIDUAL_SCALE,
     BandGroups,
     ResidualBlock,
     ResidualChannelAttentionBlock,
     conv3,
-    image_by_image,
     upsampling,
 )
+from lkca.models.registry import Model, register
 
 DILATIONS = (1, 3, 5)
 
@@ -63,6 +62,7 @@ class MSDformer(nn.Module):
         if channels % heads:
             raise ValueError(f"heads must divide the {channels} channels, got {heads}")
         self.bands, self.scale = bands, scale
+        self.bicubic = Bicubic(bands, scale)
         self.head = GroupHead(bands, channels, group_bands, group_overlap)
         self.transformer = nn.ModuleList(TransformerBlock(channels, heads) for _ in range(blocks))
         self.body = nn.ModuleList(conv3(channels, channels) for _ in range(blocks))  # number 0 is never used
@@ -71,12 +71,12 @@ class MSDformer(nn.Module):
         self.last = conv3(channels, bands)
 
     def forward(self, x: Tensor) -> Tensor:
-        start = image_by_image(self.head, x)  # (n, F, h, w)
+        start = self.head(x)  # (n, F, h, w)
         y = self.transformer[0](start)
         for block, conv in zip(self.transformer[1:], self.body[1:], strict=True):
             y = conv(block(y))
         y = self.upsampling(start + y)  # (n, F, r·h, r·w)
-        return self.last(y + self.skip(resize(x, self.scale)))
+        return self.last(y + self.skip(self.bicubic(x)))
 
 
 class GroupHead(nn.Module):
@@ -97,26 +97,26 @@ class GroupHead(nn.Module):
         height, width = x.shape[2:]
         x = self.groups.split(x)  # (n·G, size, h, w)
         y = sum(self.activation(conv(x)) for conv in self.dilated)
-        # from here the weights differ from group to group
+        # from here each group has its own weights
         y = rearrange(self.residual(y), "(n g) f h w -> g n h w f", g=self.groups.count)
         y = torch.add(y, self._own_branches(y), alpha=RESIDUAL_SCALE)
-        y = each_its_own(self.own_last, rearrange(y, "g n h w f -> g (n h w) f"))
+        y = apply_per_group(self.own_last, rearrange(y, "g n h w f -> g (n h w) f"))
         y = rearrange(y, "g (n h w) f -> (n g) f h w", h=height, w=width)
         return self.merged(self.groups.merge(y))
 
     def _own_branches(self, y: Tensor) -> Tensor:
-        """The residual branches of all groups' RCABs at once, on (G, n, h, w, F)."""
-        z = each_its_own([b.conv_in for b in self.own], rearrange(y, "g n h w f -> g (n h w) f")).relu_()
-        z = each_its_own([b.conv_out for b in self.own], z).reshape(y.shape)
+        """Compute the residual branches of all groups' RCABs at once, on (G, n, h, w, F)."""
+        z = apply_per_group([b.conv_in for b in self.own], rearrange(y, "g n h w f -> g (n h w) f")).relu_()
+        z = apply_per_group([b.conv_out for b in self.own], z).reshape(y.shape)
         mean = F.adaptive_avg_pool2d(rearrange(z, "g n h w f -> (g n) f h w"), 1)
         weights = rearrange(mean, "(g n) f 1 1 -> g n f", g=len(y))
-        weights = each_its_own([b.attention.weights[1] for b in self.own], weights).relu_()
-        weights = each_its_own([b.attention.weights[3] for b in self.own], weights).sigmoid_()
+        weights = apply_per_group([b.attention.weights[1] for b in self.own], weights).relu_()
+        weights = apply_per_group([b.attention.weights[3] for b in self.own], weights).sigmoid_()
         return z * weights[:, :, None, None]
 
 
-def each_its_own(convolutions: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
-    """The g-th 1x1 convolution on x[g], all groups in one batched product: (G, m, in) -> (G, m, out)."""
+def apply_per_group(convolutions: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
+    """Apply the g-th 1x1 convolution to x[g], all groups in one batched product: (G, m, in) -> (G, m, out)."""
     weight = torch.stack([conv.weight for conv in convolutions]).flatten(2)  # (G, out, in)
     bias = torch.stack([conv.bias for conv in convolutions])
     return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
@@ -152,7 +152,7 @@ class DeformableChannelAttention(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, z: Tensor) -> Tensor:
-        _, k, v = self.qkv(z).chunk(3, dim=1)  # the first third is dropped, see the top of this file
+        _, k, v = self.qkv(z).chunk(3, dim=1)  # the first third is unused, see the top of this file
         q, k, v = (rearrange(m, "n (heads f) h w -> n heads f (h w)", heads=self.heads) for m in (self.query(z), k, v))
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
         attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)  # F/heads x F/heads
@@ -162,7 +162,7 @@ class DeformableChannelAttention(nn.Module):
 class DeformableConvolution(nn.Module):
     """3x3 convolution without bias whose nine taps are moved by learned offsets (Dai et al., ICCV 2017).
 
-    The map is read between pixels bilinearly and is zero outside the image.
+    The map is interpolated bilinearly and is zero outside the image.
     """
 
     def __init__(self, channels: int) -> None:
@@ -186,3 +186,7 @@ class DeformableConvolution(nn.Module):
         taps = F.grid_sample(z.to(grid.dtype), grid.flatten(1, 2), align_corners=False)  # (n, F, 9·h, w)
         taps = rearrange(taps, "n f (t h) w -> n (f t) h w", h=height)  # in the order of the weight
         return F.conv2d(taps, rearrange(self.weight, "o f y x -> o (f y x) 1 1"))
+
+
+_small = {"blocks": 2, "channels": 48, "heads": 3, "group_bands": 4, "group_overlap": 1}
+register(Model("msdformer", MSDformer, "MSDformer", "#88CCEE", order=50, small=_small))

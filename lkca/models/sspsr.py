@@ -1,28 +1,27 @@
 """SSPSR.
 
 J. Jiang, H. Sun, X. Liu, J. Ma, "Learning Spatial-Spectral Prior for Super-Resolution of Hyperspectral
-Imagery", IEEE Transactions on Computational Imaging 6, 2020. Not adapted; written anew from a description of
-the published network, with whose outputs it agrees. 256 channels, 3 blocks, groups of 8 bands that overlap by
-2.
+Imagery", IEEE Transactions on Computational Imaging 6, 2020. Not adapted. Written from a description of the published
+network; the outputs agree with the published ones. 256 channels, 3 blocks, groups of 8 bands that overlap by 2.
 
-The groups go through their shared branch as one batch: same result as one group after the other, faster.
+All groups go through their shared branch as one batch.
 """
 
 from torch import Tensor, nn
 
-from lkca.measures.resize import resize
+from lkca.models.baselines import Bicubic
 from lkca.models.blocks import (
     BandGroups,
     ResidualBlock,
     ResidualChannelAttentionBlock,
     conv3,
-    image_by_image,
     upsampling,
 )
+from lkca.models.registry import Model, register
 
 
 class SSPSR(nn.Module):
-    """One branch for every group of bands up to half the size, then a trunk for all bands together.
+    """One branch for every group of bands, up to half the HR size, then a trunk for all bands together.
 
     Parameters
     ----------
@@ -48,6 +47,7 @@ class SSPSR(nn.Module):
     ) -> None:
         super().__init__()
         self.bands, self.scale = bands, scale
+        self.bicubic = Bicubic(bands, scale)
         self.groups = BandGroups(bands, group_bands, group_overlap)
         self.branch = nn.Sequential(
             conv3(self.groups.size, channels),
@@ -64,16 +64,16 @@ class SSPSR(nn.Module):
         self.last = conv3(channels, bands)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.trunk(image_by_image(self._grouped, x))  # (n, F, r·h, r·w)
-        return self.last(y + self.skip(resize(x, self.scale)))
+        y = self.trunk(self.upsample_groups(x))  # (n, F, r·h, r·w)
+        return self.last(y + self.skip(self.bicubic(x)))
 
-    def _grouped(self, x: Tensor) -> Tensor:
-        """All groups through their branch at once: (n, B, h, w) -> (n, B, r·h/2, r·w/2)."""
+    def upsample_groups(self, x: Tensor) -> Tensor:
+        """Send every group of bands through the branch: (n, B, h, w) -> (n, B, r·h/2, r·w/2)."""
         return self.groups.merge(self.branch(self.groups.split(x)))
 
 
 class SpatialSpectralPrior(nn.Sequential):
-    """SSPN: x plus what the blocks make of it; each block looks at space (3x3), then at the spectrum (1x1)."""
+    """SSPN: x + blocks(x); each block looks at space (3x3), then at the spectrum (1x1)."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         layers: list[nn.Module] = []
@@ -83,3 +83,7 @@ class SpatialSpectralPrior(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + super().forward(x)
+
+
+_small = {"blocks": 1, "channels": 16, "group_bands": 4, "group_overlap": 1}
+register(Model("sspsr", SSPSR, "SSPSR", "#44AA99", order=40, small=_small))

@@ -1,50 +1,81 @@
-"""Upsamplers: what turns C features at LR size into B bands at HR size.
+"""Upsamplers: layers from C features at LR size to B bands at HR size.
 
 The paper's upsampler is one 3x3 convolution C -> B·r² in front of PixelShuffle, in groups to make it cheaper. The paper
-calls that low rank; unfolded, a grouped convolution is a block-diagonal matrix of up to full rank. Here it stands
+calls that low rank, but the matrix of a grouped convolution is block-diagonal and can have full rank. This file has it
 beside upsamplers that *are* low rank at the same cost:
 
     grouped          3x3 C -> B·r² in g groups (arXiv 2501.18664); one group is the full upsampler
     grouped-mixed    the same, its input channels shuffled: every group reads a spread of the features
     grouped-1x1      the same behind a 1x1 C -> C, so that every group reads a mixture of all features
     svd              3x3 C -> k, 1x1 k -> B·r²: any matrix (B·r², 9C) of rank k
-    spectral         3x3 C -> k·r², PixelShuffle, 1x1 k -> B at HR size: spectra out of k, whose start is the principal
-                     components of what bicubic leaves on the training patches
-    spectral-random  the same, from a random start
+    spectral         3x3 C -> k·r², PixelShuffle, 1x1 k -> B at HR size: every spectrum is a sum of k; they start as
+                     the principal components of the residuals over bicubic on the training patches
+    spectral-random  the same, with a random start
     separable        3x3 depthwise, 1x1 C -> B·r²
 
-Each sees 3x3 LR pixels and no more. A bias stands behind the last convolution only: one further in would be the same.
+Each sees 3x3 LR pixels. Only the last convolution has a bias: one further in would have the same effect.
 """
+
+import math
+import warnings
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from lkca.measures.cost import Cost
+from lkca.cost import Cost
 
 KINDS = ("grouped", "grouped-mixed", "grouped-1x1", "svd", "spectral", "spectral-random", "separable")
 GROUPED, SPECTRAL = KINDS[:3], KINDS[4:6]
 RANKED = ("svd", *SPECTRAL)  # the kinds that have a rank k
-UPSAMPLER_GAIN = 0.01  # of the upsampler's initial gain, so that training starts at bicubic plus something small
+UPSAMPLER_GAIN = 0.01  # factor of the upsampler's initial gain, so that training starts close to bicubic
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: int, device: object = None) -> list:
-    """Modules that take the place of a convolution and of the PixelShuffle behind it, with fresh weights.
+def make_upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, rank: int) -> nn.Sequential:
+    """Build the upsampler of an LKCA network, (n, C, h, w) -> (n, B, r·h, r·w): weight-normalised, starting near zero.
+
+    Where g does not divide B·r², the greatest common divisor is used, with a warning. Arguments as in `LKCANet`.
+    """
+    outputs = bands * scale**2
+    if outputs % groups:
+        possible = math.gcd(groups, outputs)
+        warnings.warn(
+            f"{groups} groups do not divide the {outputs} outputs of {bands} bands at x{scale}; using {possible}",
+            stacklevel=4,
+        )
+        groups = possible
+    rank = choose_rank(kind, rank, channels, outputs, scale, groups)
+    full = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, device="meta"))  # for its shapes
+    modules = build_upsampler(full, scale, kind, groups, rank)
+    start_near_zero(modules)
+    return nn.Sequential(*modules)
+
+
+def build_upsampler(
+    old: nn.Module,
+    shuffle: int,
+    kind: str,
+    groups: int,
+    rank: int,
+    device: object = None,
+    normalised: bool | None = None,
+) -> list[nn.Module]:
+    """Build modules that replace a convolution and the PixelShuffle after it, with random weights.
 
     Parameters
     ----------
-    old : the full convolution; may be on torch's "meta" device. Its kernel, padding, bias and weight normalisation are
-        those of the new ones.
+    old : the full convolution; may be on torch's "meta" device. The new ones have its kernel, padding and bias.
     shuffle : the factor r of the PixelShuffle.
     kind : one of `KINDS`. groups : g, of the grouped kinds. rank : k, of the others; see `fitting_rank`.
     device : of the new weights; torch's default where None.
+    normalised : whether the new weights are normalised; None: as the old one's are.
 
     Returns
     -------
-    list of modules, to be used in a row; the first is the convolution or what stands for it, at LR size.
+    list of modules to run in sequence; the first replaces the convolution, at LR size.
 
     Raises
     ------
@@ -53,11 +84,12 @@ def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: 
     """
     check_kind(kind)
     inputs, outputs = old.in_channels, old.out_channels
+    normalised = parametrize.is_parametrized(old) if normalised is None else normalised
 
     def convolution(c_in: int, c_out: int, like: bool = True, in_groups: int = 1, bias: bool = False) -> nn.Module:
-        """One with `old`'s kernel, else with a 1x1 kernel; normalised as `old` is."""
-        made = like_convolution(old, c_in, c_out, in_groups, bias and old.bias is not None, device, pointwise=not like)
-        return weight_norm(made) if parametrize.is_parametrized(old) else made
+        """Return one with `old`'s kernel, or with a 1x1 kernel."""
+        new = like_convolution(old, c_in, c_out, in_groups, bias and old.bias is not None, device, pointwise=not like)
+        return weight_norm(new) if normalised else new
 
     pixel_shuffle = nn.PixelShuffle(shuffle)
     if kind in GROUPED:
@@ -67,7 +99,7 @@ def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: 
         if kind == "grouped-mixed":
             return [nn.Sequential(nn.ChannelShuffle(inputs // groups), grouped), pixel_shuffle]
         mix = like_convolution(old, inputs, inputs, 1, False, device, pointwise=True)
-        nn.init.orthogonal_(mix.weight)  # neither enlarges nor shrinks what the groups read
+        nn.init.orthogonal_(mix.weight)  # keeps the features' variance
         return [nn.Sequential(mix, grouped), pixel_shuffle]
     if kind == "separable":
         depthwise = convolution(inputs, inputs, in_groups=inputs)
@@ -76,7 +108,7 @@ def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: 
         return [nn.Sequential(convolution(inputs, rank), convolution(rank, outputs, False, bias=True)), pixel_shuffle]
     bands = outputs // shuffle**2
     if not isinstance(old, nn.Conv2d):
-        raise ValueError(f"a {kind} upsampler takes the place of a Conv2d, not of a {type(old).__name__}")
+        raise ValueError(f"a {kind} upsampler replaces a Conv2d, not a {type(old).__name__}")
     basis = SpectralBasis(rank, bands, old.bias is not None, kind == "spectral", device, old.weight.dtype)
     return [convolution(inputs, rank * shuffle**2), pixel_shuffle, basis]
 
@@ -84,7 +116,7 @@ def build_upsampler(old: nn.Module, shuffle: int, kind: str, groups: int, rank: 
 class SpectralBasis(nn.Conv2d):
     """1x1 convolution k -> B at HR size: every spectrum is a sum of k. They start orthonormal.
 
-    from_data : `start_from` shall be called before the first step of training.
+    from_data : whether training calls `start_from` before its first step.
     """
 
     def __init__(self, rank: int, bands: int, bias: bool, from_data: bool, device: object, dtype: torch.dtype) -> None:
@@ -95,19 +127,19 @@ class SpectralBasis(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        # As PixelShuffle leaves it behind the others: bicubic and losses mix two layouts slower than a copy takes.
+        # The layout that PixelShuffle gives after the other kinds. A copy is faster than losses on mixed layouts.
         return super().forward(x).contiguous()
 
     @torch.no_grad()
     def start_from(self, residuals: Tensor) -> None:
-        """Take the k largest principal components of residuals (n, B, H, W) as the basis."""
+        """Set the basis to the k largest principal components of residuals (n, B, H, W)."""
         self.weight.copy_(principal_components(residuals, self.in_channels)[:, :, None, None])
 
 
 def principal_components(residuals: Tensor, count: int) -> Tensor:
-    """The orthonormal spectra (B, count) along which images (n, B, H, W) vary most, the largest first; float64.
+    """Return the first principal components (B, count) of the spectra of images (n, B, H, W); float64.
 
-    The sign of each is such that its largest entry is positive.
+    Each is orthonormal to the others, and its largest entry is positive.
     """
     spectra = residuals.detach().cpu().double().transpose(0, 1).flatten(1)  # (B, n·H·W)
     _, vectors = torch.linalg.eigh(torch.cov(spectra).reshape(len(spectra), -1))  # ascending
@@ -116,13 +148,13 @@ def principal_components(residuals: Tensor, count: int) -> Tensor:
     return vectors * largest.sign()
 
 
-def data_started(model: nn.Module) -> list[SpectralBasis]:
-    """The parts of a network that start from the training data: each has `start_from(residuals)`."""
+def parts_started_from_data(model: nn.Module) -> list[SpectralBasis]:
+    """Return the parts of a network to be started from training data by their `start_from(residuals)`."""
     return [module for module in model.modules() if isinstance(module, SpectralBasis) and module.from_data]
 
 
-def start_near_zero(upsampler: list) -> None:
-    """Scale the upsampler down and clear its bias, so that training begins at bicubic plus something small."""
+def start_near_zero(upsampler: list[nn.Module]) -> None:
+    """Scale the upsampler down and clear its bias, so that training starts close to bicubic."""
     modules = [module for part in upsampler for module in part.modules() if isinstance(module, CONVOLUTIONS)]
     scaled = modules[-2] if isinstance(modules[-1], SpectralBasis) else modules[-1]  # the basis stays orthonormal
     normalised = parametrize.is_parametrized(scaled)
@@ -144,10 +176,10 @@ def upsampler_cost(
     normalised: bool = True,
     bias: bool = True,
 ) -> Cost:
-    """Parameters of an upsampler, and its MACs for one LR pixel, by formula: what `lkca.cost` counts.
+    """Return the parameters of an upsampler and its MACs for one LR pixel by formula, equal to what `lkca.cost` counts.
 
-    inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : a gain for each output of each
-    convolution but the 1x1 ones of grouped-1x1 and spectral. Other parameters as in `build_upsampler`.
+    inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : whether each convolution has a
+    gain for each output, except the 1x1 ones of grouped-1x1 and spectral. Other arguments as in `build_upsampler`.
     """
     check_kind(kind)
     biases = outputs if bias else 0
@@ -168,11 +200,11 @@ def upsampler_cost(
 def fitting_rank(
     kind: str, inputs: int, outputs: int, shuffle: int, groups: int = 8, by: tuple = ("params", "macs"), **more: object
 ) -> int:
-    """The largest rank k with which an upsampler costs no more than the grouped one of `groups` groups.
+    """Return the largest rank k at which an upsampler costs no more than the grouped one of `groups` groups.
 
-    by : what may not cost more, parameters or MACs or both. Other parameters as in `upsampler_cost`, which counts,
-    gains and biases included. At B = C = 128, x4, g = 8: svd 92; spectral 14, by parameters alone 16. At least 1, even
-    where that costs more (very few bands), and at most `full_rank`.
+    by : what is compared, parameters or MACs or both, by `upsampler_cost` (other arguments as there). At B = C = 128,
+    x4, g = 8: svd 92; spectral 14, by parameters alone 16. At least 1, even where that costs more (very few bands), and
+    at most `full_rank`.
     """
 
     def costs(which: str, rank: int) -> list[int]:
@@ -184,13 +216,13 @@ def fitting_rank(
     return max(1, min(rank, full_rank(kind, inputs, outputs, shuffle, more.get("taps", 9))))
 
 
-def chosen_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, groups: int = 8, **more: object) -> int:
-    """The rank of an upsampler: the one given, or where it is 0 `fitting_rank`; 0 for the kinds that have none.
+def choose_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, groups: int = 8, **more: object) -> int:
+    """Return the rank of an upsampler: `rank`, or `fitting_rank` if that is 0; 0 for the kinds without a rank.
 
     Raises
     ------
     ValueError
-        If there is no such kind, or a rank is given that is too large for it, or for a kind that has none.
+        If there is no such kind, if the rank is too large for it, or if the kind has no rank and one is asked for.
     """
     check_kind(kind)
     if kind not in RANKED:
@@ -204,15 +236,15 @@ def chosen_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, g
 
 
 def full_rank(kind: str, inputs: int, outputs: int, shuffle: int, taps: int = 9) -> int:
-    """The rank at which an upsampler can be any: min(B·r², 9C) for svd, B for spectral."""
+    """Return the rank of an unrestricted upsampler: min(B·r², 9C) for svd, B for spectral."""
     return outputs // shuffle**2 if kind in SPECTRAL else min(taps * inputs, outputs)
 
 
-def truncated(convolution: nn.Module, rank: int) -> nn.Sequential:
-    """The `svd` upsampler of rank k that comes closest to a full convolution: in the Frobenius norm none is closer.
+def truncate_convolution(convolution: nn.Module, rank: int) -> nn.Sequential:
+    """Return the `svd` upsampler of rank k that is closest to a full convolution in the Frobenius norm.
 
-    The weight as a matrix (O, C·taps) is U S V; the first convolution gets the first k rows of V, the 1x1 behind it the
-    first k columns of U S and the bias. The error is the root of the sum of the squared singular values left out
+    The weight as a matrix (O, C·taps) is U S V. The first convolution gets the first k rows of V, the 1x1 after it the
+    first k columns of U S and the bias. The error is the root of the sum of the squares of the dropped singular values
     (Eckart and Young, Psychometrika 1, 1936). Weight normalisation is folded in.
 
     Raises
@@ -241,7 +273,7 @@ def truncated(convolution: nn.Module, rank: int) -> nn.Sequential:
 def like_convolution(
     old: nn.Module, inputs: int, outputs: int, groups: int, bias: bool, device: object, pointwise: bool = False
 ) -> nn.Module:
-    """A convolution with the kernel, padding and number type of another, or a 1x1 one."""
+    """Return a new convolution with the kernel, padding and dtype of another, or a 1x1 one."""
     kind = next(kind for kind in CONVOLUTIONS if isinstance(old, kind))
     names = () if pointwise else ("stride", "padding", "dilation", "padding_mode")
     kept = {name: getattr(old, name) for name in names}
@@ -250,6 +282,6 @@ def like_convolution(
 
 
 def check_kind(kind: object) -> None:
-    """ValueError unless it is one of `KINDS`."""
+    """Raise ValueError unless it is one of `KINDS`."""
     if kind not in KINDS:
         raise ValueError(f"unknown upsampler {kind!r}: choose one of {', '.join(KINDS)}")

@@ -1,0 +1,231 @@
+"""Trained networks as ONNX files: for other programs, and for a faster forward pass on a CPU by OpenVINO.
+
+Needs the packages of `pip install lkca[onnx]`. OpenVINO was the fastest of the runtimes measured
+(`benchmarks/inference.py`).
+"""
+
+import copy
+import json
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lkca.checkpoints import FORMAT, Metadata, load_weights
+from lkca.fast import computing_in, fold
+from lkca.files import atomic_write
+from lkca.models.baselines import Bicubic
+from lkca.resize import resize
+
+RADIUS = 2  # LR pixels that bicubic upsampling reads on each side
+MAX_SIDE = 2**20  # pixels and images that the exported network accepts
+TOLERANCE = 1e-3  # of the largest output value, between torch and the exported network
+PACKED = {2: np.int32, 4: np.int64, 8: np.complex128}  # as wide as r numbers of 16 bits, which are then moved as one
+INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
+
+
+def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False) -> None:
+    """Write trained weights of any network as an ONNX file with its metadata, for any batch, height and width.
+
+    The file maps "lr" (n, B, h, w), float32, 1 for the scene's peak, h and w at least 2, to "hr" (n, B, r·h, r·w).
+
+    Parameters
+    ----------
+    weights : a weights file or the folder of a run, as `load_weights` takes it. target : the file to write.
+
+    Raises
+    ------
+    FileExistsError
+        If `target` exists and `overwrite` is not set. ImportError: without the packages.
+    """
+    _check_target(target, overwrite)
+    model, metadata = load_weights(weights)
+    export_module(model, target, torch.rand(2, metadata.bands, 5, 6), metadata, overwrite)
+
+
+def export_module(
+    module: nn.Module, target: str | Path, sample: Tensor, metadata: Metadata, overwrite: bool = False
+) -> None:
+    """Write a module as an ONNX file of free batch, height and width; weight norm and layer scales are folded in.
+
+    The file is kept only if it agrees with the module on an image of another size than the sample's.
+
+    Parameters
+    ----------
+    module : maps "lr", float32 like `sample`, to "hr". It is not changed.
+    sample : (n, C, h, w) with n, h, w at least 2 and different from each other.
+    metadata : written into the file, see `OnnxNetwork`.
+
+    Raises
+    ------
+    FileExistsError
+        If `target` exists and `overwrite` is not set.
+    ValueError
+        If the exported network computes something else. ImportError: without the packages.
+    """
+    _check_target(target, overwrite)
+    try:
+        import onnxscript
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    network = fold(copy.deepcopy(module)).cpu()
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Bicubic):
+                setattr(parent, name, _BicubicConvolution(child.scale))
+    images = torch.export.Dim("images", max=MAX_SIDE)
+    height, width = (torch.export.Dim(name, min=2, max=MAX_SIDE) for name in ("height", "width"))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are not used here
+    with warnings.catch_warnings(action="ignore"):  # deprecations inside torch
+        program = torch.onnx.export(
+            network,
+            (sample,),
+            input_names=["lr"],
+            output_names=["hr"],
+            dynamic_shapes=({0: images, 2: height, 3: width},),
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.sym_sqrt: lambda x: onnxscript.opset18.Sqrt(x)},  # torch has none
+        )
+    program.model.metadata_props[FORMAT] = json.dumps(asdict(metadata))
+    with atomic_write(target) as temporary:
+        program.save(temporary)
+        _check_agreement(temporary, network, sample)
+
+
+class OnnxNetwork:
+    """An exported network, run by OpenVINO on the CPU. Each new image size is compiled first, which takes a moment.
+
+    Parameters
+    ----------
+    path : a file by `export_onnx` or `export_module`. threads : default: as many as torch's.
+    precision : "float32", or "bfloat16" for the network's residual; bicubic and the sum stay float32. bfloat16 needs a
+        network that ends in that sum: LKCA-Net, its variants and VDSR.
+
+    Attributes
+    ----------
+    metadata : what the weights are for.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it was not exported here. ImportError: without the packages.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None, precision: str = "float32") -> None:
+        try:
+            import onnx
+            import openvino
+        except ImportError as error:
+            raise ImportError(INSTALL) from error
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no file {path}: write it with `lkca export WEIGHTS {path}`")
+        try:
+            properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+            self.metadata = Metadata(**json.loads(properties[FORMAT]))
+        except Exception as error:  # protobuf has its own types
+            raise ValueError(f"{path} was not written by `lkca export`, or is damaged ({error!r})") from error
+        computing_in(precision)  # checks it
+        self._core, self._path, self._compiled, self._precision = openvino.Core(), str(path), {}, precision
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
+        }
+
+    def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run (n, B, h, w) to (n, B, r·h, r·w)."""
+        if lr.shape not in self._compiled:
+            network = self._core.read_model(self._path)
+            network.reshape(list(lr.shape))
+            if self._precision == "bfloat16":
+                network = _residual_part(network)
+            self._compiled = {lr.shape: self._core.compile_model(network, "CPU", self._settings)}  # the last one only
+        result = self._compiled[lr.shape](lr)[0]
+        if self._precision == "float32":
+            return result
+        r = self.metadata.scale
+        return resize(torch.from_numpy(np.ascontiguousarray(lr)), r).add_(_shuffle(result, r)).numpy()
+
+
+class _BicubicConvolution(nn.Module):
+    """`lkca.resize` by r in ONNX's operations: a 5x5 convolution for each of the r² places inside a pixel."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        size = 4 * RADIUS + 1
+        impulses = resize(torch.eye(size)[:, :, None], scale)[..., 0].unflatten(1, (size, scale))  # (from, to, place)
+        taps = impulses[RADIUS:-RADIUS, 2 * RADIUS].T  # (r, 5): what the middle pixel's places read around it
+        kernels = torch.einsum("ai,bj->abij", taps, taps).reshape(scale**2, 1, 2 * RADIUS + 1, 2 * RADIUS + 1)
+        self.register_buffer("kernels", kernels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, bands, height, width = x.shape
+        x = torch.cat([x[:, :, 1:2], x[:, :, :1], x, x[:, :, -1:], x[:, :, -2:-1]], dim=2)  # mirrored edges
+        x = torch.cat([x[..., 1:2], x[..., :1], x, x[..., -1:], x[..., -2:-1]], dim=3)
+        y = F.conv2d(x.reshape(n * bands, 1, height + 2 * RADIUS, width + 2 * RADIUS), self.kernels)
+        return F.pixel_shuffle(y, self.scale).reshape(n, bands, height * self.scale, width * self.scale)
+
+
+def _check_target(target: str | Path, overwrite: bool) -> None:
+    if Path(target).exists() and not overwrite:
+        raise FileExistsError(f"{target} exists: choose another name, or overwrite it (--overwrite)")
+
+
+def _check_agreement(path: Path, network: nn.Module, sample: Tensor) -> None:
+    """Raise ValueError if a file and its network differ on an image larger than the sample."""
+    import onnxruntime
+
+    x = torch.rand(1, sample.shape[1], sample.shape[2] + 4, sample.shape[3] + 2)
+    with torch.inference_mode():
+        expected = network(x).numpy()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    try:
+        found = session.run(None, {"lr": x.numpy()})[0]
+        agree = np.allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+    except Exception:  # ONNX Runtime has its own types
+        agree = False
+    if not agree:
+        raise ValueError(
+            f"{type(network).__name__} cannot be exported for every image size: on a size other than the sample's the "
+            "ONNX file fails or gives other values. Its forward uses the size as a Python number"
+        )
+
+
+def _residual_part(network: Any) -> Any:  # noqa: ANN401 - openvino's Model
+    """Return the part of an exported network that bfloat16 is good enough for: all but bicubic and the last sum.
+
+    If it ends in a PixelShuffle, that is left out as well, and its input is returned as bfloat16, channels last:
+    OpenVINO takes three passes over the HR image, two of them in float32, for what `_shuffle` does in one.
+    """
+    import openvino
+    from openvino import Layout, Type
+
+    total = network.outputs[0].get_node().input_value(0).get_node()
+    if total.get_type_name() != "Add":
+        raise ValueError("this network does not end in residual + bicubic, which bfloat16 needs: use float32")
+    residual = total.input_value(0)  # the first summand
+    if residual.get_node().get_type_name() != "DepthToSpace":
+        return openvino.Model([residual], network.get_parameters())
+    network = openvino.Model([residual.get_node().input_value(0)], network.get_parameters())
+    ending = openvino.preprocess.PrePostProcessor(network)
+    ending.output().model().set_layout(Layout("NCHW"))
+    ending.output().tensor().set_layout(Layout("NHWC")).set_element_type(Type.bf16)
+    return ending.build()
+
+
+def _shuffle(result: NDArray, r: int) -> Tensor:
+    """Return the residual (n, B, r·h, r·w), float32: the result itself, or PixelShuffle of bfloat16 (n, h, w, B·r²)."""
+    if result.dtype == np.float32:
+        return torch.from_numpy(result)
+    n, h, w, _ = result.shape
+    y = torch.from_numpy(result.view(PACKED[r])).view(n, h, w, -1, r).permute(0, 3, 1, 4, 2)  # (n, B, h, r, w)
+    return y.contiguous().view(torch.bfloat16).view(n, -1, r * h, r * w).float()
