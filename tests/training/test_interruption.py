@@ -1,102 +1,105 @@
-"""Training that is stopped at any moment, or asked for twice, ends the same to the bit. On tiny settings."""
+"""Training that is stopped at any moment, or asked for twice, ends with the same bits."""
 
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+from lkca.checkpoints import load_result
+from lkca.data.datasets import load_dataset
 from lkca.data.split import Split
-from lkca.training.run import Run
-from lkca.training.run_folder import load_result
-from lkca.training.train import train
-from tests.training.tiny_run import KEPT, STUDENT, TINY, Stop, elsewhere, files, interrupted_after, outcome
+from lkca.run import Distillation, Run
+from lkca.train import train
+from tests.training.tiny import FILES, STREAM, STUDENT, TINY, Stop, files, move_runs, outcome, quiet, stop_after
+
+STREAM_STUDENT = dataclasses.replace(STREAM, model="lkca-kd", distillation=Distillation(teacher_blocks=2))
 
 
-@pytest.mark.parametrize("run", [TINY, STUDENT], ids=["supervised", "distilled"])
-@pytest.mark.parametrize("epoch", [2, 4])
-def test_interrupted_between_epochs(
-    run: Run, epoch: int, split: Split, log: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(run, "cpu", str, split)
-    wanted = outcome(run)
-    elsewhere(monkeypatch, tmp_path)
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lkca.train.STREAM_STEPS", 3)
+
+
+@pytest.mark.parametrize(
+    ("run", "epoch"),
+    [(TINY, 2), (TINY, 4), (STUDENT, 2), (STUDENT, 4), (STREAM, 2), (STREAM_STUDENT, 2)],
+    ids=["2", "4", "student 2", "student 4", "stream 2", "student of a stream 2"],
+)
+def test_interrupted_between_epochs(run: Run, epoch: int, log: list[str], tmp_path: Path, monkeypatch) -> None:
+    split = load_dataset(run.dataset, run.variant)
+    train(run, "cpu", quiet, split)
+    expected = outcome(run)
+    move_runs(monkeypatch, tmp_path)
     with pytest.raises(Stop):
-        train(run, "cpu", interrupted_after(epoch, run.model), split)
+        train(run, "cpu", stop_after(epoch, run), split)
     assert "metrics.json" not in files(run.folder)
-    with pytest.raises(FileNotFoundError, match="is not finished"):
+    with pytest.raises(FileNotFoundError, match="metrics.json"):
         load_result(run)
-    torch.rand(7)  # the random state of the world has moved on
+    torch.rand(7)  # moves the global random state on
     train(run, "cpu", log.append, split)
-    assert outcome(run) == wanted
-    done = [line for line in log if "validation" in line]
-    assert len(done) == run.epochs - epoch  # what was done is not done again, the teacher included
+    assert outcome(run) == expected
+    assert len([line for line in log if "validation" in line]) == run.epochs - epoch  # no epoch is trained twice
 
 
 def test_interrupted_teacher(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(STUDENT, "cpu", str, split)
-    wanted = outcome(STUDENT), outcome(STUDENT.teacher())
-    elsewhere(monkeypatch, tmp_path)
+    train(STUDENT, "cpu", quiet, split)
+    expected = outcome(STUDENT), outcome(STUDENT.teacher())
+    move_runs(monkeypatch, tmp_path)
     with pytest.raises(Stop):
-        train(STUDENT, "cpu", interrupted_after(2, "lkca"), split)
-    train(STUDENT, "cpu", str, split)
-    assert (outcome(STUDENT), outcome(STUDENT.teacher())) == wanted
+        train(STUDENT, "cpu", stop_after(2, STUDENT.teacher()), split)
+    train(STUDENT, "cpu", quiet, split)
+    assert (outcome(STUDENT), outcome(STUDENT.teacher())) == expected
 
 
-@pytest.mark.parametrize("call", range(1, 6))
-def test_killed_between_any_two_writes(
-    call: int, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An epoch writes weights, resume.pt and history.csv: stopped at each of the first writes in turn."""
-    run = dataclasses.replace(TINY, epochs=3)
-    train(run, "cpu", str, split)
-    wanted = outcome(run)
-    elsewhere(monkeypatch, tmp_path)
-    real, count = Path.replace, 0
+@pytest.mark.parametrize("write", range(2, 11))
+def test_stopped_between_any_two_writes(write: int, split: Split, tmp_path: Path, monkeypatch) -> None:
+    """Settings and provenance; weights, state and history of two epochs; provenance, checksums and metrics."""
+    run = dataclasses.replace(TINY, epochs=2)
+    train(run, "cpu", quiet, split)
+    expected = outcome(run)
+    move_runs(monkeypatch, tmp_path)
+    replace, count = Path.replace, 0
 
-    def replace(self: Path, target: Path) -> Path:
+    def stop(self: Path, target: Path) -> Path:
         nonlocal count
         count += 1
-        if count == call + 1:  # settings.json comes first
+        if count == write:
             raise Stop
-        return real(self, target)
+        return replace(self, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", replace)
+        patched.setattr(Path, "replace", stop)
         with pytest.raises(Stop):
-            train(run, "cpu", str, split)
-    train(run, "cpu", str, split)
-    assert outcome(run) == wanted and files(run.folder) == KEPT
+            train(run, "cpu", quiet, split)
+    train(run, "cpu", quiet, split)
+    assert outcome(run) == expected and files(run.folder) == FILES
 
 
 PROCESS = """
 import json, os, signal, sys
 import torch
-from lkca import Run, train
-from lkca.training.run import Distillation
+from lkca.run import Run
+from lkca.train import train
 torch.set_num_threads(1)
-kill_after = int(sys.argv[2])
+name, epoch = sys.argv[2:]
 
 def log(line):
     print(line, flush=True)
-    if f"epoch {kill_after}/" in line and line.startswith(sys.argv[3]):
+    if line.startswith(name) and f"epoch {epoch}/" in line:
         os.kill(os.getpid(), signal.SIGKILL)
 
-settings = json.loads(sys.argv[1])
-teaching = settings.pop("distillation")
-train(Run(**settings, distillation=teaching and Distillation(**teaching)), "cpu", log)
+train(Run(**json.loads(sys.argv[1])), "cpu", log)
 """
 
 
-def start(run: Run, kill_after: int = 0, model: str = "-") -> subprocess.Popen:
+def start(run: Run, kill_after: int = 0) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, run.to_json(), str(kill_after), model],
+        [sys.executable, "-c", PROCESS, run.to_json(), run.name, str(kill_after)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -104,43 +107,22 @@ def start(run: Run, kill_after: int = 0, model: str = "-") -> subprocess.Popen:
     )
 
 
-def test_killed_process_resumes_to_the_same_bits(
-    split: Split, log: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(STUDENT, "cpu", str, split)
-    wanted = outcome(STUDENT)
-    elsewhere(monkeypatch, tmp_path)
-    killed = start(STUDENT, 2, "lkca-kd ")
+def test_killed_process(split: Split, log: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(STUDENT, "cpu", quiet, split)
+    expected = outcome(STUDENT)
+    move_runs(monkeypatch, tmp_path)
+    killed = start(STUDENT, kill_after=2)
     _, errors = killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL, errors
     train(STUDENT, "cpu", log.append, split)
-    assert outcome(STUDENT) == wanted
-    assert f"{STUDENT.name}: going on after epoch 2" in log
+    assert outcome(STUDENT) == expected and len([line for line in log if "validation" in line]) == 2
 
 
-def test_two_processes(split: Split, log: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first holds the run until it has finished; the second says that it waits, then loads."""
+def test_two_processes_train_a_run_once(split: Split, log: list[str]) -> None:
     run = dataclasses.replace(TINY, epochs=25)
     first = start(run)
     assert "epoch 1/25" in first.stdout.readline()
     result = train(run, "cpu", log.append, split)
     _, errors = first.communicate(timeout=60)
     assert first.returncode == 0, errors
-    assert log == [f"{run.name}: another process is at it; waiting for it"] and len(result.history) == 25
-    wanted = outcome(run)
-    elsewhere(monkeypatch, tmp_path)
-    train(run, "cpu", str, split)
-    assert outcome(run) == wanted
-
-
-def test_asked_at_the_same_instant(split: Split, log: list[str]) -> None:
-    together = threading.Barrier(4)
-
-    def ask(_: int) -> dict[str, float]:
-        together.wait(timeout=30)
-        return train(TINY, "cpu", log.append, split).metrics
-
-    with ThreadPoolExecutor(4) as pool:
-        metrics = list(pool.map(ask, range(4)))
-    assert len([line for line in log if "epoch " in line]) == 4  # trained once
-    assert all(m == metrics[0] for m in metrics)
+    assert not any("epoch" in line for line in log) and len(result.history) == 25

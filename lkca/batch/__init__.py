@@ -1,1 +1,0 @@
-"""Everything in batch: what is done, what is missing, Snakemake, the report."""

@@ -1,1 +1,0 @@
-"""Drawing: tables and arrays in, figures out."""

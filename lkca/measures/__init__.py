@@ -1,1 +1,0 @@
-"""Pure functions of arrays and modules: resizing, quality, cost, rank."""

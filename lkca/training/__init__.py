@@ -1,1 +1,0 @@
-"""A `Run` becomes weights and metrics."""

@@ -1,0 +1,170 @@
+"""Train committed runs again and compare their metrics with the committed tables."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lkca.data.datasets import find_dataset
+from lkca.files import Log, results_folder, write_text
+from lkca.metrics import METRICS
+from lkca.provenance import commit, cpu
+from lkca.run import Run
+from lkca.studies import study_names, study_runs
+from lkca.train import train
+
+DECIMALS = 4  # that the tables print, and that have to agree
+COMPARED = (*METRICS, *(f"{metric}_bp" for metric in METRICS))  # the network's own output, and back-projected
+
+
+def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) -> pd.DataFrame:
+    """Train runs of results/`profile` again, in fresh folders, and compare their metrics at the printed digits.
+
+    At least one of each network and of each kind of dataset is taken: see `choose_runs`. The table
+    results/verify/`profile`.csv and .md is written after every run: interrupted, the same call goes on where the commit
+    is the same; complete, it starts again. Another CPU model may give other last digits, so the table names both.
+
+    Parameters
+    ----------
+    profile : whose tables are verified.
+    runs : how many, unless each network and each kind of dataset needs more.
+
+    Returns
+    -------
+    The table. Column `verdict` is "equal", or "differs by" the largest difference of any metric.
+
+    Raises
+    ------
+    FileNotFoundError
+        If results/`profile` has no table of runs.
+    """
+    by_name = {run.name: run for study in study_names() for run in study_runs(study, profile)}
+    committed = committed_rows(profile, by_name)
+    chosen = choose_runs(committed, by_name, runs)
+    path = results_folder() / "verify" / f"{profile}.csv"
+    code = commit()
+    rows = _begun(path, chosen, code)
+    log(f"verify {profile}: {len(chosen)} runs, {len(rows)} already done")
+    with _fresh_runs_folder():
+        for number, name in enumerate(chosen, 1):
+            if name in rows:
+                continue
+            log(f"run {number} of {len(chosen)}: {name}")
+            rows[name] = _compare(by_name[name], committed.loc[name], code, device, log)
+            table = pd.DataFrame([rows[name] for name in chosen if name in rows])
+            write_text(path, table.to_csv(index=False))
+            write_text(path.with_suffix(".md"), _markdown(table))
+            log(f"{name}: {rows[name]['verdict']}")
+    return pd.DataFrame([rows[name] for name in chosen])
+
+
+def committed_rows(profile: str, runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return the rows of results/`profile` that belong to these runs, each once, by name of the run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    paths = [results_folder() / profile / f"{study}.csv" for study in study_names()]
+    tables = [pd.read_csv(path) for path in paths if path.is_file()]
+    tables = [table for table in tables if {"run", *COMPARED} <= set(table.columns)]
+    if not tables:
+        raise FileNotFoundError(f"{results_folder() / profile} has no table of runs: run `lkca study` first")
+    rows = pd.concat(tables, ignore_index=True).drop_duplicates("run").set_index("run")
+    return rows[rows.index.isin(runs)]
+
+
+def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:
+    """Return the names of the runs to train again, the cheapest first.
+
+    At least one of each network and of each kind of dataset; then one of each network on each dataset and scale; then
+    any. Of those that would do, runs committed from this CPU model come first, then the cheapest by recorded seconds,
+    a teacher's included.
+    """
+    seconds, machine = committed["seconds"].to_dict(), cpu()
+    cost = {
+        name: seconds[name] + (seconds.get(runs[name].teacher().name, 0) if runs[name].distillation else 0)
+        for name in committed.index
+    }
+    elsewhere = (committed["cpu"] != machine).to_dict()
+    cheapest = sorted(cost, key=lambda name: (elsewhere[name], cost[name], name))
+    keys: tuple[tuple[Callable[[Run], object], bool], ...] = (
+        (lambda run: run.model, True),
+        (lambda run: find_dataset(run.dataset).kind, True),
+        (lambda run: (run.model, run.dataset, run.scale), False),
+        (lambda run: run.name, False),
+    )
+    chosen: list[str] = []
+    for key, required in keys:
+        covered = {key(runs[name]) for name in chosen}
+        for name in cheapest:
+            if key(runs[name]) not in covered and (required or len(chosen) < count):
+                chosen.append(name)
+                covered.add(key(runs[name]))
+    return sorted(chosen, key=lambda name: (cost[name], name))
+
+
+def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -> dict[str, object]:
+    result = train(run, device, log)
+    new = result.metrics | {f"{metric}_bp": value for metric, value in result.back_projected.items()}
+    differences = {
+        metric: abs(round(new[metric], DECIMALS) - round(committed[metric], DECIMALS)) for metric in COMPARED
+    }
+    largest = max(differences, key=differences.get)
+    equal = differences[largest] < 0.5 * 10**-DECIMALS
+    machine = cpu()
+    return {
+        "run": run.name,
+        "model": run.model,
+        "dataset": run.dataset,
+        "variant": run.variant,
+        "scale": run.scale,
+        **{f"{metric}_{which}": values[metric] for metric in COMPARED for which, values in
+           (("committed", committed), ("new", new))},
+        "cpu_committed": committed["cpu"],
+        "cpu_new": machine,
+        "same_cpu": committed["cpu"] == machine,
+        "seconds": result.provenance["seconds"],
+        "commit": code,
+        "verdict": "equal" if equal else f"differs by {differences[largest]:.{DECIMALS}f} in {largest}",
+    }  # fmt: skip
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """Return the columns that a reader needs, at the compared digits."""
+    shown = table[["run", "dataset", "scale"]].copy()
+    for metric in ("MPSNR", "SAM", "MPSNR_bp"):
+        committed, new = (table[f"{metric}_{which}"].round(DECIMALS) for which in ("committed", "new"))
+        shown[f"{metric}, committed"] = committed.map(f"{{:.{DECIMALS}f}}".format)
+        shown[f"{metric}, again"] = new.map(f"{{:.{DECIMALS}f}}".format)
+    shown["CPU, committed"], shown["CPU, again"] = table["cpu_committed"], table["cpu_new"]
+    shown["all metrics"] = table["verdict"]
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _begun(path: Path, chosen: Sequence[str], code: str) -> dict[str, dict[str, object]]:
+    """Return the rows of an unfinished table of this commit, by run; none if it is complete or of another commit."""
+    try:
+        table = pd.read_csv(path)
+        rows = {row["run"]: row for row in table.to_dict("records") if row["commit"] == code and row["run"] in chosen}
+    except (OSError, ValueError, KeyError):
+        return {}
+    return rows if len(rows) < len(chosen) else {}
+
+
+@contextlib.contextmanager
+def _fresh_runs_folder() -> Iterator[None]:
+    """Let runs be trained in a temporary folder."""
+    before = os.environ.get("LKCA_RUNS")
+    with tempfile.TemporaryDirectory(prefix="lkca-verify-") as folder:
+        os.environ["LKCA_RUNS"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("LKCA_RUNS")
+            if before is not None:
+                os.environ["LKCA_RUNS"] = before

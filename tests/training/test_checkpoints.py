@@ -1,0 +1,169 @@
+"""Weights files: what is written comes back; what is damaged, foreign or does not fit is named."""
+
+import dataclasses
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from lkca.checkpoints import FORMAT, Metadata, _weights_checksum, load_weights, save_weights
+from lkca.models import build_model
+from tests.training.tiny import flip_bit
+
+METADATA = Metadata(
+    "lkca-lr",
+    5,
+    4,
+    {"blocks": 1, "channels": 16, "groups": 4, "drop_path": 0.0},
+    7.5,
+    [400.0, 500.0, 600.0, 700.0, 800.0],
+    "synthetic (tiny)",
+    "run-1",
+)
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_model(METADATA.model, METADATA.bands, METADATA.scale, **METADATA.options)
+
+
+@pytest.fixture
+def path(tmp_path: Path, model: torch.nn.Module) -> Path:
+    save_weights(tmp_path / "weights.safetensors", model, METADATA)
+    return tmp_path / "weights.safetensors"
+
+
+def forge(path: Path, **changes: object) -> None:
+    """Change the metadata of a weights file, with a checksum that fits."""
+    tensors = safetensors.torch.load_file(path)
+    header = json.loads(json.dumps(dataclasses.asdict(METADATA) | changes))
+    checksum = _weights_checksum(header, tensors)
+    safetensors.torch.save_file(tensors, path, metadata={FORMAT: json.dumps(header | {"sha256": checksum})})
+
+
+def test_round_trip(path: Path, model: torch.nn.Module) -> None:
+    for given in (path, path.parent):
+        loaded, metadata = load_weights(given, run="run-1")
+        x = torch.rand(2, 5, 6, 6)
+        assert metadata == METADATA and not loaded.training and torch.equal(loaded(x), model.eval()(x))
+
+
+def test_equal_weights_give_equal_files_in_any_memory_layout(path: Path, tmp_path: Path, model) -> None:
+    save_weights(tmp_path / "other.safetensors", model.to(memory_format=torch.channels_last), METADATA)
+    assert (tmp_path / "other.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_a_network_without_weights(tmp_path: Path) -> None:
+    save_weights(tmp_path / "b.safetensors", build_model("bicubic", 5, 4), Metadata("bicubic", 5, 4))
+    assert load_weights(tmp_path / "b.safetensors")[0](torch.rand(1, 5, 3, 3)).shape == (1, 5, 12, 12)
+
+
+def test_a_network_of_another_package(tmp_path: Path) -> None:
+    network, metadata = torch.nn.Linear(3, 2), Metadata("linear", 3, 1, {"outputs": 2})
+    save_weights(tmp_path / "l.safetensors", network, metadata)
+    loaded, found = load_weights(tmp_path / "l.safetensors", build=lambda m: torch.nn.Linear(m.bands, **{
+        "out_features": m.options["outputs"]}))  # fmt: skip
+    assert found == metadata and torch.equal(loaded.weight, network.weight)
+    with pytest.raises(ValueError, match="linear"):
+        load_weights(tmp_path / "l.safetensors")
+
+
+def test_weights_of_another_run(path: Path) -> None:
+    with pytest.raises(ValueError, match="run-1"):
+        load_weights(path, run="run-2")
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", ""])
+def test_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        load_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("damage", ["empty", "short", "header only", "noise", "pickle", "other writer", "no header"])
+def test_damaged_or_foreign(path: Path, damage: str) -> None:
+    content = path.read_bytes()
+    raw = {"empty": b"", "short": content[:-10], "header only": content[:100], "noise": bytes(range(256)) * 40}
+    if damage in raw:
+        path.write_bytes(raw[damage])
+    elif damage == "pickle":
+        torch.save({"a": torch.ones(2)}, path)
+    else:
+        header = {"other writer": {"format": "pt"}, "no header": None}[damage]
+        safetensors.torch.save_file({"a": torch.ones(2)}, path, metadata=header)
+    with pytest.raises(ValueError, match="weights.safetensors"):
+        load_weights(path)
+
+
+def test_every_bit_counts(path: Path) -> None:
+    healthy = path.read_bytes()
+    for place in np.linspace(0, 1, 60):
+        path.write_bytes(healthy)
+        flip_bit(path, place)
+        with pytest.raises(ValueError, match="weights.safetensors"):
+            load_weights(path)
+
+
+@pytest.mark.parametrize("header", ["", "{", "[1]", "{}", '{"model": "lkca", "bands": 5, "scale": 4, "color": 1}'])
+def test_unreadable_metadata(path: Path, header: str) -> None:
+    safetensors.torch.save_file({"a": torch.ones(2)}, path, metadata={FORMAT: header})
+    with pytest.raises(ValueError, match="weights.safetensors"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"peak": None},
+        {"peak": float("nan")},
+        {"options": None},
+        {"scale_factor": 0},
+        {"wavelengths": "blue"},
+        {"wavelengths": [1, 2]},
+        {"wavelengths": 3},
+        {"bands": 6, "wavelengths": None},
+        {"bands": 10**9, "wavelengths": None},
+        {"bands": None},
+        {"scale": []},
+        {"scale": 3},
+        {"model": None},
+        {"model": "nosuch"},
+        {"options": {"blocks": 10**6}},
+        {"options": {"blocks": 2, "channels": 16}},
+        {"options": {"blocks": 1, "channels": 4096}},
+        {"options": {"blocks": "many"}},
+    ],
+)
+def test_metadata_that_cannot_be_is_refused_before_memory_is_taken(path: Path, changes: dict) -> None:
+    forge(path, **changes)
+    with pytest.raises(ValueError, match="weights.safetensors"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(value: float, path: Path, model: torch.nn.Module) -> None:
+    next(model.parameters()).data.flatten()[0] = value
+    with pytest.raises(ValueError, match="weights.safetensors"):
+        save_weights(path, model, METADATA)
+    safetensors.torch.save_file(dict(model.state_dict()), path)
+    forge(path)
+    with pytest.raises(ValueError, match="weights.safetensors"):
+        load_weights(path)
+
+
+def test_a_full_disk_keeps_the_old_weights(path: Path, model: torch.nn.Module, monkeypatch) -> None:
+    before = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="weights.safetensors"):
+        save_weights(path, model, METADATA)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
