@@ -1,1 +1,1 @@
-"""The paper: its printed tables, and the readings of its protocol held against a file."""
+"""The paper: its printed tables, the check of a user's data against them, and the verdicts on its claims."""

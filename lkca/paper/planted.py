@@ -1,20 +1,17 @@
-"""A made scene with a hidden reading, to show that `lkca.paper.check` finds it without any file."""
+"""Hide a protocol variant in a synthetic scene, to show that `lkca.paper.check_data` finds it without any file."""
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lkca.data.normalising import normalise
-from lkca.data.patches import Area
 from lkca.data.synthetic import synthetic_scene
-from lkca.measures.metrics import quality
-from lkca.measures.resize import resize
-from lkca.paper.check import Check, check_protocol
-from lkca.paper.measures import Measurements
-from lkca.paper.readings import SCALES, Protocol
-from lkca.training.evaluation import low_resolution, mean_quality
+from lkca.metrics import METRICS, quality
+from lkca.paper.check_data import Check, check_protocol
+from lkca.paper.measurements import Measurements
+from lkca.paper.protocols import SCALES, Protocol
+from lkca.resize import resize
 
-TITLE = "Planted synthetic scene (made, 8 bands)"
+TITLE = "Planted synthetic scene (8 bands)"
 CROPS = {
     "rows 4-147, columns 6-149, counted from 1": (3, 147, 5, 149),
     "the same numbers counted from 0, last left out": (4, 147, 6, 149),
@@ -26,16 +23,14 @@ HIDDEN = "the same size, counted from 0; 3 of 48x48 along the top; divided by th
 
 
 def planted_check(seed: int = 0) -> Check:
-    """Make a scene, measure it under `HIDDEN` as the study measures bicubic, and look for the reading."""
+    """Make a scene, measure it under `HIDDEN` as the study measures bicubic, and look for the variant."""
     cube = synthetic_scene(160, 160, 8, seed).cube * np.float32(9000) + np.float32(40)
     cube[3, 159, 159] = 12_000  # the brightest pixel lies outside the crops
     top, bottom, left, right = CROPS["the same size, counted from 0"]
-    crop = normalise(cube[:, top:bottom, left:right].copy(), float(cube.max()))
+    crop = torch.from_numpy(cube[:, top:bottom, left:right] / cube.max())
     rows = []
     for scale in SCALES:
-        images = {}
-        for i in range(3):
-            lr, truth = low_resolution(Area(f"test {i}", crop[:, :48, 48 * i : 48 * (i + 1)].copy()), scale)
-            images[str(i)] = quality(resize(torch.as_tensor(lr), scale), truth, scale)
-        rows.append({"scale": scale} | {metric: round(value, 4) for metric, value in mean_quality(images).items()})
+        truths = [crop[:, :48, 48 * i : 48 * (i + 1)].contiguous() for i in range(3)]
+        images = [quality(resize(resize(truth, 1 / scale), scale), truth, scale) for truth in truths]
+        rows.append({"scale": scale} | {metric: round(np.mean([i[metric] for i in images]), 4) for metric in METRICS})
     return check_protocol(Measurements(cube), PROTOCOL, pd.DataFrame(rows), TITLE)

@@ -1,0 +1,253 @@
+"""Write the page that has the paper's numbers beside ours, results/paper-beside-ours.md, as Markdown."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from lkca.files import figures_folder
+from lkca.models import MODELS
+from lkca.paper import printed
+from lkca.paper.beside import (
+    DISTILLED,
+    NETWORK_STUDIES,
+    SHOWN,
+    Comparison,
+    Criteria,
+    agreement,
+    best_of_weights,
+    comparisons,
+    measured,
+    network,
+    select,
+)
+from lkca.paper.evidence import MARGIN, ranks_of_90, read_results, unfit
+from lkca.paper.rules import CLAIMS, CONFIRMED, OPEN
+from lkca.paper.verdicts import Verdict, verdicts
+
+UNITS = {"MPSNR": "dB", "SAM": "degrees", "params_M": "M", "macs_G": "G MACs"}
+OURS = tuple(f"ours at `{profile}`" for profile in SHOWN)
+COLUMNS = ("paper", *OURS, "unit and n", "word")
+TABLES = {
+    "I": "number of blocks N (Chikusei x4)",
+    "II": "decay of the distillation (Chikusei x4)",
+    "III": "weight λ of the distillation (Chikusei x4)",
+    "IV": "terms of the distillation loss (Chikusei x4)",
+    "V": "networks on Chikusei",
+    "VI": "networks on Houston 2018",
+    "VII": "networks on Pavia Centre",
+}
+FIGURES = {
+    "1": "The upsampler's share of parameters and MACs. Its numbers were not recovered; "
+    "[ours](cost/figure_1_upsampler_share.csv) are computed.",
+    "2": "The network. Drawn from the live modules.",
+    "3": "The large-kernel block. Drawn from the live modules.",
+    "4": "The upsampler's singular values.",
+    "5": "The upsampling layer. Drawn from the live modules.",
+    "6": "Pictures of Chikusei with a zoomed box, all methods. Waits for the data; until then another scene.",
+    "7": "Pictures of Houston 2018 with a zoomed box, all methods. Waits for the data.",
+    "8": "Pictures of Pavia Centre with a zoomed box, all methods. Waits for the data.",
+}
+HEADING = f"""# The paper's numbers beside ours
+
+Generated from `results/` by `lkca results`; do not edit. The [rules](../docs/verdicts.md) say what the words mean.
+
+Our scenes are not the paper's. `cpu` tests on one of four small AVIRIS scenes, or on many small scenes (study
+`scenes`), after short training; `converged` tests on synthetic scenes. So quality is compared in *differences* of
+MPSNR, always paired; costs are computed at the paper's sizes. ± after a difference is half its 95 % t-interval, after a
+mean the standard deviation over seeds. A difference within ±{MARGIN} dB is a tie."""
+
+
+def beside_page() -> str:
+    """Return the page."""
+    found = verdicts()
+    parts = [HEADING, "## Claims", claims_table(found), *(_claim(verdict) for verdict in found)]
+    parts += [
+        "## Differences on one axis",
+        _pictures("differences_beside_paper"),
+        _differences("V-VII", over_bicubic=False),
+    ]
+    for number, about in TABLES.items():
+        parts.append(f"## Table {number}: {about}")
+        title = printed.TITLES[printed.printed_table(printed.TABLES[number])["dataset"].iloc[0]]
+        parts.append(_differences(*(("V-VII", True, title) if number in ("V", "VI", "VII") else (number,))))
+        rows = list(_printed_rows(number))
+        parts.append(f"<details><summary>Every printed number: {len(rows)} rows</summary>")
+        parts += [markdown(("", *COLUMNS), rows), "</details>"]
+    for number, about in FIGURES.items():
+        parts += [
+            f"## Figure {number}",
+            about,
+            _singular_values() if number == "4" else "",
+            _pictures(f"figure_{number}_*"),
+        ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def claims_table(found: Sequence[Verdict]) -> str:
+    """Return one row a claim: paper, ours, unit and n, word."""
+    rows = []
+    for verdict in found:
+        cells = ["; ".join(e.headline for e in verdict.evidence if e.profile == p) or "-" for p in SHOWN]
+        unit = verdict.deciding.unit if verdict.deciding else "-"
+        claim = f"[{verdict.claim}](#claim-{verdict.claim}). {CLAIMS[verdict.claim].says}"
+        rows.append((claim, verdict.printed.number, *cells, unit, f"**{verdict.word}**"))
+    return markdown(("claim", *COLUMNS), rows)
+
+
+def _claim(verdict: Verdict) -> str:
+    claim = CLAIMS[verdict.claim]
+    lines = [
+        f"### Claim {verdict.claim}",
+        f"As recovered: *{claim.says}* ({claim.place}). **{verdict.word}**.",
+        f"Printed ({verdict.printed.word} by the rules): {verdict.printed.detail}",
+    ]
+    for found in verdict.evidence:
+        items = [*found.numbers, f"back-projected: {found.back_projected}"]
+        items += [f"decides nothing: {'; '.join(found.reasons)}"] if found.reasons else []
+        items += [f"a referee would still ask: {'; '.join(found.asks)}"] if found.asks else []
+        lines.append(f"[{found.table}.csv]({found.table}.csv), {found.unit}: **{found.word}**")
+        lines.append("\n".join(f"- {item}" for item in items))
+    return "\n\n".join(lines if verdict.evidence else [*lines, "No table of ours yet."])
+
+
+def _differences(table: str, over_bicubic: bool = False, title: str = "") -> str:
+    """Return the differences of a table, and below them why a table of ours decides nothing.
+
+    title : the dataset whose printed cases are shown; all by default.
+    """
+    rows, notes = [], {}
+    for comparison in (c for c in comparisons() if c.table == table and c.over_bicubic == over_bicubic):
+        gains = {case: gain for case, gain in comparison.printed.items() if case.startswith(title)}
+        rows.append(
+            (
+                comparison.name,
+                "; ".join(f"{case} {x:+.4f}" for case, x in gains.items()),
+                *_ours(comparison, gains, notes),
+            )
+        )
+    lines = [f"- `{name}` decides nothing: {'; '.join(reasons)}" for name, reasons in notes.items() if reasons]
+    if table == "III":
+        lines += _best_of_weights()
+    return "\n\n".join((markdown(("difference in MPSNR", *COLUMNS), rows), "\n".join(lines))).strip()
+
+
+def _ours(comparison: Comparison, gains: Mapping[str, float], notes: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return our cells of a comparison; add to `notes` why a table decides nothing."""
+    cells, units, words = [], [], []
+    for profile in SHOWN:
+        found = list(measured(comparison, profile))
+        cells.append("; ".join(f"{part}, {part.outcome} (`{study}`)" for study, part in found) or "-")
+        units.append(", ".join(part.counted for _, part in found) or "-")
+        for study, part in found:
+            name = f"{profile}/{study}"
+            if name not in notes:
+                notes[name] = unfit(read_results(name), profile, study)
+            words.append(OPEN if notes[name] else agreement(gains.values(), part))
+    return *cells, f"dB; {'; '.join(units)}", next((word for word in words if word != OPEN), OPEN)
+
+
+def _best_of_weights() -> Iterator[str]:
+    weights = printed.printed_table(printed.WEIGHT)["kd_weight"].tolist()
+    for profile in SHOWN:
+        if found := best_of_weights(profile, weights):
+            best, part = found
+            yield (
+                f"- `{profile}`: the best of {len(weights)} weights, λ = {best:g}, minus LKCA-LR: {part} dB, "
+                f"{part.counted}, after Bonferroni's correction {part.outcome}"
+            )
+
+
+def _printed_rows(number: str) -> Iterator[Sequence[str]]:
+    """Yield a row for every printed number of a table."""
+    values = printed.printed_numbers().query("table == @number")
+    for place, about in printed.printed_table(printed.TABLES[number]).iterrows():
+        label, criteria, studies = _selection(number, about)
+        cost = _computed_cost(number, about)
+        ours = [_runs(profile, studies, criteria) for profile in SHOWN]
+        for metric, value in values[values["row"] == place].set_index("metric")["value"].items():
+            unit = UNITS.get(metric, "no unit")
+            if metric in printed.COSTS:
+                computed = "-" if cost is None else f"{cost[metric]:.3f}"
+                swapped = cost is not None and cost.get("misprint_corrected", False)
+                word = "misprint" if swapped else CONFIRMED if computed == f"{value:.3f}" else OPEN
+                yield (
+                    f"{label}: {metric}",
+                    f"{value:.3f}",
+                    computed,
+                    computed,
+                    f"{unit}; computed at the paper's size",
+                    word,
+                )
+            else:
+                cells, counts = zip(*(_mean(rows, metric) for rows in ours), strict=True)
+                yield f"{label}: {metric}", f"{value:.4f}", *cells, f"{unit}; seeds {', '.join(counts)}", OPEN
+
+
+def _selection(number: str, about: pd.Series) -> tuple[str, Criteria, tuple[str, ...]]:
+    """Return a printed row's name, what selects our runs for it, and in which studies."""
+    if number == "I":
+        return f"N = {about['blocks']:.0f}", {"model": "lkca", "blocks": about["blocks"]}, ("block_count",)
+    if number in ("II", "III"):
+        settings = {"kd_decay": about["decay"], "kd_weight": about["kd_weight"]}
+        return f"decay {about['decay']:g}, λ {about['kd_weight']:g}", {**DISTILLED, **settings}, ("distillation",)
+    if number == "IV":
+        kept = [name for name in ("l1", "gradient", "cosine") if about[name]]
+        return " + ".join(kept), {**DISTILLED, "kd_cosine": 0.5 * about["cosine"]}, ("distillation",)
+    criteria = {**network(about["model"]), "scale": about["scale"]}
+    return f"{MODELS[about['model']].label} x{about['scale']}", criteria, NETWORK_STUDIES
+
+
+def _computed_cost(number: str, about: pd.Series) -> pd.Series | None:
+    """Return our row of costs for a printed row; None if it has none."""
+    costs = read_results("cost/table_1_costs" if number == "I" else "cost/table_5_to_7_costs")
+    keys = ["blocks"] if number == "I" else ["dataset", "scale", "model"]
+    if costs is None or number in ("II", "III", "IV"):
+        return None
+    rows = costs[(costs[keys] == about[keys]).all(axis=1)]
+    return None if rows.empty else rows.iloc[0]
+
+
+def _runs(profile: str, studies: Sequence[str], criteria: Criteria) -> pd.DataFrame | None:
+    """Return the runs of the longest training from the first study that has such runs; None if no study has."""
+    for study in studies:
+        frame = read_results(f"{profile}/{study}")
+        if frame is not None and len(rows := select(frame, criteria)):
+            return rows[rows["epochs"] == rows["epochs"].max()]
+    return None
+
+
+def _mean(rows: pd.DataFrame | None, metric: str) -> tuple[str, str]:
+    """Return mean ± standard deviation over seeds, and their number."""
+    if rows is None:
+        return "-", "-"
+    spread = f" ± {rows[metric].std():.4f}" if len(rows) > 1 else ""
+    return f"{rows[metric].mean():.4f}{spread}", str(len(rows))
+
+
+def _singular_values() -> str:
+    cells = []
+    for profile in SHOWN:
+        ranked = ranks_of_90(profile)
+        rows = ranked[ranked["kind"].isin(("trained", "untrained", "grouped"))].itertuples()
+        cells.append(", ".join(f"{r.kind} {r.rank} of {r.values} ({r.rank / r.values:.1%})" for r in rows) or "-")
+    total = printed.SINGULAR_VALUES_OF
+    rows = [
+        (f"{printed.TITLES[name]}: values that hold 90 % of the sum", f"about {count} of {total} ({count / total:.1%})",
+         *cells, "share of values; one seed", OPEN)
+        for name, count in printed.SINGULAR_VALUES.items()
+    ]  # fmt: skip
+    return markdown(("", *COLUMNS), rows)
+
+
+def _pictures(pattern: str) -> str:
+    """Return a line of links to the pictures of that name, those of `quick` left out; nothing if there are none."""
+    root = figures_folder()
+    found = [path.relative_to(root) for path in sorted(root.rglob(f"{pattern}.png"))]
+    links = [f"[{path.parent}](../figures/{path.as_posix()})" for path in found if "quick" not in path.parts]
+    return f"Pictures: {', '.join(links)}." if links else ""
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

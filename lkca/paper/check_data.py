@@ -1,0 +1,261 @@
+"""Find which variant of its protocol is the paper's. The bicubic rows of its Tables V-VII tell, without training.
+
+Each protocol variant (`lkca.paper.protocols`) is measured and compared with the printed numbers digit by digit, each
+metric in its variants (`metric_variants`). Four metrics are measured for all; those that come nearest go on to SAM and
+SSIM, which cost most.
+"""
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lkca.data.datasets import DATASETS
+from lkca.data.loaders import read_whole
+from lkca.data.read import SceneFile
+from lkca.data.suspicions import suspicions
+from lkca.files import Log, results_folder, write_text
+from lkca.metrics import METRICS
+from lkca.paper.measurements import AS_IT_IS, Measurements
+from lkca.paper.metric_variants import METRIC_VARIANTS, Values
+from lkca.paper.printed import bicubic_rows
+from lkca.paper.protocols import PROTOCOLS, SCALES, Protocol, Setting, Variant, settings
+
+UNIT = 1e-4  # of the last digit that the paper prints, in every metric
+AXES = (*Variant._fields, "bicubic")
+MAX_SCREENED = 7e8  # values (pixels x bands x test images) of the placements that are screened with all choices
+MAX_EXACT, MAX_EXACT_SETTINGS = 2.5e8, 8  # values, and number, of the settings that are measured in all metrics
+MAX_CELL_ROWS = 60  # nearest variants whose numbers are written, one by one
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check_protocol` found.
+
+    variants : a row for each variant that can be told from the others, the nearest first: the choice on each axis,
+        `same` (how many variants come to it), `agree` and `of` (numbers that agree in every printed digit),
+        `within_one` (off by at most one in the last digit), `digits_off` (mean number of wrong printed digits), and
+        the variant of each metric.
+    cells : a row for each number of each variant: `number` (the variant's row), metric, scale, metric_variant, value,
+        printed, `off` (in units of the last digit), agrees.
+    narrowed : how the variants were narrowed down, in words.
+    """
+
+    title: str
+    variants: pd.DataFrame
+    cells: pd.DataFrame
+    narrowed: str
+
+    @property
+    def matching(self) -> pd.DataFrame:
+        """The variants that agree in every printed digit."""
+        rows = self.variants
+        return rows[(rows["agree"] == rows["of"]) & (rows["of"] == len(METRICS) * len(SCALES))]
+
+    def verdict(self) -> str:
+        """Say which variant it is, or which is nearest and where it disagrees."""
+        found, total = self.matching, len(METRICS) * len(SCALES)
+        if found.empty:
+            best = self.variants.iloc[0]
+            first = (
+                f"no variant agrees with all {total} printed numbers. The nearest has {best.agree} of {best['of']} in "
+                f"every digit, {best.within_one} within one in the last digit:"
+            )
+        elif found["same"].sum() == 1:
+            first = f"this is the paper's variant. All {total} printed numbers agree in every digit."
+        else:
+            first = (
+                f"{found['same'].sum()} variants agree with all {total} printed numbers in every digit; this file and "
+                "these numbers cannot tell them apart."
+            )
+        lines = [f"{self.title}: {first}", *_choices(self.variants[:1] if found.empty else found)]
+        if found.empty:
+            cells = self.cells[(self.cells["number"] == self.variants.index[0]) & ~self.cells["agrees"]]
+            wrong = cells[["metric", "scale", "value", "printed", "off"]].round(4)
+            lines += ["It disagrees in", wrong.to_string(index=False)]
+        return "\n".join(lines)
+
+
+def _choices(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each axis, and for each metric: what these variants choose."""
+    columns = {axis.replace("_", " "): axis for axis in AXES} | {metric: f"{metric}_variant" for metric in METRICS}
+    for name, column in columns.items():
+        choices = itertools.chain.from_iterable(rows[column].dropna().str.split(" | ", regex=False))
+        yield f"  {name:8} {' or '.join(dict.fromkeys(choices))}"
+
+
+def check_data(name: str, log: Log = print) -> Check:
+    """Describe a dataset's file, then find the variant of its protocol that gives the paper's bicubic rows.
+
+    Parameters
+    ----------
+    name : "chikusei", "houston2018" or "pavia_centre".
+
+    Raises
+    ------
+    ValueError
+        For another name, or a file that is not the dataset's: the message says what it probably is.
+    FileNotFoundError
+        If the file is missing.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"the paper has no bicubic row of {name!r}: choose one of {', '.join(PROTOCOLS)}")
+    dataset = DATASETS[name]
+    scene, cube, no_data, checksum = read_whole(dataset)
+    log(_description(scene, cube, checksum))
+    used = slice(*dataset.bands) if dataset.bands else slice(None)
+    wavelengths = None if scene.wavelengths is None else scene.wavelengths[used]
+    for suspicion in suspicions(cube[used], no_data, wavelengths, scene.dtype):
+        log(f"warning: {suspicion}")
+    measured, printed = Measurements(cube[used]), bicubic_rows(name)
+    return check_protocol(measured, PROTOCOLS[name], printed, dataset.title, float(cube.max()), log)
+
+
+def _description(scene: SceneFile, cube: NDArray[np.float32], checksum: str) -> str:
+    bands, height, width = scene.shape
+    waves = scene.wavelengths
+    return "\n".join(
+        (
+            f"file         {scene.path} ({scene.format})",
+            f"SHA-256      {checksum}",
+            f"shape        {height} x {width} pixels, {bands} bands, {scene.dtype}",
+            f"values       {cube.min():g} to {cube.max():g}",
+            f"wavelengths  {'none in the file' if waves is None else f'{waves[0]:.1f} to {waves[-1]:.1f} nm'}",
+        )
+    )
+
+
+def check_protocol(
+    measured: Measurements,
+    protocol: Protocol,
+    printed: pd.DataFrame,
+    title: str,
+    file_maximum: float | None = None,
+    log: Log = print,
+) -> Check:
+    """Measure every variant of a protocol and compare it with printed numbers.
+
+    Parameters
+    ----------
+    measured : measures the cube (B, H, W), in the file's numbers; it keeps what it has measured.
+    printed : columns scale (4 and 8) and the six metrics, with four decimals.
+    file_maximum : where the file has more bands than the cube, the maximum over all.
+
+    Raises
+    ------
+    ValueError
+        If no variant's test images fit into the cube.
+    """
+    wanted = {(metric, row.scale): getattr(row, metric) for row in printed.itertuples() for metric in METRICS}
+    bands, height, width = measured.cube.shape
+    found = settings(protocol, measured.cube, file_maximum)
+    if not found:
+        raise ValueError(f"{title}: no variant of the protocol fits into {height}x{width} pixels")
+    log(f"{title}: {sum(map(len, found.values()))} variants, {len(found)} that differ")
+
+    # What LR images are made from, and the other scale, change little: what is far off without them stays far off.
+    first = [setting for setting in found if setting.images[0].context is None]
+    scores = {s: _mean_lost(_compare({SCALES[-1]: measured.screened(s, SCALES[-1])}, wanted)) for s in first}
+    near = _nearest(scores, MAX_SCREENED, bands, lambda setting: setting.placement)
+    placements = {setting.placement for setting in near}
+    screened = [setting for setting in found if setting.placement in placements]
+    compared = {s: _compare({scale: measured.screened(s, scale) for scale in SCALES}, wanted) for s in screened}
+    scores = {setting: _mean_lost(cells) for setting, cells in compared.items()}
+    exact = _nearest(scores, MAX_EXACT, bands, lambda setting: setting)[:MAX_EXACT_SETTINGS]
+    exact += [setting for setting in screened if scores[setting] == 0 and setting not in exact]
+    narrowed = (
+        f"{len(first)} variants measured first, at x{SCALES[-1]}; {len(screened)} of the nearest placements at all "
+        f"scales; SAM and SSIM for the nearest {len(exact)}"
+    )
+    log(f"  {narrowed}")
+
+    rows, cells = [], []
+    for setting in exact:
+        for bicubic, values in measured.exact(setting).items():
+            _add(rows, cells, found[setting], bicubic, _compare(values, wanted))
+    for setting in (s for s in screened if s not in exact):
+        _add(rows, cells, found[setting], AS_IT_IS, compared[setting])
+    variants = pd.DataFrame(rows).rename_axis("number")
+    variants = variants.sort_values(["of", "digits_off"], ascending=[False, True], kind="stable")
+    return Check(title, variants, pd.DataFrame(cells), narrowed)
+
+
+def _nearest(
+    scores: Mapping[Setting, float], limit: float, bands: int, key: Callable[[Setting], Hashable]
+) -> list[Setting]:
+    """Return the settings with the best scores: as many as hold `limit` values, but at least one.
+
+    key : of a setting; settings of one key share their images and count once.
+    """
+    kept: list[Setting] = []
+    values, seen = 0.0, set()
+    for setting in sorted(scores, key=scores.get):
+        if key(setting) not in seen:
+            seen.add(key(setting))
+            values += bands * sum(image.pixels for image in setting.images)
+        if kept and values > limit:
+            break
+        kept.append(setting)
+    return kept
+
+
+def _compare(values: Mapping[int, Values], wanted: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
+    """Return a cell for each metric and scale, of the metric variant that comes nearest at all scales together."""
+    cells = []
+    for metric in METRICS:
+        variants = [v for v in METRIC_VARIANTS[metric] if all((metric, v) in x for x in values.values())]
+        if not variants:
+            continue
+        lost = {v: sum(_lost(x[metric, v], wanted[metric, s]) for s, x in values.items()) for v in variants}
+        best = min(variants, key=lost.get)
+        for scale, x in values.items():
+            value, printed = x[metric, best], wanted[metric, scale]
+            cells.append(
+                {
+                    "metric": metric,
+                    "scale": scale,
+                    "metric_variant": " | ".join(v for v in variants if lost[v] == lost[best]),
+                    "value": value,
+                    "printed": printed,
+                    "off": abs(value - printed) / UNIT,
+                    "agrees": _lost(value, printed) == 0,
+                    "within_one": abs(round(value, 4) - printed) < 1.5 * UNIT,
+                    "lost": _lost(value, printed),
+                }
+            )
+    return cells
+
+
+def _lost(value: float, printed: float) -> float:
+    """Return how many of the printed decimals are wrong: 0 where the value rounds to the printed number."""
+    if not np.isfinite(value):
+        return 9.0
+    if abs(round(value, 4) - printed) < UNIT / 2:
+        return 0.0
+    return max(1e-3, float(np.log10(abs(value - printed) / (UNIT / 2))))
+
+
+def _mean_lost(cells: Sequence[dict[str, object]]) -> float:
+    return float(np.mean([cell["lost"] for cell in cells]))
+
+
+def _add(rows: list[dict], cells: list[dict], variants: list[Variant], bicubic: str, compared: list[dict]) -> None:
+    """Add the row of one setting, whose images are those of `variants`, and its cells."""
+    row = {axis: " | ".join(dict.fromkeys(getattr(v, axis) for v in variants)) for axis in Variant._fields}
+    row |= {"bicubic": bicubic, "same": len(variants) * (1 + bicubic.count("|"))}
+    row |= {"agree": sum(c["agrees"] for c in compared), "within_one": sum(c["within_one"] for c in compared)}
+    row |= {"of": len(compared), "digits_off": _mean_lost(compared)}
+    row |= {f"{c['metric']}_variant": c["metric_variant"] for c in compared}
+    cells.extend({"number": len(rows), **{k: v for k, v in c.items() if k != "lost"}} for c in compared)
+    rows.append(row)
+
+
+def write_check(check: Check, name: str) -> None:
+    """Write results/check_data/NAME.csv (all variants) and NAME_cells.csv (the numbers of the nearest ones)."""
+    folder = results_folder() / "check_data"
+    write_text(folder / f"{name}.csv", check.variants.round({"digits_off": 4}).to_csv())
+    shown = check.cells[check.cells["number"].isin(check.variants.index[:MAX_CELL_ROWS])]
+    write_text(folder / f"{name}_cells.csv", shown.to_csv(index=False))

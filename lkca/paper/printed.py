@@ -1,0 +1,101 @@
+"""Return what the paper prints: Tables I to VII, the counts of Figure 4, and the costs without their one misprint.
+
+The CSV files in `printed/` hold the tables as printed, the models named as in this project. `macs_G` is the column that
+the paper calls FLOPs: it counts multiply-accumulates.
+"""
+
+from importlib.resources import files
+
+import pandas as pd
+
+from lkca.metrics import METRICS
+
+BLOCKS, DECAY, WEIGHT, TERMS = "table1_blocks", "table2_decay", "table3_kd_weight", "table4_kd_terms"
+COST_TABLES = ("table5_chikusei", "table6_houston2018", "table7_pavia_centre")
+TABLES = {"I": BLOCKS, "II": DECAY, "III": WEIGHT, "IV": TERMS} | dict(
+    zip(("V", "VI", "VII"), COST_TABLES, strict=True)
+)
+COSTS = ("params_M", "macs_G")
+TITLES = {"chikusei": "Chikusei", "houston2018": "Houston 2018", "pavia_centre": "Pavia Centre"}
+BANDS = {"chikusei": 128, "houston2018": 48, "pavia_centre": 102}
+# How many of 1152 singular values hold 90 % of their sum, read off the paper's Figure 4 ("about").
+SINGULAR_VALUES = {"chikusei": 60, "houston2018": 60, "pavia_centre": 130}
+SINGULAR_VALUES_OF = 1152
+# Table VI, x4: the costs of these two stand in each other's row. All other costs of both networks come out to the last
+# digit, and so do these once they are swapped.
+SWAPPED = ("houston2018", 4, ("vdsr", "3dfcnn"))
+
+
+def printed_table(name: str) -> pd.DataFrame:
+    """Return one table of the paper, as printed.
+
+    Parameters
+    ----------
+    name : the file's name in `printed/`, "table1_blocks" to "table7_pavia_centre".
+
+    Returns
+    -------
+    DataFrame : settings, then `params_M` (millions) and `macs_G` (billions of multiply-accumulates) in Tables I and
+    V-VII, then the metrics (MPSNR in dB, SAM in degrees).
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    """
+    if name not in TABLES.values():
+        raise ValueError(f"the paper has no table {name!r}: choose one of {', '.join(TABLES.values())}")
+    with (files("lkca.paper") / "printed" / f"{name}.csv").open(encoding="utf-8") as table:
+        return pd.read_csv(table)
+
+
+def paper_costs() -> pd.DataFrame:
+    """Return the costs of the eight learned networks in Tables V-VII, 48 rows.
+
+    Columns: dataset, scale, model, params_M, macs_G, corrected. `corrected` marks the two rows of `SWAPPED`, which are
+    swapped back here.
+    """
+    costs = network_tables().query("model != 'bicubic'")[["dataset", "scale", "model", *COSTS]].reset_index(drop=True)
+    dataset, scale, pair = SWAPPED
+    wrong = (costs["dataset"] == dataset) & (costs["scale"] == scale) & costs["model"].isin(pair)
+    costs.loc[wrong, list(COSTS)] = costs.loc[wrong, list(COSTS)].to_numpy()[::-1]
+    return costs.assign(corrected=wrong)
+
+
+def network_tables() -> pd.DataFrame:
+    """Return Tables V-VII as one table, 54 rows: nine models, two scales, three datasets."""
+    return pd.concat([printed_table(name) for name in COST_TABLES], ignore_index=True)
+
+
+def printed_numbers() -> pd.DataFrame:
+    """Return every printed number of Tables I-VII, one row each.
+
+    Columns: table ("I" to "VII"), row (its number in the table, from 0), metric (a cost or a metric), value.
+    """
+    parts = []
+    for number, name in TABLES.items():
+        table = printed_table(name)
+        columns = [column for column in (*COSTS, *METRICS) if column in table]
+        long = table[columns].rename_axis("row").reset_index().melt("row", var_name="metric").dropna()
+        parts.append(long.assign(table=number))
+    return pd.concat(parts, ignore_index=True)[["table", "row", "metric", "value"]]
+
+
+def bicubic_rows(dataset: str) -> pd.DataFrame:
+    """Return the paper's bicubic rows of a dataset: scale (4 and 8) and the six metrics. They need no training."""
+    tables = network_tables()
+    rows = tables[(tables["dataset"] == dataset) & (tables["model"] == "bicubic")]
+    return rows[["scale", *METRICS]].reset_index(drop=True)
+
+
+def bands_of(dataset: str) -> int:
+    """Return the number of bands of a dataset of the paper's tables.
+
+    Raises
+    ------
+    ValueError
+        If the paper has no such dataset.
+    """
+    if dataset not in BANDS:
+        raise ValueError(f"the paper has no dataset {dataset!r}: choose one of {', '.join(BANDS)}")
+    return BANDS[dataset]

@@ -1,0 +1,199 @@
+"""Judge the paper's claims: the rules, second edition of 2026-11-28. `docs/verdicts.md` states them in words.
+
+The rules take differences, not tables, so that the same rule judges the paper's printed tables and this study's runs.
+`lkca.paper.verdicts` applies them to results/.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lkca.paper.evidence import MARGIN, Difference, difference, printed_difference
+from lkca.paper.printed import BLOCKS, SINGULAR_VALUES, SINGULAR_VALUES_OF, TITLES, network_tables, printed_table
+
+CONFIRMED, WEAKENED, REFUTED, OPEN = "confirmed", "weakened", "refuted", "open"
+SETTLED = "settled by the printed tables"
+LITTLE = 0.1  # share of a network's gain over bicubic that a cheaper upsampler may lose
+MAX_RANK_SHARE = max(SINGULAR_VALUES.values()) / SINGULAR_VALUES_OF  # the paper's own largest: 130 of 1152
+DOZENS = 24  # times as fast
+MIN_SAVED = 0.1  # share of a host's MACs
+MIN_PLACES, MIN_SEEDS, MIN_SIZES = 8, 3, 3
+SLOW = ("sspsr", "msdformer", "essaformer")
+HOSTS = ("vdsr", "sspsr", "msdformer", "essaformer")  # networks that get a low-rank upsampler
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper claims, as recovered from its text, and where."""
+
+    says: str
+    place: str
+
+
+CLAIMS = {
+    "1": Claim("quality grows with the number of blocks and saturates at 32 to 64", "Table I"),
+    "2": Claim("the upsampler is low rank: some 60 to 130 of 1152 singular values hold 90 % of their sum", "Figure 4"),
+    "3a": Claim("the low-rank upsampler (LKCA-LR) loses little", "Tables V-VII"),
+    "3b": Claim("distillation (LKCA-KD) wins most of that loss back", "Tables V-VII"),
+    "4": Claim(
+        "dozens to hundreds of times faster than SSPSR, MSDformer and ESSAformer", "text; costs in Tables V-VII"
+    ),
+    "5": Claim("the low-rank upsampler is non-intrusive: it fits most networks", "text; never shown"),
+}
+
+
+def judge_growth(early: Difference, late: Difference, slowing: Difference) -> str:
+    """Judge claim 1. early, late : gain from 4 to 16 and from 16 to 64 blocks. slowing : late - early."""
+    if early.n and early.high < MARGIN:
+        return REFUTED
+    if not early.low > MARGIN or not late.n:
+        return OPEN
+    if late.low > MARGIN and slowing.high < 0:
+        return CONFIRMED
+    return WEAKENED if late.high < MARGIN or slowing.low > 0 else OPEN
+
+
+def judge_rank(shares: Sequence[float], cut: Difference | None = None) -> str:
+    """Judge claim 2.
+
+    shares : of the singular values that hold 90 % of the sum, one for each upsampler.
+    cut : what the quality loses when the upsampler is cut to the rank that LKCA-LR's cost pays for; None where that
+        was never measured, as in the paper.
+    """
+    few = max(shares) <= MAX_RANK_SHARE
+    if cut is None:
+        return CONFIRMED if few else REFUTED
+    if cut.low >= -MARGIN:
+        return CONFIRMED if few else WEAKENED
+    if cut.high < -MARGIN:
+        return WEAKENED if few else REFUTED
+    return OPEN
+
+
+def judge_loss(loss: Difference, gain: float) -> str:
+    """Judge whether a cheaper upsampler loses little (claims 3a and 5). gain : of the full one over bicubic, in dB."""
+    if loss.low > -LITTLE * gain:
+        return CONFIRMED
+    return REFUTED if loss.high < -LITTLE * gain else OPEN
+
+
+def judge_distillation(won: Difference, nearer: Difference) -> str:
+    """Judge claim 3b. won : KD - LR. nearer : KD - (LR + Net) / 2, above zero if most of the loss is won back."""
+    if nearer.low > 0 and won.low > 0:
+        return CONFIRMED
+    if won.n and won.high < MARGIN:
+        return REFUTED
+    return WEAKENED if won.low > 0 and nearer.high < 0 else OPEN
+
+
+def judge_speed(ratios: pd.DataFrame) -> str:
+    """Judge claim 4. ratios : columns model, size and times_faster of LKCA-KD, one row for each measurement."""
+    found = ratios[ratios["model"].isin(SLOW)]
+    if set(found["model"]) != set(SLOW):
+        return OPEN
+    if found["times_faster"].min() <= 1:
+        return REFUTED
+    if found["times_faster"].min() < DOZENS:
+        return WEAKENED
+    return CONFIRMED if found.groupby("model")["size"].nunique().min() >= MIN_SIZES else OPEN
+
+
+def judge_hosts(fits: Mapping[str, str]) -> str:
+    """Judge claim 5. fits : for each host above back-projection, whether it fits: confirmed, refuted or open."""
+    yes, no = (sum(word == wanted for word in fits.values()) for wanted in (CONFIRMED, REFUTED))
+    if yes >= 3:
+        return CONFIRMED
+    if yes == 2 and no == len(fits) - 2:
+        return WEAKENED
+    return REFUTED if len(fits) == len(HOSTS) and no >= 3 else OPEN
+
+
+def printed_gains() -> dict[str, float]:
+    """Return the gains in MPSNR (dB) that Table I prints, named "4 to 16" and so on."""
+    quality = printed_table(BLOCKS).set_index("blocks")["MPSNR"]
+    steps = [*zip(quality.index, quality.index[1:], strict=False), (32, 64), (4, 16), (16, 64)]
+    return {f"{a} to {b}": float(quality[b] - quality[a]) for a, b in steps}
+
+
+def printed_distillation() -> pd.DataFrame:
+    """Return, for each dataset and scale of Tables V-VII, in dB of MPSNR: what LR loses and what KD wins back.
+
+    Index: "Chikusei x4" and so on. Columns: gain (LKCA-Net over bicubic), loss (LR - Net), won (KD - LR), nearer
+    (KD - (LR + Net) / 2), won_back (won / -loss; NaN where LR is above LKCA-Net and there is nothing to win back).
+    """
+    tables = network_tables()
+    wide = tables.pivot_table(index=["dataset", "scale"], columns="model", values="MPSNR")
+    net, lr, kd = (wide[name] for name in ("lkca", "lkca-lr", "lkca-kd"))
+    frame = pd.DataFrame(
+        {"gain": net - wide["bicubic"], "loss": lr - net, "won": kd - lr, "nearer": kd - (lr + net) / 2}
+    )
+    frame["won_back"] = (frame["won"] / -frame["loss"]).where(frame["loss"] < 0)
+    return frame.set_axis([f"{TITLES[dataset]} x{scale}" for dataset, scale in frame.index])
+
+
+def printed_macs_ratios() -> pd.DataFrame:
+    """Return how many times the MACs of LKCA-KD each slow network has: columns case, model, size, times_faster."""
+    tables = network_tables().set_index(["dataset", "scale", "model"])["macs_G"]
+    rows = [
+        (f"{TITLES[d]} x{s}", model, f"{d}-{s}", tables[d, s, model] / tables[d, s, "lkca-kd"])
+        for d, s in tables.index.droplevel("model").unique()
+        for model in SLOW
+    ]
+    return pd.DataFrame(rows, columns=["case", "model", "size", "times_faster"])
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the rules say of the paper's own tables: the word, the number in short, and in full."""
+
+    word: str
+    number: str
+    detail: str
+
+
+def printed_verdicts() -> dict[str, Printed]:
+    """Apply the rules to the paper's own printed tables, claim by claim."""
+    gains, cases, macs = printed_gains(), printed_distillation(), printed_macs_ratios()["times_faster"]
+    early, late, loss = gains["4 to 16"], gains["16 to 64"], cases["loss"]
+    growth = judge_growth(*(printed_difference(value) for value in (early, late, late - early)))
+    losses = {judge_loss(printed_difference(row.loss), row.gain) for row in cases.itertuples()}
+    lost = cases[loss < 0]
+    won, nearer = (difference(lost[column], "printed settings") for column in ("won", "nearer"))
+    shares = [count / SINGULAR_VALUES_OF for count in SINGULAR_VALUES.values()]
+    return {
+        "1": Printed(
+            growth,
+            f"{early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64",
+            f"Table I gains {early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64. Growth slows, but has "
+            f"not ended at 32: {gains['32 to 64']:+.3f} dB from 32 to 64, {gains['48 to 64']:+.3f} dB from 48 to 64.",
+        ),
+        "2": Printed(
+            judge_rank(shares),
+            f"{', '.join(map(str, SINGULAR_VALUES.values()))} of {SINGULAR_VALUES_OF}",
+            "Figure 4 has about "
+            + ", ".join(f"{count} ({TITLES[name]})" for name, count in SINGULAR_VALUES.items())
+            + f" of {SINGULAR_VALUES_OF} values, at most {MAX_RANK_SHARE:.1%}. The quality after a cut is not shown.",
+        ),
+        "3a": Printed(
+            losses.pop() if len(losses) == 1 else OPEN,
+            f"{loss.min():+.3f} to {loss.max():+.3f} dB",
+            f"LKCA-LR minus LKCA-Net is {loss.min():+.4f} to {loss.max():+.4f} dB in six settings: at most "
+            f"{(-loss / cases['gain']).max():.1%} of what LKCA-Net gains over bicubic.",
+        ),
+        "3b": Printed(
+            judge_distillation(won, nearer),
+            f"{lost['won_back'].min():.0%} to {lost['won_back'].max():.0%} of the loss",
+            "Distillation wins back "
+            + ", ".join(f"{share:.0%} ({case})" for case, share in lost["won_back"].items())
+            + ": less than half wherever LKCA-LR loses. At Pavia Centre LKCA-LR is above LKCA-Net, and at x8 LKCA-KD "
+            f"is below LKCA-LR ({cases.loc['Pavia Centre x8', 'won']:+.4f} dB).",
+        ),
+        "4": Printed(
+            judge_speed(printed_macs_ratios()),
+            f"{macs.min():.0f} to {macs.max():.0f} times fewer MACs",
+            f"Tables V-VII give LKCA-KD {macs.min():.0f} to {macs.max():.0f} times fewer MACs than the three networks. "
+            "That is cost, not time: no times are in what was recovered of the paper.",
+        ),
+        "5": Printed(OPEN, "never shown", "The paper puts its upsampler into no other network."),
+    }

@@ -1,0 +1,315 @@
+"""Apply the rules to the tables in results/: what this study found on each claim of the paper, and what is missing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from lkca.models import BASELINES
+from lkca.paper.evidence import (
+    MARGIN,
+    NOTHING,
+    Difference,
+    by_place,
+    by_seed,
+    count_failed,
+    difference,
+    ranks_of_90,
+    read_results,
+    synthetic,
+    trained,
+    unfit,
+)
+from lkca.paper.rules import (
+    CLAIMS,
+    HOSTS,
+    MIN_PLACES,
+    MIN_SAVED,
+    MIN_SEEDS,
+    MIN_SIZES,
+    OPEN,
+    REFUTED,
+    SETTLED,
+    SLOW,
+    Printed,
+    judge_distillation,
+    judge_growth,
+    judge_hosts,
+    judge_loss,
+    judge_rank,
+    judge_speed,
+    printed_verdicts,
+)
+
+PROFILES = ("paper", "small", "converged", "cpu")  # in the order in which they decide; `quick` never does
+# Studies with LKCA-Net, LR and KD under the same settings: one network a place, then many seeds on synthetic scenes.
+OVER_PLACES, OVER_SEEDS = ("leave_one_out", "scenes"), ("until_converged", "until_flat")
+Parts = Mapping[str, Difference]  # what is compared -> difference
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one table says on a claim.
+
+    word : by the rules. headline : the deciding number. numbers : all that decide, with intervals. back_projected : the
+    same once every output was back-projected. unit : n and what is counted. reasons : why the word is open. asks : what
+    a referee would still ask.
+    """
+
+    profile: str
+    study: str
+    word: str
+    headline: str
+    numbers: tuple[str, ...]
+    back_projected: str = "not measured"
+    unit: str = ""
+    reasons: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table in results/, without its ending."""
+        return self.study if "/" in self.study else f"{self.profile}/{self.study}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one claim: the rules' word on the printed tables and on this study's, and the evidence."""
+
+    claim: str
+    printed: Printed
+    word: str
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def deciding(self) -> Evidence | None:
+        """The first evidence that is not open, else the first; None if there is none."""
+        return next((found for found in self.evidence if found.word != OPEN), next(iter(self.evidence), None))
+
+
+def verdicts() -> list[Verdict]:
+    """Return the verdict on each claim, from the tables in results/."""
+    found = []
+    for claim, printed in printed_verdicts().items():
+        evidence = tuple(piece for profile in PROFILES for piece in COLLECTORS[claim](profile))
+        word = next((piece.word for piece in evidence if piece.word != OPEN), OPEN)
+        # Whether "most" is won back is arithmetic on Tables V-VII.
+        found.append(Verdict(claim, printed, f"{printed.word} ({SETTLED})" if claim == "3b" else word, evidence))
+    return found
+
+
+def growth(profile: str) -> Iterator[Evidence]:
+    """Claim 1: gains from 4 to 16 and from 16 to 64 blocks, over seeds."""
+    frame = read_results(f"{profile}/block_count")
+    if frame is None:
+        return
+    parts, projected = (_gains_of_blocks(frame, metric) for metric in ("MPSNR", "MPSNR_bp"))
+    word = judge_growth(*list(parts.values())[:3])
+    reasons = [] if parts["16 to 64 blocks"].n else ["no networks of 64 blocks"]
+    yield _evidence(profile, "block_count", frame, word, parts, projected, reasons)
+
+
+def _gains_of_blocks(frame: pd.DataFrame, metric: str) -> Parts:
+    table = frame[frame["model"] == "lkca"].pivot_table(index="seed", columns="blocks", values=metric)
+    fewest, most = min(table), max(table)
+    table = table.reindex(columns=sorted({4, 16, 64, *table}))  # NaN where such networks are missing
+    early, late = table[16] - table[4], table[64] - table[16]
+    found = {"4 to 16 blocks": early, "16 to 64 blocks": late, "16 to 64 minus 4 to 16": late - early}
+    found[f"{fewest:.0f} to {most:.0f} blocks"] = table[most] - table[fewest]
+    return {name: difference(values, "seeds") for name, values in found.items()}
+
+
+def low_rank(profile: str) -> Iterator[Evidence]:
+    """Claim 2: how many singular values hold 90 %, and what a cut to the rank of LKCA-LR's cost loses, over seeds."""
+    cuts, frame = read_results(f"{profile}/upsamplers_truncation"), read_results(f"{profile}/upsamplers")
+    if cuts is None or frame is None:
+        return
+    shares, losses, ranks = [], [], []
+    for _, cut in cuts.groupby("run", sort=False):
+        lost = cut.set_index("k")["cut_MPSNR"] - cut.loc[cut["k"].idxmax(), "cut_MPSNR"]
+        shares.append(cut["k90"].iloc[0] / cut["values"].iloc[0])
+        losses.append(lost[lost.index <= cut["budget"].iloc[0]].iloc[-1])
+        ranks.append(lost[lost >= -MARGIN].index.min())
+    loss = difference(losses, "seeds")
+    used = frame[frame["run"].isin(cuts["run"]) | frame["model"].isin(BASELINES)]
+    # By its nature this claim is about one training, so that one scene will do.
+    reasons = [reason for reason in unfit(used, profile, "upsamplers") if reason != "one real scene"]
+    reasons += _too_few(loss, MIN_SEEDS)
+    ranked = ranks_of_90(profile)
+    controls = ranked[~ranked["kind"].isin(("trained", "grouped"))].itertuples()
+    share = f"90 % of the sum in {min(shares):.1%} to {max(shares):.1%} of {cuts['values'].iloc[0]} values"
+    numbers = (
+        share,
+        f"cut to rank {cuts['budget'].iloc[0]}, which LKCA-LR's cost pays for: {loss} dB",
+        f"smallest rank that loses at most {MARGIN} dB: {min(ranks)} to {max(ranks)}",
+        *(f"beside it, one seed, {row.kind}: {row.rank / row.values:.1%}" for row in controls),
+    )
+    yield Evidence(
+        profile,
+        "upsamplers_truncation",
+        OPEN if reasons else judge_rank(shares, loss),
+        f"{share}; cut to LKCA-LR's rank {loss} dB",
+        numbers,
+        unit=f"share of values, dB; {loss.counted}",
+        reasons=tuple(reasons),
+        asks=("a 1x1 layer of the body as a second control", "several seeds of the controls"),
+    )
+
+
+def _three_networks(profile: str) -> Iterator[tuple[str, pd.DataFrame, Callable[..., pd.Series], str]]:
+    """Yield the tables with LKCA-Net, LR and KD at x4: study, rows, how to subtract two models, and the unit."""
+    networks = {"lkca", "lkca-lr", "lkca-kd"}
+    for study in (*OVER_PLACES, *OVER_SEEDS):
+        frame = read_results(f"{profile}/{study}")
+        if frame is not None and networks <= set(frame["model"]):
+            rows = frame[(frame["scale"] == 4) & frame["model"].isin({*networks, *BASELINES})]
+            yield study, rows, *((by_place, "places") if study in OVER_PLACES else (by_seed, "seeds"))
+
+
+def loss(profile: str) -> Iterator[Evidence]:
+    """Claim 3a: LR - Net, over places and over seeds."""
+    for study, frame, subtract, unit in _three_networks(profile):
+        parts, projected = (
+            {"LR - Net": difference(subtract(frame, "lkca-lr", "lkca", metric), unit)}
+            for metric in ("MPSNR", "MPSNR_bp")
+        )
+        gain = _gain_over_bicubic(frame, "lkca")
+        word = judge_loss(parts["LR - Net"], gain)
+        share = f"that is {-parts['LR - Net'].mean / gain:.0%} of what LKCA-Net gains over bicubic ({gain:+.3f} dB)"
+        reasons = [] if gain > 0 else [f"LKCA-Net is not above bicubic ({gain:+.3f} dB): there is nothing to lose"]
+        found = _evidence(profile, study, frame, word, parts, projected, reasons)
+        yield replace(found, numbers=(*found.numbers, share)) if gain > 0 else found
+
+
+def distillation(profile: str) -> Iterator[Evidence]:
+    """Claim 3b: KD - LR, and whether KD is nearer to LKCA-Net than to LR."""
+    for study, frame, subtract, unit in _three_networks(profile):
+        parts, projected = {}, {}
+        for metric, found in (("MPSNR", parts), ("MPSNR_bp", projected)):
+            lost, won = (subtract(frame, *pair, metric) for pair in (("lkca-lr", "lkca"), ("lkca-kd", "lkca-lr")))
+            found["KD - LR"] = difference(won, unit)
+            found["KD - middle of LR and Net"] = difference(won + lost / 2, unit)
+        word = judge_distillation(*parts.values())
+        yield _evidence(profile, study, frame, word, parts, projected, asks=["how many teachers served these seeds"])
+
+
+def speed(profile: str) -> Iterator[Evidence]:
+    """Claim 4: forward passes at the paper's sizes. They belong to no profile and are shown with `converged`."""
+    ratios = read_results("speed/cpu-ratios")
+    if ratios is None or profile != "converged":
+        return
+    found = ratios[ratios["model"].isin(SLOW)]
+    numbers = []
+    for model, rows in found.groupby("model"):
+        sizes = ", ".join(map(str, sorted(rows["size"].unique())))
+        numbers.append(f"{model} {_range(rows['times_faster'])} times, LR images of {sizes} pixels")
+    missing = sorted(set(SLOW) - set(found["model"]))
+    fewest = found.groupby("model")["size"].nunique().min()
+    yield Evidence(
+        profile,
+        "speed/cpu-ratios",
+        judge_speed(ratios),
+        f"{_range(found['times_faster'])} times as fast on a CPU",
+        tuple(numbers),
+        "costs every network the same",
+        "times as fast; one CPU, two threads",
+        (f"not measured: {', '.join(missing)}",) if missing else (),
+        (f"at least {MIN_SIZES} sizes of every network ({fewest} now)", "a compiled runtime", "one thread", "a GPU"),
+    )
+
+
+def hosts(profile: str) -> Iterator[Evidence]:
+    """Claim 5: other networks with the paper's grouped upsampler against their own, over seeds."""
+    frame = read_results(f"{profile}/upsamplers_elsewhere")
+    if frame is None:
+        return
+    is_host = frame["model"].isin(HOSTS)
+    kinds = frame.assign(model=frame["model"].where(~is_host, frame["model"] + " " + frame["upsampler"]))
+    macs = kinds.groupby("model")["macs_G"].first()
+    base = frame.loc[frame["model"] == "back-projection", "MPSNR"].iloc[0]
+    fits, parts, projected, excluded = {}, {}, {}, []
+    for host in HOSTS:
+        own, low = f"{host} own", f"{host} grouped"
+        if not {own, low} <= set(macs.index):
+            continue
+        saved = 1 - macs[low] / macs[own]
+        name = f"{host} with {saved:.0%} fewer MACs"
+        parts[name], projected[host] = (difference(by_seed(kinds, low, own, m), "seeds") for m in ("MPSNR", "MPSNR_bp"))
+        if difference(kinds.loc[kinds["model"] == own, "MPSNR"] - base, "seeds").low > 0:
+            fits[host] = judge_loss(parts[name], _gain_over_bicubic(kinds, own)) if saved >= MIN_SAVED else REFUTED
+        else:
+            excluded.append(host)
+    if not parts:
+        return
+    words = ", ".join(f"{host} {word}" for host, word in fits.items())
+    asks = [f"by the threshold of claim 3a, without the general rules: {words}"] if words else []
+    asks += [f"{host} is not above back-projection and does not count" for host in excluded]
+    found = _evidence(profile, "upsamplers_elsewhere", frame, judge_hosts(fits), parts, projected, asks=asks)
+    ends = [part.mean for part in parts.values()]
+    yield replace(found, headline=f"{min(ends):+.3f} to {max(ends):+.3f} dB in {len(ends)} networks ({found.unit[4:]})")
+
+
+COLLECTORS = {"1": growth, "2": low_rank, "3a": loss, "3b": distillation, "4": speed, "5": hosts}
+assert COLLECTORS.keys() == CLAIMS.keys()
+
+
+def _evidence(
+    profile: str,
+    study: str,
+    frame: pd.DataFrame,
+    word: str,
+    parts: Parts,
+    projected: Parts,
+    reasons: Sequence[str] = (),
+    asks: Sequence[str] = (),
+) -> Evidence:
+    """Put the general rules above a claim's own: the table must be fit to decide, with enough places or seeds."""
+    measured = {name: part for name, part in parts.items() if part.n}
+    name, first = next(iter(measured.items()), ("nothing", NOTHING))
+    where = first.counted + (", synthetic scenes" if synthetic(frame) else "")
+    reasons = [
+        *unfit(frame, profile, study),
+        *_too_few(first, MIN_PLACES if first.unit == "places" else MIN_SEEDS),
+        *reasons,
+    ]
+    needed = {name: part.units_needed for name, part in measured.items() if part.units_needed}
+    questions = [f"±{MARGIN} dB would need {n} {first.unit} ({name})" for name, n in needed.items() if n > first.n]
+    questions += ["real scenes"] if synthetic(frame) else []
+    if failed := count_failed(frame):
+        questions.append(f"{failed} of {len(trained(frame))} runs failed (below bicubic)")
+    return Evidence(
+        profile,
+        study,
+        OPEN if reasons else word,
+        f"{name} {first} dB ({where})",
+        tuple(_said(name, part) for name, part in measured.items()),
+        "; ".join(f"{name} {part}" for name, part in projected.items() if part.n) or "not measured",
+        f"dB; {where}",
+        tuple(reasons),
+        (*questions, *asks),
+    )
+
+
+def _said(name: str, part: Difference) -> str:
+    text = f"{name} {part} dB: {part.outcome}"
+    if part.unit != "places":
+        return text
+    return (
+        f"{text} (Hodges-Lehmann {part.hodges_lehmann:+.3f} dB, above zero at {part.better} of {part.n} places, "
+        f"sign test p = {part.sign_p:.2f})"
+    )
+
+
+def _too_few(part: Difference, least: int) -> list[str]:
+    return [f"{part.counted}, {least} are needed"] if part.n < least else []
+
+
+def _gain_over_bicubic(frame: pd.DataFrame, model: str) -> float:
+    """Return the mean gain of a model over bicubic in dB, scene by scene."""
+    table = frame.pivot_table(index="dataset", columns="model", values="MPSNR")
+    return float((table[model] - table["bicubic"]).mean())
+
+
+def _range(values: pd.Series) -> str:
+    ends = [f"{values.min():.1f}", f"{values.max():.1f}"]
+    return " to ".join(dict.fromkeys(ends))
