@@ -1,0 +1,407 @@
+"""Sharpen a scene file: file in, georeferenced file out, within a given memory.
+
+The scene is read once for what has to be known of all of it (bands without data, principal components, PSF), and once
+more for what is written unless it fits into a quarter of the memory. Strips of rows are written in the background.
+"""
+
+import contextlib
+import copy
+import math
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lkca.files import Log, atomic_write, expand
+from lkca.resize import resize
+from sharpen.axes import doubt_axes
+from sharpen.choose import check_bands, choose_method
+from sharpen.deconvolve import middle
+from sharpen.io import SceneWriter, numbers_in, open_scene, usable_bands
+from sharpen.pictures import Colours, SceneViews, png
+from sharpen.psf import estimate_psf
+from sharpen.report import check_page, facts, write_page
+from sharpen.scene_rows import SceneRows, Unit, upsampled_mask, with_wavelengths
+from sharpen.strips import Method
+from sharpen.texture import measure_texture
+from sharpen.tiles import ImageRows, Rows
+
+SECONDS_BETWEEN_LINES = 5.0  # of progress
+PIECE = 32  # LR pixels on a side of the piece whose time is measured
+MIN_PIECES = 4  # a smaller scene is done about as soon as it is estimated
+TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
+MIN_TEXTURE_SIDE = 16
+MAX_TEXTURE_VALUES = 2**23  # of it, upsampled: it shall not need more memory than what is written
+
+
+@dataclass(frozen=True)
+class Sharpened:
+    """What was written.
+
+    path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
+    bands : indices of those that were sharpened; the others are no data in the new file.
+    no_data : pixels without data. clipped : values that did not fit the type and were set to its limit.
+    out_of_range : values outside of the range that their band has in the input; max_excess : by how much at most, as a
+    share of that range. clamped : values held back because they went farther than their neighbours in the input allow.
+    lines : what was said. remarks : what to beware of. seconds : all in all. peak_memory : of this process, in bytes.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    bands: tuple[int, ...]
+    no_data: int
+    clipped: int
+    out_of_range: int
+    max_excess: float
+    clamped: int
+    lines: tuple[str, ...]
+    remarks: tuple[str, ...]
+    seconds: float
+    peak_memory: int
+
+
+def sharpen_file(
+    source: str | Path,
+    target: str | Path,
+    scale: int | None = None,
+    psf: str = "auto",
+    noise: str | float = "auto",
+    weights: str | Path | None = None,
+    memory: float = 2e9,
+    overwrite: bool = False,
+    *,
+    bands: str | None = None,
+    key: str | None = None,
+    layout: str | None = None,
+    wavelengths: str | Path | None = None,
+    interleave: str | None = None,
+    components: int | None = None,
+    symmetries: bool = False,
+    precision: str = "auto",
+    force_units: bool = False,
+    quicklook: bool = True,
+    rgb: str | None = None,
+    report: str | Path | None = None,
+    uncertainty: str | Path | None = None,
+    log: Log = print,
+) -> Sharpened:
+    """Sharpen a scene file; dtype, georeference, wavelengths and the rest of its description are kept or scaled.
+
+    Parameters
+    ----------
+    source : a scene that `sharpen.open_scene` opens; key and layout as there.
+    target : the file to write, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
+    scale, psf, noise, weights, components, symmetries, precision : see `sharpen.choose.choose_method`.
+    memory : bytes that the process may hold at its peak.
+    overwrite : replace files that exist.
+    bands : such as "1-129,136-224", from 1. Without it all but bad ones and those without data.
+    wavelengths : a text file with one for each band, in nm or µm, where the scene does not know them.
+    interleave : "bsq", "bil" or "bip", of an ENVI file.
+    force_units : go on where the numbers look like those of another unit than that of a run's weights.
+    quicklook : write a picture beside the target. rgb : bands that it shows, such as "30,20,10".
+    report : a page (.html) on what was done.
+    uncertainty : a second file to write, with the standard deviation of each value as float32; see
+        `sharpen.uncertainty`. Only the eigenimage network has one.
+    log : takes lines of progress and results.
+
+    Notes
+    -----
+    A pixel without data in any band becomes scale x scale pixels without data in every band. Whole numbers are rounded
+    and clipped. What a network gives leaves the range of the 5x5 input pixels around it by at most half of that range.
+
+    Raises
+    ------
+    ValueError
+        If the scene has no pixel with data, a setting does not exist, weights do not fit, or the memory is too small.
+    FileNotFoundError, FileExistsError
+        If there are no such scene or weights; if `target` exists.
+    OSError
+        If the input changes while it is read, or the disk is full. The target is then what it was before.
+    """
+    begun, lines = time.perf_counter(), []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        log(line)
+
+    page = None if report is None else check_page(report, overwrite)
+    uncertain = uncertainty is not None
+    method, metadata = choose_method(weights, scale, psf, noise, components, symmetries, precision, uncertain)
+    scale, target = method.scale, expand(target)
+    options = {"interleave": interleave, "overwrite": overwrite}
+    with _collected_warnings() as warned:
+        scene = with_wavelengths(open_scene(source, key, layout), wavelengths)
+        count, *size = (scene.sizes[name] for name in ("band", "y", "x"))
+        say(f"{source}: {count} bands of {size[0]} x {size[1]} pixels, {scene.dtype}")
+        if doubt := doubt_axes(scene):
+            warnings.warn(doubt, stacklevel=2)
+        SceneWriter(target, scene, scale, holes=True, **options)  # checks names and space before anything is read
+        if uncertain:
+            deviations = deviation_writer(uncertainty, scene, scale, None, **options)
+        good, line = usable_bands(scene, bands)
+        if line:
+            say(line)
+        spectrum = scene.coords["wavelength"].values[good] if "wavelength" in scene.coords else None
+        unit = Unit(scene, good, metadata)
+        if metadata is not None:
+            check_bands(source, len(good), spectrum, metadata, weights)
+        lr = SceneRows(scene, good, unit, memory)
+        if metadata is not None:
+            unit.check(lr, weights, force_units)
+        pictures = SceneViews(Colours(lr, spectrum, _shown_bands(rgb, good, count)), size, scale)
+        method.prepare(lr, lr.missing)
+        if method.remark:
+            say(method.remark)
+        seconds = seconds_needed(method, lr)
+        about = "" if seconds is None else f", for about {in_words(seconds)} (measured on a small piece)"
+        say(f"read in {time.perf_counter() - begun:.1f} s; {method.name} at work{about}")
+        counter, progress = RangeCounter(lr, scene.dtype), Progress(scale * size[0], log)
+        with contextlib.ExitStack() as stack:
+            if uncertain:
+                deviations = stack.enter_context(deviation_writer(uncertainty, scene, scale, good, **options))
+            writer = SceneWriter(target, scene, scale, good, holes=bool(lr.missing.any()), **options)
+            stack.enter_context(writer)
+            row = 0
+            for strip, deviation in method.strips(lr, memory):
+                missing = upsampled_mask(lr.missing, row, strip.shape[1], scale)
+                counter.count(unit.to_file(strip), missing)
+                pictures.add(row, strip, missing)
+                writer.write(strip.numpy(), missing)
+                if deviation is not None:
+                    deviations.write(deviation.numpy(), missing)
+                row += strip.shape[1]
+                progress.show(row)
+        if writer.clipped:
+            warnings.warn(
+                f"{target}: {writer.clipped} of {math.prod(writer.shape)} values did not fit {scene.dtype}: they are "
+                "now its limit",
+                stacklevel=2,
+            )
+    lost = int(lr.missing.sum())
+    say(f"{target}: {count} bands of {writer.shape[1]} x {writer.shape[2]} pixels (from {size[0]} x {size[1]})")
+    if lost:
+        say(f"{lost * scale**2} pixels without data, from {lost} of {lr.missing.size} in the input")
+    say(f"{writer.clipped} values clipped to the range of {scene.dtype}")
+    say(counter.in_words(len(good) * math.prod(writer.shape[1:]), method.clamped))
+    if method.tiled:
+        say("the network saw the scene in overlapping parts: its feature maps do not fit into the memory at once")
+    remarks = texture_remarks(method, lr)
+    if quicklook:
+        say(_write_quicklook(target, pictures, overwrite))
+    used, seconds = peak_memory(), time.perf_counter() - begun
+    say(f"{seconds:.1f} s, at most {used / 1e9:.2f} GB of memory")
+    result = Sharpened(
+        target, writer.shape, scene.dtype, tuple(good), lost * scale**2, writer.clipped, counter.total, counter.excess,
+        method.clamped, tuple(lines), tuple(remarks), seconds, used,
+    )  # fmt: skip
+    if page:
+        write_page(page, scene, result, pictures.pairs(lr), method.name, [*warned, *remarks])
+        log(f"{page}: a page on it")
+    return result
+
+
+def describe(
+    source: str | Path,
+    bands: str | None = None,
+    key: str | None = None,
+    layout: str | None = None,
+    wavelengths: str | Path | None = None,
+) -> dict[str, str]:
+    """Return what is to be known of a scene, by name; parameters as of `sharpen_file`."""
+    scene = with_wavelengths(open_scene(source, key, layout), wavelengths)
+    if doubt := doubt_axes(scene):
+        warnings.warn(doubt, stacklevel=2)
+    good, line = usable_bands(scene, bands)
+    rows, columns = middle(scene.sizes["y"], scene.sizes["x"])
+    part = SceneRows(scene.isel(y=rows, x=columns), good, Unit(scene, good, None), memory=2e9)
+    estimate = estimate_psf(part.rows(0, part.shape[1]))
+    return {**facts(scene), "usable bands": line or "all", "point spread": estimate.text}
+
+
+def deviation_writer(
+    path: str | Path, scene: xr.DataArray, scale: int, bands: list[int] | None, **options: object
+) -> SceneWriter:
+    """Return a writer of standard deviations, float32 in the unit of the file's numbers; NaN without data."""
+    like = scene.drop_vars("no_data", errors="ignore").assign_attrs(add_offset=0.0)
+    like = like.assign_coords(offset=0 * like.coords["offset"]) if "offset" in like.coords else like
+    like = like.rio.write_nodata(None)
+    return SceneWriter(path, like, scale, bands, dtype="float32", **options)
+
+
+def sharpen_many(
+    sources: Sequence[str | Path], folder: str | Path, overwrite: bool = False, log: Log = print, **options: object
+) -> bool:
+    """Sharpen scenes into a folder, under their own names; return whether all are done. Those done already are kept.
+
+    options : of `sharpen_file`. A scene that fails is named, and the next one begins.
+    """
+    folder = expand(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [target_in(folder, source) for source in sources]
+    if len(set(targets)) < len(targets):
+        twice = next(target for target in targets if targets.count(target) > 1)
+        raise ValueError(f"{twice} would be written twice: two of the scenes have the same name")
+    failed = 0
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
+        place = f"{number} of {len(sources)}: {source} -> {target}"
+        if target.exists() and not overwrite:
+            log(f"{place}, done before")
+            continue
+        try:
+            done = sharpen_file(source, target, overwrite=overwrite, log=lambda line: None, **options)
+        except (ValueError, OSError) as error:
+            failed += 1
+            log(f"{place}, error: {error}")
+        else:
+            log("; ".join([f"{place}, {done.seconds:.0f} s, {done.clipped} values clipped", *done.remarks]))
+    return not failed
+
+
+def target_in(folder: Path, source: str | Path) -> Path:
+    """Return the file in `folder` that a scene is written to: ENVI for ENVI, else a GeoTIFF."""
+    path = Path(source)
+    is_envi = path.suffix.lower() == ".hdr" or path.with_suffix(".hdr").is_file() or Path(f"{path}.hdr").is_file()
+    return folder / f"{path.stem}{'.hdr' if is_envi else '.tif'}"
+
+
+class Progress:
+    """Says now and then how many of the rows are done."""
+
+    def __init__(self, rows: int, log: Log) -> None:
+        self.rows, self.log = rows, log
+        self.started = self.said = time.perf_counter()
+
+    def show(self, row: int) -> None:
+        """Take the number of rows that are done."""
+        now = time.perf_counter()
+        if now - self.said > SECONDS_BETWEEN_LINES and row < self.rows:
+            self.said = now
+            left = (now - self.started) / row * (self.rows - row)
+            self.log(f"{row} of {self.rows} rows, {in_words(left)} left")
+
+
+class RangeCounter:
+    """Counts values that lie outside of the range that their band has in the input, in the file's numbers.
+
+    total : how many so far. excess : by how much at most, as a share of that range.
+    """
+
+    def __init__(self, lr: SceneRows, dtype: np.dtype) -> None:
+        ends = lr.unit.to_file(torch.stack([lr.low, lr.high], dim=1)[:, None])[:, 0]
+        self.low, self.high = ends.amin(1), ends.amax(1)
+        self.tolerance = 1e-6 * ends.abs().amax(1) if dtype.kind == "f" else torch.full_like(self.low, 0.5)
+        self.total, self.excess = 0, 0.0
+
+    def count(self, strip: Tensor, missing: NDArray[np.bool_] | None) -> None:
+        """Count in a strip (b, n, W); pixels without data do not count."""
+        if missing is not None:
+            strip = strip[:, ~torch.from_numpy(missing)][:, None]
+        if not strip.shape[2]:
+            return
+        least, most = strip.amin((1, 2)), strip.amax((1, 2))
+        wide = (least < self.low - self.tolerance) | (most > self.high + self.tolerance)
+        for band in wide.nonzero().flatten().tolist():
+            low, high, tolerance = self.low[band], self.high[band], self.tolerance[band]
+            self.total += int(((strip[band] < low - tolerance) | (strip[band] > high + tolerance)).sum())
+            excess = max(low - least[band], most[band] - high) / max(high - low, tolerance)
+            self.excess = max(self.excess, float(excess))
+
+    def in_words(self, values: int, clamped: int) -> str:
+        """Return a line; values : written in all. clamped : held to the range of their neighbourhood."""
+        line = f"{self.total} values ({self.total / values:.2g} of all) lie outside of their band's range in the input"
+        if self.total:
+            line += f", by at most {self.excess:.2g} of that range"
+        return f"{line}; {clamped} were clamped to the range of their neighbourhood" if clamped else line
+
+
+def seconds_needed(method: Method, lr: Rows) -> float | None:
+    """Return about how many seconds sharpening will take, by a piece of the middle; None where it is soon done."""
+    _, height, width = lr.shape
+    side = 2 * PIECE // max(2, method.scale // 2)
+    if min(height, width) < side or height * width < MIN_PIECES * side**2:
+        return None
+    piece, trial = ImageRows(_middle(lr, side)), copy.copy(method)
+    for _ in range(2):  # the first time prepares memory and kernels
+        begun = time.perf_counter()
+        for _ in trial.strips(piece):
+            pass
+    return height * width / side**2 * (time.perf_counter() - begun)
+
+
+def in_words(seconds: float) -> str:
+    """Return 12 s, 3 min, 1.5 h."""
+    if seconds < 100:
+        return f"{max(1, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def texture_remarks(method: Method, lr: Rows) -> list[str]:
+    """Return what looks wrong in what a network adds to the middle of a scene, a sentence each."""
+    bands, height, width = lr.shape
+    fitting = max(MIN_TEXTURE_SIDE, int((MAX_TEXTURE_VALUES / bands) ** 0.5 / method.scale))
+    side = min(height, width, TEXTURE_SIDE, fitting)
+    if not method.limited or side < MIN_TEXTURE_SIDE:
+        return []
+    piece = _middle(lr, side)
+    sharpened = torch.cat([strip.values for strip in copy.copy(method).strips(ImageRows(piece))], dim=1)
+    return measure_texture(sharpened - resize(piece, method.scale), piece, method.scale).remarks()
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _middle(lr: Rows, side: int) -> Tensor:
+    """Return (B, side, side) from the middle of an image."""
+    _, height, width = lr.shape
+    top, left = (height - side) // 2, (width - side) // 2
+    return lr.rows(top, top + side)[:, :, left : left + side].contiguous()
+
+
+def _write_quicklook(target: Path, pictures: SceneViews, overwrite: bool) -> str:
+    """Write a picture of the new scene beside it; return a line on it."""
+    path = target.with_name(f"{target.stem}-quicklook.png")
+    if path.exists() and not overwrite:
+        return f"{path} exists, and is not replaced without --overwrite"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(png(pictures.after[0].image()))
+    return f"{path}: a picture of it"
+
+
+def _shown_bands(rgb: str | None, good: list[int], count: int) -> list[int] | None:
+    """Return which of the bands that are used show red, green and blue."""
+    if rgb is None:
+        return None
+    chosen = numbers_in(rgb, count, "rgb")
+    if len(chosen) != 3 or not set(chosen) <= set(good):
+        raise ValueError(f"rgb names three of the bands that are used, such as 30,20,10, got {rgb!r}")
+    return [good.index(band) for band in chosen]
+
+
+@contextlib.contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Yield a list that gets each warning once; they are shown as ever."""
+    found: list[str] = []
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, *rest: object) -> None:
+        if str(message) not in found:
+            found.append(str(message))
+        show(message, *rest)
+
+    warnings.showwarning = collect
+    try:
+        yield found
+    finally:
+        warnings.showwarning = show

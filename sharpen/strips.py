@@ -1,0 +1,193 @@
+"""Sharpen an LR image strip by strip in bounded memory: what all methods share.
+
+A method gives HR rows as bicubic(base) + spectra · detail. The base is an LR image, back-projected or deconvolved at LR
+size. The detail is what a network adds. Bands are handled in strips of rows, feature maps in tiles.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lkca.degradation import round_trip_kernel
+from lkca.resize import mirror_indices
+from sharpen.interpolate import LIMIT_RADIUS, UPSAMPLING_RADIUS, back_projected, upsample_rows, value_limits
+from sharpen.tiles import FLOAT, Rows, resident, spans
+
+MAX_TILE_PIXELS = 300_000  # LR pixels of a tile, overlap included: larger ones are slower
+TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
+CHUNK_ROWS = 64  # LR rows whose base is made together
+STRIP_ROWS = 4  # LR rows that are upsampled together: more leave the processor's cache
+CHUNKS = 6  # arrays of a chunk's size that are held at once
+STRIPS = 7  # arrays of a strip's size that are held at once, those on their way to the file too
+WINDOW_MARGIN = 5  # LR rows that a window knows on either side of its own
+Mask = NDArray[np.bool_]
+
+
+class Strip(NamedTuple):
+    """values : float32 (B, n, r·w). deviation : their standard deviation, of the same shape, if it is asked for."""
+
+    values: Tensor
+    deviation: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a method knows of LR rows, (m, w), before bands are put together. `first` is the image's row of the first.
+
+    detail : (k, r·m, r·w), what a network adds at HR size; None without one. spectra : (B, k), of one unit of each;
+    without them the detail has B bands itself. low : (k, m, w), what back-projection adds to the detail at LR size.
+    leading : (K, m, w), what deconvolution adds to the leading eigenimages at LR size.
+    z, v : (K, m, w), those eigenimages as `sharpen.deconvolve.Plan.filter` gives them. unit : (k,), of detail in them.
+    """
+
+    first: int
+    detail: Tensor | None = None
+    spectra: Tensor | None = None
+    low: Tensor | None = None
+    leading: Tensor | None = None
+    z: Tensor | None = None
+    v: Tensor | None = None
+    unit: Tensor | None = None
+
+
+class Method:
+    """Interpolation: bicubic, with back-projection where `steps` > 0.
+
+    Attributes
+    ----------
+    name : for messages. scale : r. psf : of the degradation that is undone.
+    limited : whether values are clamped to the range of their neighbourhood, see `value_limits`.
+    clamped : values so far that were outside of that range. tiled : whether a network saw the image in parts.
+    remark : a sentence on what was estimated, "" for nothing.
+    """
+
+    def __init__(self, name: str, scale: int, steps: int, psf: str = "bicubic", limited: bool = False) -> None:
+        self.name, self.scale, self.steps, self.psf, self.limited = name, scale, steps, psf, limited
+        self.clamped, self.tiled, self.remark = 0, False, ""
+
+    # --- what methods do differently
+
+    def prepare(self, lr: Rows, missing: Mask | None = None) -> None:
+        """Look at the whole image once. missing : (h, w), pixels whose values are filled in."""
+
+    def window(self, lr: Rows, start: int, stop: int, pixels: int) -> Window:
+        """Prepare LR rows `start` … `stop`; a network sees no more than so many LR pixels at once."""
+        return Window(start)
+
+    def window_margin(self) -> int:
+        """Return how many LR rows around its own a window reads."""
+        return 0
+
+    def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
+        """Return the bytes that a window takes for each LR row of an image (B, h, w)."""
+        return 1
+
+    def tile_pixel_bytes(self) -> int:
+        """Return the bytes that a tile takes for each LR pixel."""
+        return 1
+
+    def base_margin(self) -> int:
+        """Return how many LR pixels around one decide its base."""
+        return self.steps * (max(round_trip_kernel(self.scale, self.psf).shape) // 2) if self.steps else 0
+
+    def base(self, x: Tensor) -> Tensor:
+        """Return the LR rows to upsample by bicubic, (B, n, w); `base_margin` rows at either end do not count."""
+        return back_projected(x, self.scale, self.steps, self.psf) if self.steps else x.clone()
+
+    def add_leading(self, base: Tensor, leading: Tensor) -> Tensor:
+        """Add a window's `leading` (K, n, w) to a base (B, n, w)."""
+        raise NotImplementedError
+
+    def deviation(self, window: Window, first: int, last: int) -> Tensor | None:
+        """Return the standard deviation of LR rows `first` … `last`, (B, r·n, r·w), if it is asked for."""
+        return None
+
+    # --- what they share
+
+    @torch.inference_mode()
+    def strips(self, lr: Rows, memory: float = np.inf) -> Iterator[Strip]:
+        """Yield the sharpened image from top to bottom.
+
+        memory : bytes that the process may hold.
+
+        Raises
+        ------
+        ValueError
+            If the memory is too small.
+        """
+        thin, thick, rows, pixels = self._sizes(lr.shape, memory)
+        radius = UPSAMPLING_RADIUS
+        for start, stop, _, _ in spans(lr.shape[1], rows):
+            window = self.window(lr, start, stop, pixels)
+            for first, last, _, _ in spans(stop, thick, first=start):
+                base = self._padded_base(lr, window, first, last)
+                limits = self._limits(lr, first, last) if self.limited else None
+                for top, bottom, _, _ in spans(last, thin, first=first):
+                    strip = upsample_rows(base[top - first : bottom - first + 2 * radius], self.scale)
+                    if window.detail is not None:
+                        here = slice(self.scale * (top - window.first), self.scale * (bottom - window.first))
+                        strip = _add(strip, window.detail[:, here], window.spectra)
+                    if limits:
+                        strip = self._clamp(strip, *(limit[top - first : bottom - first] for limit in limits))
+                    yield Strip(strip.transpose(0, 1), self.deviation(window, top, bottom))
+
+    def _sizes(self, shape: tuple[int, int, int], memory: float) -> tuple[int, int, int, int]:
+        """Return LR rows of a strip, of a chunk and of a window, and LR pixels of a tile, that fit into the memory."""
+        bands, height, width = shape
+        free = memory - resident()
+        strip_row = STRIPS * FLOAT * bands * width * self.scale**2
+        thin = int(min(STRIP_ROWS, max(1, free / 4 // strip_row)))
+        chunk_row, margin = CHUNKS * FLOAT * bands * width, 2 * (self.base_margin() + UPSAMPLING_RADIUS)
+        thick = int(min(CHUNK_ROWS, max(STRIP_ROWS, free / 3 // chunk_row - margin)))
+        free -= thin * strip_row + min(thick + margin, height) * chunk_row
+        pixels = int(max(1, min(MAX_TILE_PIXELS, TILE_SHARE * free / self.tile_pixel_bytes())))
+        free -= pixels * self.tile_pixel_bytes()
+        window_row = self.window_row_bytes(shape)
+        if np.isinf(free) or free >= height * window_row:
+            return thin, thick, height, pixels
+        least = (thick + 2 * self.window_margin()) * window_row
+        if free < least:
+            needed = (memory - free + least) / 1e9
+            raise ValueError(
+                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed:.2f} GB; give more"
+            )
+        return thin, thick, int(free // window_row) - 2 * self.window_margin(), pixels
+
+    def _padded_base(self, lr: Rows, window: Window, first: int, last: int) -> Tensor:
+        """Return what is upsampled for rows `first` … `last`, with two more at either end: (n + 4, B, w)."""
+        height, radius, margin = lr.shape[1], UPSAMPLING_RADIUS, self.base_margin()
+        above, below = max(0, first - radius), min(height, last + radius)
+        outer = max(0, above - margin), min(height, below + margin)
+        base = self.base(lr.rows(*outer))[:, above - outer[0] : below - outer[0]]
+        rows = slice(above - window.first, below - window.first)
+        if window.leading is not None:
+            base = self.add_leading(base, window.leading[:, rows])
+        if window.low is not None:
+            base = base + torch.tensordot(window.spectra, window.low[:, rows], 1)
+        mirrored = mirror_indices(height, radius, base.device)[first : last + 2 * radius] - above
+        return base.transpose(0, 1)[mirrored].contiguous()
+
+    def _limits(self, lr: Rows, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return the limits of rows: two of (n, 1, B, w)."""
+        first, last = max(0, start - LIMIT_RADIUS), min(lr.shape[1], stop + LIMIT_RADIUS)
+        limits = value_limits(lr.rows(first, last))
+        return tuple(limit[:, start - first : stop - first].transpose(0, 1)[:, None] for limit in limits)
+
+    def _clamp(self, strip: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        cells = strip.view(len(low), self.scale, *strip.shape[1:])
+        clamped = cells.clamp(*(limit.repeat_interleave(self.scale, -1) for limit in (low, high)))
+        if not torch.equal(clamped, cells):
+            self.clamped += int((clamped != cells).sum())
+        return clamped.view(strip.shape)
+
+
+def _add(strip: Tensor, detail: Tensor, spectra: Tensor | None) -> Tensor:
+    """Add detail (k, n, r·w) by its spectra (B, k) to a strip (n, B, r·w)."""
+    if spectra is None:
+        return strip.add_(detail.transpose(0, 1))
+    return torch.baddbmm(strip, spectra.expand(len(strip), -1, -1), detail.transpose(0, 1))

@@ -1,0 +1,100 @@
+"""Training of the eigenimage network: what it sees, that it learns, that it resumes with the same bits."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import sharpen.training as training
+from lkca.degradation import Degradation
+from sharpen.deconvolve import sharpen_tensor
+from sharpen.model import EigenimageNetwork, load_network, load_pretrained
+
+TINY = {"blocks": 1, "channels": 16}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few, small scenes and steps."""
+    for name, value in {"STEPS": 4, "BATCH": 4, "POOL": 3, "FRESH": 1, "VALIDATION_SCENES": 1}.items():
+        monkeypatch.setattr(training, name, value)
+    monkeypatch.setattr(training, "VALIDATION_DEGRADATIONS", (Degradation("gaussian:0.5", 30.0),))
+
+
+def test_degradations_are_varied() -> None:
+    drawn = [training.draw_degradation(np.random.default_rng(seed)) for seed in range(200)]
+    kinds = [degradation.psf.partition(":")[0] for degradation, _ in drawn]
+    assert {"bicubic", "mean", "gaussian"} == set(kinds)
+    assert any("," in degradation.psf for degradation, _ in drawn)  # anisotropic
+    assert 0.2 < np.mean([np.isinf(degradation.noise) for degradation, _ in drawn]) < 0.6
+    assert any(degradation.psf != assumed for degradation, assumed in drawn)
+
+
+def test_targets_are_what_the_wiener_estimate_lacks() -> None:
+    network = EigenimageNetwork(4, attention=False, inputs=5)
+    images = training.make_images(7, 4, network)
+    count = training.COMPONENTS + training.BANDS + training.MIXTURES
+    assert images.inputs.shape == (count, 5, 24, 24)
+    assert images.targets.shape == (count, 16, 24, 24)
+    assert images.inputs.isfinite().all() and images.targets.isfinite().all()
+    assert images.inputs[:, 0].flatten(1).std(dim=1, correction=0) == pytest.approx(1, abs=1e-3)
+    assert images.targets[:4].flatten(1).mean(dim=1).abs().max() < 0.1
+
+
+def test_a_local_network_starts_from_one_with_attention() -> None:
+    old = load_pretrained(4)
+    network = EigenimageNetwork(4, attention=False, inputs=5)
+    stream = training.SceneStream(4, 3, network)
+    samples = next(stream.batches(0))[:8]
+    training.start_from(old, network, samples[:, :2])
+    with torch.no_grad():
+        one, other = old.residual(samples[:, :2]), network.residual(samples[:, :5])
+    assert (one - other).std() < 0.5 * one.std()
+
+
+def test_training_learns_and_its_weights_sharpen(small: None) -> None:
+    folder = training.train(4, 2, log=lambda line: None, **TINY)
+    history = pd.read_csv(folder / "history.csv")
+    assert len(history) == 2 and history["validation"].notna().all()
+    state = load_network(folder / "weights.safetensors")[1]
+    assert state.options["attention"] is False
+
+
+def test_a_training_that_is_resumed_ends_with_the_same_bits(small: None, tmp_path: Path) -> None:
+    whole = training.train(4, 3, folder=tmp_path / "whole", log=lambda line: None, **TINY)
+    part = tmp_path / "part"
+    limit, seen = 1, []
+
+    def stop(line: str) -> None:
+        seen.append(line)
+        if len(seen) == limit:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(4, 3, folder=part, log=stop, **TINY)
+    resumed = training.train(4, 3, folder=part, log=lambda line: None, **TINY)
+    columns = ["loss", "validation"]
+    one, other = (pd.read_csv(folder / "history.csv")[columns] for folder in (whole, resumed))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_local_network_sharpens_tiles_as_the_whole() -> None:
+    network = EigenimageNetwork(4, blocks=1, channels=16, attention=False, inputs=5).eval()
+    torch.nn.init.normal_(network.upsampler[0].weight, std=0.01)
+    inputs = torch.randn(2, 5, 60, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole, part = network.raw(inputs), network.raw(inputs[:, :, 10:50])
+    inner = network.radius
+    assert torch.allclose(
+        whole[:, :, 4 * (10 + inner) : 4 * (50 - inner)], part[:, :, 4 * inner : -4 * inner], atol=1e-5
+    )
+
+
+def test_conditions_reach_the_network() -> None:
+    network = EigenimageNetwork(4, blocks=1, channels=16, attention=False, inputs=5).eval()
+    torch.nn.init.normal_(network.upsampler[0].weight, std=0.1)
+    lr = torch.rand(6, 20, 20, generator=torch.Generator().manual_seed(0))
+    images = [sharpen_tensor(lr, 4, "gaussian:0.5", noise, network) for noise in (40.0, 20.0)]
+    assert (images[0] - images[1]).abs().max() > 1e-3
