@@ -1,135 +1,151 @@
-"""Runs -> tables -> notebooks. `python -m lkca study` (`make study`) starts it with the options that belong to it, in
-workflow/profiles/default; it works with snakemake itself as well:
+"""Runs -> tables -> notebooks -> index of results. `lkca study` (`make study`) starts it with the options that belong
+to it, in workflow/profiles/default; it works with snakemake itself as well:
 
     snakemake --workflow-profile workflow/profiles/default --cores 2 --config study=block_count profile=quick
 """
 
 import sys
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from lkca.batch import plan as batch
-from lkca.paths import project_root, runs_folder
-from lkca.studies.catalogue import STUDIES, study_runs
+from lkca.files import project_root, results_folder, runs_folder
+from lkca.provenance import find_device
+from lkca.studies import notebooks
+from lkca.studies.batch import shown
+from lkca.studies.plan import finished, make_plan
 
+DEVICE = config.get("device", "auto")
+THREADS = int(config.get("threads", 1))
 try:
-    PLAN = batch.make_plan(config.get("study", "all"), config.get("profile", "quick"))
-    DEVICE = config.get("device", "auto")
-    GPU = int(batch.uses_gpu(DEVICE))
+    PLAN = make_plan(config.get("study", "all"), config.get("profile", "quick"))
+    GPU = int((find_device(DEVICE).type if DEVICE == "auto" else DEVICE) == "cuda")
 except ValueError as error:
     raise WorkflowError(str(error))
 
 PYTHON = sys.executable
-RUNS = batch.shown(runs_folder())
-RESULTS = batch.shown(PLAN.table("")).rpartition("/")[0]
-PACKAGE = project_root() / "lkca"
-# What a figure or table looks like: a change of these draws again, and trains nothing.
-LOOKS = [str(path) for path in sorted((PACKAGE / "figures").iterdir()) if path.is_file()] + [str(PACKAGE / "tables.py")]
+RUNS, RESULTS = shown(runs_folder()), shown(results_folder())
+TABLES = f"{RESULTS}/{PLAN.profile}"
+# What tables and figures look like: a change of these executes the notebooks again, and trains nothing.
+STYLE = [str(path) for path in sorted((project_root() / "lkca" / "plots").glob("[!_.]*.*"))]
+RUNS_PER_JOB = int(config.get("runs_per_job", 1))
+SHARED = PLAN.shared_jobs(RUNS_PER_JOB, (workflow.cores or 1) // THREADS or 1) if RUNS_PER_JOB > 1 else []
 
 
 def metrics(runs):
     return [f"{RUNS}/{run.name}/metrics.json" for run in runs]
 
 
-def teacher(wildcards):
-    """Only that it is finished counts, not when: a run's name holds all that decides its outcome."""
-    run = PLAN.find(wildcards.run)
-    return ancient(metrics([run.teacher()] if run.distillation else []))
+def teachers(runs):
+    """Only that a teacher is finished counts, not when."""
+    return ancient(metrics({run.teacher(): None for run in runs if run.distillation}))
 
 
+def any_of(names):
+    return "|".join(names) or "none"
+
+
+def cores_for(name):
+    return (workflow.cores or 1) if name in PLAN.alone else 1
+
+
+# A finished run is never made again, by whatever rule it was made: its name holds all that decides its outcome.
 wildcard_constraints:
-    run="|".join(PLAN.runs),
-    study="|".join(STUDIES),
+    run=any_of(run.name for run in PLAN.runs.values() if not finished(run) and run not in sum(SHARED, [])),
+    study=any_of(PLAN.tables),
+    notebook=any_of(PLAN.notebooks),
 
 
-localrules: all, collect
+localrules:
+    all,
+    index,
 
 
-# The runs stand here too: without them a CSV that is there, as in a fresh clone, would be good enough.
+# The runs are listed too: without them a CSV that exists, as in a fresh clone, would be good enough.
 rule all:
     input:
         metrics(PLAN.runs.values()),
-        [f"{RESULTS}/{study}.csv" for study in PLAN.studies],
-        [f"{RESULTS}/notebooks/{name}.ipynb" for name in PLAN.notebooks],
+        [f"{TABLES}/{study}.csv" for study in PLAN.tables],
+        [f"{TABLES}/notebooks/{notebook}.ipynb" for notebook in PLAN.notebooks],
+        f"{RESULTS}/README.md",
 
 
-# metrics.json is written last, and whole. The run's other files are no outputs: Snakemake deletes those of a failed job,
-# and the run goes on from them.
+# metrics.json is written last, and whole. The other files of a run are no outputs: Snakemake would delete those of a
+# failed job, and the run continues from them.
 rule train:
     input:
-        teacher,
+        lambda wildcards: teachers([PLAN.find(wildcards.run)]),
     output:
         RUNS + "/{run}/metrics.json",
     log:
         RUNS + "/{run}/log.txt",
-    priority: 1  # before notebooks that wait for no run
-    threads: int(config.get("threads", 1))
+    priority: 1
+    threads: THREADS
     resources:
         gpu=GPU,
     shell:
         "{PYTHON:q} -m lkca run {wildcards.run:q} --profile {PLAN.profile:q} --device {DEVICE:q} >> {log:q} 2>&1"
 
 
-def runs_of(wildcards):
-    return metrics(study_runs(wildcards.study, PLAN.profile))
+# Short runs share a process: starting one takes as long as some of them train.
+for number, runs in enumerate(SHARED):
+
+    rule:
+        name:
+            f"train_together_{number}"
+        input:
+            teachers(runs),
+        output:
+            metrics(runs),
+        params:
+            runs=[run.name for run in runs],
+        priority: 1
+        threads: THREADS
+        resources:
+            gpu=GPU,
+        shell:
+            "{PYTHON:q} -m lkca run {params.runs:q} --profile {PLAN.profile:q} --device {DEVICE:q}"
 
 
-COLLECT = "{PYTHON:q} -m lkca collect {wildcards.study} --profile {PLAN.profile} > {log:q} 2>&1"
-
-
-rule collect:
-    wildcard_constraints:
-        study="|".join(name for name in STUDIES if name not in batch.MEASURED),
+rule table:
     input:
-        runs_of,
+        lambda wildcards: metrics(PLAN.tables[wildcards.study]),
     output:
-        RESULTS + "/{study}.csv",
+        TABLES + "/{study}.csv",
     log:
-        RESULTS + "/logs/{study}.csv.log",
+        TABLES + "/logs/{study}.csv.log",
+    threads: lambda wildcards: cores_for(f"{wildcards.study}.csv")
     shell:
-        COLLECT
+        "{PYTHON:q} -m lkca collect {wildcards.study} --profile {PLAN.profile:q} > {log:q} 2>&1"
 
 
-# Not local: on a cluster it is a job, not work for the login node; here it has all cores, or its times would be others'.
-rule measure:
-    wildcard_constraints:
-        study="|".join(batch.MEASURED),
-    input:
-        runs_of,
-    output:
-        RESULTS + "/{study}.csv",
-    log:
-        RESULTS + "/logs/{study}.csv.log",
-    threads: workflow.cores or 1
-    shell:
-        COLLECT
-
-
-# papermill saves as it goes, also what failed: the notebook gets its name only when all of it ran. The process number keeps
-# it apart from one that a killed batch left running.
+# The notebook gets its name only when all of it ran. Alone on the machine, idle threads need not sleep: waking them would
+# be measured too.
 rule notebook:
     input:
-        notebook=lambda wildcards: str(batch.notebook_folder() / f"{wildcards.name}.ipynb"),
-        tables=lambda wildcards: [f"{RESULTS}/{study}.csv" for study in PLAN.tables_of(wildcards.name)],
-        looks=LOOKS,
+        notebook=lambda wildcards: str(notebooks.notebook_path(wildcards.notebook)),
+        tables=lambda wildcards: [f"{TABLES}/{study}.csv" for study in PLAN.notebooks[wildcards.notebook]],
+        style=STYLE,
     output:
-        RESULTS + "/notebooks/{name}.ipynb",
+        TABLES + "/notebooks/{notebook}.ipynb",
     log:
-        RESULTS + "/logs/{name}.log",
+        TABLES + "/logs/{notebook}.log",
     params:
-        given=lambda wildcards: f"-p profile {PLAN.profile}" if batch.takes_profile(wildcards.name) else "",
-        folder=str(batch.notebook_folder()),
-        unfinished=RESULTS + "/notebooks/{name}.unfinished",
-        # Alone on the machine, threads need not sleep between two small operations: that would be measured too.
-        waiting=lambda wildcards: "ACTIVE" if wildcards.name in batch.ALONE else "PASSIVE",
-    retries: 1
-    threads: lambda wildcards: (workflow.cores or 1) if wildcards.name in batch.ALONE else 1
+        given=lambda wildcards: f"profile={PLAN.profile}" if notebooks.takes_profile(wildcards.notebook) else "",
+        waiting=lambda wildcards: "ACTIVE" if f"{wildcards.notebook}.ipynb" in PLAN.alone else "PASSIVE",
+    retries: 1  # kernels that start at the same time may take the same port
+    threads: lambda wildcards: cores_for(f"{wildcards.notebook}.ipynb")
     resources:
         notebook=1,
     shell:
-        "rm -f {params.unfinished:q}.*; "
-        "OMP_WAIT_POLICY={params.waiting} LKCA_BATCH=1 TQDM_DISABLE=1 "
-        "{PYTHON:q} -m papermill -k python3 --language python --no-progress-bar --cwd {params.folder:q} {params.given} "
-        "{input.notebook:q} {params.unfinished:q}.$$.ipynb > {log:q} 2>&1 "
-        "&& mv {params.unfinished:q}.$$.ipynb {output:q}"
+        "OMP_WAIT_POLICY={params.waiting} {PYTHON:q} -m lkca.studies.notebooks {wildcards.notebook} {output:q} "
+        "{params.given} > {log:q} 2>&1"
+
+
+rule index:
+    input:
+        [f"{TABLES}/{study}.csv" for study in PLAN.tables],
+        [f"{TABLES}/notebooks/{notebook}.ipynb" for notebook in PLAN.notebooks],
+    output:
+        f"{RESULTS}/README.md",
+    shell:
+        "{PYTHON:q} -m lkca results"

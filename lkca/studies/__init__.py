@@ -1,1 +1,117 @@
-"""The questions: which runs answer them, and what is computed from finished runs."""
+"""The questions of the study. Each file of this folder declares one: its runs, and what is computed from them.
+
+A new study is one new file with a `Study` and, if it has runs, a section in the profiles that are to run it. Commands,
+batch and lists of notebooks follow from the declarations.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch and pandas take seconds to import, and `lkca --help` needs the names alone
+    import pandas as pd
+
+    from lkca.run import Run
+    from lkca.studies.profile import Profile
+
+FOLDER = Path(__file__).parent
+PROFILES = FOLDER / "profiles"
+EVERY_STUDY = ("*",)  # for `reads`: a notebook that summarises all tables
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, the runs that answer it, and the notebook that shows the answer.
+
+    name : also of its table, results/PROFILE/NAME.csv.
+    question : in one sentence, as lists of notebooks show it.
+    runs : profile -> runs, those of one comparison in the order in which tables show them; none where the profile has
+        no section for the study. None for a study without a table.
+    notebook : the notebook that shows it; by default the one of its name.
+    reads : other studies whose tables that notebook reads.
+    files : further tables, computed with the study's own: suffix -> function of the profile; they are written to
+        results/PROFILE/NAME_SUFFIX.csv.
+    comparison : run -> which comparison it belongs to; of a profile whose tables are partial, only complete ones count.
+    images : the metrics of every test image are written too, to results/PROFILE/NAME_images.csv.
+    alone : it measures time, so nothing else may run on the machine: making its table, or its notebook if it has none.
+    trains : its notebook trains or measures by itself, so `lkca figures` leaves it out.
+    needs_weights : its notebook needs the weights of the runs, not their table alone.
+    """
+
+    name: str
+    question: str
+    runs: "Callable[[Profile], list[Run]] | None" = field(default=None, repr=False)
+    notebook: str = ""
+    reads: tuple[str, ...] = ()
+    files: "Mapping[str, Callable[[Profile], pd.DataFrame]]" = field(default_factory=dict, repr=False)
+    comparison: "Callable[[Run], object] | None" = field(default=None, repr=False)
+    images: bool = False
+    alone: bool = False
+    trains: bool = False
+    needs_weights: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notebook", self.notebook or self.name)
+
+
+@cache
+def _declarations() -> dict[str, str]:
+    """Return the module of each study, read from the source: a command that only lists names must not import torch."""
+    declared = (
+        (path.stem, re.findall(r'\bStudy\(\s*"(\w+)"', path.read_text("utf-8"))) for path in FOLDER.glob("*.py")
+    )
+    return {name: module for module, names in sorted(declared) for name in names}
+
+
+def study_names() -> tuple[str, ...]:
+    """Return the names of all studies."""
+    return tuple(_declarations())
+
+
+def profile_names() -> tuple[str, ...]:
+    """Return the names of all profiles."""
+    return tuple(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+
+
+@cache
+def _studies() -> "dict[str, Study]":
+    modules = [import_module(f"{__name__}.{module}") for module in dict.fromkeys(_declarations().values())]
+    found = {value.name: value for module in modules for value in vars(module).values() if isinstance(value, Study)}
+    return {name: found[name] for name in _declarations()}
+
+
+def __getattr__(name: str) -> object:
+    if name == "STUDIES":
+        return _studies()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def find_study(name: str) -> Study:
+    """Return the study of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none, with the names that there are.
+    """
+    if name not in study_names():
+        raise ValueError(f"unknown study {name!r}: choose one of {', '.join(study_names())}")
+    return _studies()[name]
+
+
+def study_runs(study: str, profile: str) -> "list[Run]":
+    """Return the runs of a study at a profile, each once; none if the profile has no section for the study.
+
+    Raises
+    ------
+    ValueError
+        If there is no such study or profile.
+    """
+    from lkca.studies.profile import load_profile
+
+    runs = find_study(study).runs
+    return list(dict.fromkeys(runs(load_profile(profile)))) if runs else []

@@ -1,62 +1,139 @@
-"""Was it trained enough? Validation against epochs of every run of a study, and how many were stopped while rising."""
+"""How long must training be, and which network is then above bicubic with back-projection?
 
-from collections.abc import Sequence
+The study `until_converged` trains the networks that other studies compare after equal steps until each has converged.
+The notebook `convergence` shows it beside the tables of every study: it uses `training_curves`, `late_gains`,
+`added_by_networks`, and `back_projection_curve(scenes_in_place(profile))`, which needs no training.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+import torch
 
-from lkca.paths import results_folder, write_text
-from lkca.studies.catalogue import STUDIES
-from lkca.studies.profiles import find_profile
-from lkca.studies.verdicts import MATTERS
-from lkca.training.run import Run
-from lkca.training.run_folder import folder_history
+from lkca.data.datasets import small_scenes, whole_scene
+from lkca.data.loaders import missing_files
+from lkca.data.split import Area, crop_no_data, hot_pixel_limit, normalise
+from lkca.data.synthetic_sensors import landscape_cube
+from lkca.degradation import DEGRADATIONS, back_project
+from lkca.files import results_folder
+from lkca.metrics import mpsnr, sam
+from lkca.models import BASELINES
+from lkca.resize import SCALES, crop_to_multiple, resize
+from lkca.run import Run
+from lkca.studies import EVERY_STUDY, Study, study_names
+from lkca.studies.profile import Profile, load_profile
+from lkca.trainer import MIN_GAIN
+
+ITERATIONS = (0, 1, 2, 3, 5, 8, 12, 20)  # of back-projection
+SEEDS, SYNTHETIC_SIDE = range(2_000_000, 2_000_003), 128  # of the synthetic scenes; side in pixels
+NOISY = ("bicubic", "bicubic, 40 dB", "bicubic, 30 dB")  # degradations: back-projection amplifies noise
 
 
-def write_curves(runs: Sequence[Run], study: str, profile: str, keep: bool = False) -> None:
-    """Write results/`profile`/`study`_training.csv: run, model, epoch, validation (MPSNR, dB), a row an epoch.
-
-    keep : the present file's rows stay for runs whose folders are not here.
-    """
-    path = results_folder() / profile / f"{study}_training.csv"
-    away = {run.name for run in runs if keep and not (run.folder / "metrics.json").is_file()}
-    there = pd.read_csv(path) if away else pd.DataFrame(columns=["run"])
-    kept = dict(list(there[there["run"].isin(away)].groupby("run")))
-    frames = [
-        kept[run.name]
-        if run.name in kept
-        else folder_history(run.folder)[["epoch", "validation"]].assign(run=run.name, model=run.model)
-        for run in runs
+def _runs(profile: Profile) -> list[Run]:
+    section = profile.section("until_converged")
+    if section is None:
+        return []
+    teachers = section.get("teachers", 1)  # they take turns with the students
+    return profile.baselines() + [
+        profile.run(model, seed, distillation={"teacher_seed": seed % teachers}, **section.get("settings", {}))
+        for model in section["models"]
+        for seed in profile.repeated("until_converged").seeds
     ]
-    rows = pd.concat(frames, ignore_index=True)[["run", "model", "epoch", "validation"]]
-    rows = rows.astype({"epoch": int, "validation": float})  # of objects where a frame is empty
-    write_text(path, rows.to_csv(index=False, float_format="%.4f"))
 
 
-def curves(profile: str) -> pd.DataFrame:
-    """The curves of every study that the profile has: study, run, model, epoch, validation."""
-    paths = {study: results_folder() / profile / f"{study}_training.csv" for study in STUDIES}
+UNTIL_CONVERGED = Study(
+    "until_converged",
+    "Does what is seen after equal steps hold once each network has converged?",
+    _runs,
+    notebook="convergence",
+    comparison=lambda run: run.seed,
+    images=True,
+)
+STUDY = Study("convergence", "How long must training be, and who is then above back-projection?", reads=EVERY_STUDY)
+
+
+def _tables(profile: str, ending: str = "") -> pd.DataFrame:
+    """Return the tables of all studies of a profile as one, with a column `study`; empty if there are none."""
+    paths = {study: results_folder() / profile / f"{study}{ending}.csv" for study in study_names()}
     frames = [pd.read_csv(path).assign(study=study) for study, path in paths.items() if path.is_file()]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["study", "run", "model", "epoch"])
+    frames = [frame for frame in frames if "run" in frame]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def stopped_while_rising(profile: str) -> pd.DataFrame:
-    """A row for each study of the profile: trained runs, epochs, and how much validation rose in their last tenth.
+def training_curves(profile: str) -> pd.DataFrame:
+    """Return the validation curves of every study: study, run, model, epoch, validation (MPSNR, dB)."""
+    return _tables(profile, "_training")
 
-    Columns: study, runs, epochs (the most of any run), late_rise_dB (median), still_rising (share of the runs that rose
-    by more than `lkca.studies.verdicts.MATTERS`; NaN where older code did not record it).
+
+def late_gains(profile: str) -> pd.DataFrame:
+    """Return a row per study: trained runs, most epochs, how much validation gained at the end, and how many still did.
+
+    Columns: study, runs, epochs, late_gain_dB (median gain within the last `lkca.trainer.PATIENCE` epochs),
+    not_converged (share of the runs that gained more than `lkca.trainer.MIN_GAIN`).
+    """
+    rows = _tables(profile)
+    if rows.empty:
+        return pd.DataFrame(columns=["study", "runs", "epochs", "late_gain_dB", "not_converged"])
+    other = (load_profile(profile).section("upsampler_svd") or {}).get("other_epochs", ())  # short on purpose
+    rows = rows[~((rows["study"] == "upsampler_svd") & rows["epochs"].isin(other))].dropna(subset="late_gain_dB")
+    groups = rows.assign(not_converged=rows["late_gain_dB"] > MIN_GAIN).groupby("study", sort=False)
+    table = groups.agg(
+        runs=("run", "size"),
+        epochs=("epochs", "max"),
+        late_gain_dB=("late_gain_dB", "median"),
+        not_converged=("not_converged", "mean"),
+    )
+    return table.reset_index()
+
+
+def added_by_networks(profile: str) -> pd.DataFrame:
+    """Return what trained networks add to bicubic with back-projection on the same images, from all tables.
+
+    A row for each study, model and scale: added_dB of MPSNR as trained, added_bp_dB after back-projection of the
+    network's output as well (means over runs), runs, and above, how many of them are above back-projection as trained.
+    """
+    rows, case = _tables(profile), ["dataset", "variant", "scale"]
+    if rows.empty:
+        return pd.DataFrame(columns=["study", "model", "scale", "added_dB", "added_bp_dB", "runs", "above"])
+    baseline = rows[rows["model"] == "back-projection"].drop_duplicates(case).set_index(case)["MPSNR"]
+    learned = rows[~rows["model"].isin(BASELINES)].join(baseline.rename("baseline"), on=case).dropna(subset="baseline")
+    learned = learned.assign(
+        added_dB=learned["MPSNR"] - learned["baseline"],
+        added_bp_dB=learned["MPSNR_bp"] - learned["baseline"],
+        above=learned["MPSNR"] > learned["baseline"],
+    )
+    groups = learned.groupby(["study", "model", "scale"], sort=False)
+    means = {"added_dB": ("added_dB", "mean"), "added_bp_dB": ("added_bp_dB", "mean")}
+    return groups.agg(**means, runs=("run", "size"), above=("above", "sum")).reset_index()
+
+
+def scenes_in_place(profile: str) -> dict[str, Area]:
+    """Return every small real scene in place, whole and normalised by itself; at `quick` only those that need no file.
+
+    Where that is a single one, synthetic scenes come with it.
+    """
+    names = [s.name for s in small_scenes() if not missing_files(s) and (profile != "quick" or s.package)]
+    scenes = {name: whole_scene(name)[0] for name in names}
+    if len(scenes) <= 1:
+        scenes |= {f"synthetic {n + 1}": Area("", landscape_cube(seed, SYNTHETIC_SIDE)) for n, seed in enumerate(SEEDS)}
+    for area in scenes.values():
+        normalise(area.cube, hot_pixel_limit([area]))
+    return {name: crop_no_data(area) for name, area in scenes.items()}
+
+
+def back_projection_curve(scenes: Mapping[str, Area], scales: Sequence[int] = SCALES) -> pd.DataFrame:
+    """Measure bicubic after every number of back-projection iterations: scene, scale, degradation, steps, MPSNR, SAM.
+
+    LR images with noise are measured at x4 alone.
     """
     rows = []
-    for study in STUDIES:
-        path = results_folder() / profile / f"{study}.csv"
-        if not path.is_file():
-            continue
-        frame = pd.read_csv(path)
-        if study == "upsampler_svd" and "epochs" in frame:
-            frame = frame[~frame["epochs"].isin(find_profile(profile).other_epochs)]  # stopped early on purpose
-        rise = frame["late_rise_dB"].dropna() if "late_rise_dB" in frame else pd.Series(dtype=float)
-        if rise.empty:
-            rows.append((study, 0, None, None, None))
-            continue
-        trained = frame.loc[rise.index]
-        rows.append((study, len(rise), trained["epochs"].max(), rise.median(), (rise > MATTERS).mean()))
-    return pd.DataFrame(rows, columns=["study", "runs", "epochs", "late_rise_dB", "still_rising"])
+    for scene, area in scenes.items():
+        for scale in scales:
+            truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
+            for name in NOISY if scale == 4 else NOISY[:1]:
+                lr = DEGRADATIONS[name](truth, scale)
+                upsampled = resize(lr, scale)
+                for steps in ITERATIONS:
+                    pair = back_project(upsampled, lr, steps).numpy(), truth.numpy()
+                    rows.append((scene, scale, name, steps, mpsnr(*pair), sam(*pair)))
+    return pd.DataFrame(rows, columns=["scene", "scale", "degradation", "steps", "MPSNR", "SAM"])

@@ -1,42 +1,93 @@
-"""What families of networks reach at equal cost."""
+"""Which family of networks makes the most of its multiply-accumulates?
 
-import pandas as pd
+Each family is as wide as a budget pays for. The rule: depth stays (one block; six layers of VDSR; two blocks of the
+LKCA networks), width changes in the steps that the structure allows, to the one whose MACs at x4 and 16x16 LR pixels
+are nearest to the budget in ratio. A family whose narrowest network costs more than `MAX_RATIO` times the budget is
+left out of it. The profiles list the widths that this rule gives (`nearest_width`).
 
-from lkca.models import UNTRAINED
-from lkca.studies.sizes import FAMILIES
+The notebook `equal_cost` uses `FAMILIES` and `MAX_RATIO`.
+"""
 
-BUDGET = 1.35  # rows within this ratio of each other's MACs share a budget
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import torch
+
+from lkca.cost import cost
+from lkca.models import build_model
+from lkca.run import Run
+from lkca.studies import Study
+from lkca.studies.profile import Profile
+
+MAX_RATIO = 1.35  # between MACs that share a budget
+SCALE = 4
 
 
-def by_budget(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds for each family and size: MACs, parameters, quality with and without corrections, seconds.
+@dataclass(frozen=True)
+class Family:
+    """How a network is made wider. step, min_width : of its channels. fixed : its other options."""
 
-    Of the seconds the least: other work on the machine only adds to them.
+    step: int
+    min_width: int
+    fixed: Mapping[str, object] = field(default_factory=dict)
 
-    frame : the table of the study `equal_cost`.
+
+FAMILIES = {
+    "vdsr": Family(4, 4, {"blocks": 6}),
+    "3dfcnn": Family(2, 2),
+    "sspsr": Family(4, 16, {"blocks": 1}),
+    "msdformer": Family(3, 18, {"blocks": 1, "heads": 3}),
+    "essaformer": Family(4, 4, {"blocks": 1}),
+    "lkca": Family(16, 16, {"blocks": 2}),
+    "lkca-lr": Family(16, 16, {"blocks": 2}),
+    "lkca-best": Family(16, 16, {"blocks": 2}),
+}
+
+
+def options_of(model: str, width: int) -> dict[str, object]:
+    """Return the options of a family at a width."""
+    return {**FAMILIES[model].fixed, "channels": width}
+
+
+def _runs(profile: Profile) -> list[Run]:
+    """Every family at every budget, cheap ones first."""
+    section = profile.section("equal_cost")
+    if section is None:
+        return []
+    return profile.baselines() + [
+        profile.run(model, seed, options=options_of(model, width), **section.get("settings", {}))
+        for budget, widths in section["widths"].items()
+        for model, width in widths.items()
+        for seed in (profile.seeds[:1] if budget in section.get("one_seed_at", ()) else profile.seeds)
+    ]
+
+
+STUDY = Study("equal_cost", "Which family of networks makes the most of its multiply-accumulates?", _runs)
+
+
+def nearest_width(model: str, bands: int, budget: float) -> int | None:
+    """Return the width whose MACs are nearest in ratio to the budget (G MACs).
+
+    None if even the narrowest network costs more than `MAX_RATIO` times the budget.
     """
-    learned = frame[~frame["model"].isin(UNTRAINED)]
-    groups = learned.groupby(["model", "channels"], sort=False)
-    table = groups[["macs_G", "params_M", "MPSNR", "MPSNR_bp", "SAM", "SAM_bp"]].mean()
-    table["seconds"] = groups["seconds"].min()
-    table["MPSNR_sd"], table["seeds"] = groups["MPSNR"].std(), groups.size()
-    table = table.reset_index()
-    order = {name: number for number, name in enumerate(FAMILIES)}
-    return table.assign(place=table["model"].map(order)).sort_values(["place", "macs_G"]).drop(columns="place")
+    family, target = FAMILIES[model], budget * 1e9
+    low = family.min_width
+    if _macs(model, low, bands) >= target:
+        return low if _macs(model, low, bands) <= MAX_RATIO * target else None
+    high = 2 * low
+    while _macs(model, high, bands) < target:
+        low, high = high, 2 * high
+    while high - low > family.step:  # the cost grows with the width
+        middle = low + (high - low) // 2 // family.step * family.step
+        low, high = (middle, high) if _macs(model, middle, bands) < target else (low, middle)
+    return min((low, high), key=lambda width: abs(math.log(_macs(model, width, bands) / target)))
 
 
-def best_at(table: pd.DataFrame, frame: pd.DataFrame, budgets: tuple[float, ...]) -> pd.DataFrame:
-    """A row for each budget in G MACs: the best family, and how many are above back-projection, which learns nothing.
-
-    table : from `by_budget`. Columns: macs_G, best, MPSNR, networks, above, above_bp (once corrected as well).
-    """
-    line = frame.loc[frame["model"] == "back-projection", "MPSNR"].iloc[0]
-    rows = []
-    for budget in budgets:
-        ratio = table["macs_G"] / budget
-        here = table[(ratio < BUDGET) & (ratio > 1 / BUDGET)]
-        if len(here):
-            best = here.loc[here["MPSNR"].idxmax()]
-            above, corrected = ((here[column] > line).sum() for column in ("MPSNR", "MPSNR_bp"))
-            rows.append((budget, best["model"], best["MPSNR"], len(here), above, corrected))
-    return pd.DataFrame(rows, columns=["macs_G", "best", "MPSNR", "networks", "above", "above_bp"])
+@cache
+def _macs(model: str, width: int, bands: int) -> int:
+    """Count the MACs of one 16x16 LR patch at x4."""
+    with torch.device("meta"):  # counting needs shapes, no values
+        network = build_model(model, bands, SCALE, **options_of(model, width))
+    return cost(network, bands).macs

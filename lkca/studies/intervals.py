@@ -1,49 +1,84 @@
-"""What paired differences tell: their mean, its 95 % t-interval, and whether that leaves room for chance."""
+"""Tables of paired differences: means with 95 % t-intervals, over seeds, regions or places.
+
+`lkca.paper.evidence.difference` computes the intervals. `MIN_PLACES` places at least get one.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
-from lkca.measures.metrics import HIGHER_IS_BETTER
+from lkca.data.datasets import DATASETS
+from lkca.metrics import HIGHER_IS_BETTER, METRICS
+from lkca.models import BASELINES
+from lkca.paper.evidence import difference
 
-CONFIDENCE = 0.95
+MIN_PLACES = 3
 
 
-def half_width(error: pd.Series | float, count: pd.Series | int, least: int = 2) -> pd.Series | float:
-    """Half of the 95 % t-interval of a mean.
+def paired(
+    frame: pd.DataFrame, against: str, by: str, names: Sequence[str] = (), column: str = "model"
+) -> pd.DataFrame:
+    """Subtract one model from others on equal terms: columns setting (the other model), BY, metric, difference.
 
-    error : the mean's standard error. count : how many were averaged; fewer than `least` give NaN.
+    frame : rows of runs with all metrics. by : the column that pairs them: "seed", "dataset" (scene) or "variant".
+    names : those to compare; all by default. column : where their names and `against` stand.
+    What lacks one of a pair is left out of that pair; rows of the same name and BY are averaged first.
     """
-    freedom = np.where(np.asarray(count) >= least, np.asarray(count) - 1.0, np.nan)
-    return student_t.ppf((1 + CONFIDENCE) / 2, freedom) * error
+    table = frame.groupby([by, column], sort=False)[list(METRICS)].mean()
+    base = table.xs(against, level=column)
+    parts = [
+        (table.xs(name, level=column) - base).dropna().assign(setting=name)
+        for name in names or [name for name in frame[column].unique() if name != against]
+    ]
+    return pd.concat(parts).reset_index().melt(["setting", by], list(METRICS), "metric", "difference")
 
 
-def interval(differences: pd.Series) -> tuple[float, float]:
-    """Mean and half of the 95 % t-interval of what is there; the half is NaN for a single value."""
-    found = differences.dropna()
-    return found.mean(), float(half_width(found.sem(), len(found)))
+def mean_differences(differences: pd.DataFrame, counted: str, min_count: int = 2) -> pd.DataFrame:
+    """Average differences: a row for each setting and metric.
 
-
-def over(differences: pd.DataFrame, counted: str, least: int = 2) -> pd.DataFrame:
-    """A row for each setting and metric: mean, half_width (NaN of fewer than `least`), COUNTED, sd, better_in.
-
-    differences : columns setting, metric, difference. better_in : how many of them are a gain.
+    differences : columns setting, metric, difference. counted : name of the column that says how many were averaged.
+    Columns of the result: setting, metric, mean, half_width of the 95 % t-interval (NaN for fewer than `min_count`),
+    COUNTED, sd, and better_in, the number of differences that are improvements.
     """
-    sign = differences["metric"].map(HIGHER_IS_BETTER).map({True: 1, False: -1})
-    gains = differences.assign(gain=differences["difference"] * sign > 0)
-    table = gains.groupby(["setting", "metric"], sort=False).agg(
-        mean=("difference", "mean"),
-        error=("difference", "sem"),
-        sd=("difference", "std"),
-        count=("difference", "size"),
-        better_in=("gain", "sum"),
-    )
-    table = table.assign(half_width=half_width(table["error"], table["count"], least)).reset_index()
-    table = table.rename(columns={"count": counted})
-    return table[["setting", "metric", "mean", "half_width", counted, "sd", "better_in"]]
+    rows = []
+    for (setting, metric), group in differences.groupby(["setting", "metric"], sort=False):
+        values = group["difference"]
+        found = difference(values, counted)
+        half = (found.high - found.low) / 2 if found.n >= min_count else np.nan
+        better = int((values > 0).sum() if HIGHER_IS_BETTER[metric] else (values < 0).sum())
+        rows.append((setting, metric, found.mean, half, found.n, found.sd, better))
+    return pd.DataFrame(rows, columns=["setting", "metric", "mean", "half_width", counted, "sd", "better_in"])
+
+
+def over_places(differences: pd.DataFrame) -> pd.DataFrame:
+    """Average differences that are paired by scene (`by="dataset"`) over places, each place's scenes first.
+
+    Columns: setting, metric, mean, half_width, median, places, better_in. A place where a network fails moves the mean
+    far, the median hardly.
+    """
+    place = [DATASETS[name].place if name in DATASETS else name for name in differences["dataset"]]
+    groups = differences.assign(place=place).groupby(["setting", "metric", "place"], sort=False)
+    by_place = groups["difference"].mean().reset_index()
+    table = mean_differences(by_place, "places", MIN_PLACES).drop(columns="sd")
+    medians = by_place.groupby(["setting", "metric"], sort=False)["difference"].median()
+    table.insert(4, "median", medians.to_numpy())
+    return table
 
 
 def with_verdict(means: pd.DataFrame) -> pd.DataFrame:
-    """A table of means with a column `verdict`: whether a difference can be told from zero by its interval."""
+    """Add a column `verdict`: whether the interval of a mean (columns mean, half_width) leaves out zero."""
     clear = np.where(means["mean"].abs() > means["half_width"], "more than chance", "cannot be told from zero")
     return means.assign(verdict=np.where(means["half_width"].isna(), "too few for an interval", clear))
+
+
+def with_back_projection(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add a row "NAME + bp" for every network: its metrics after back-projection of its output.
+
+    frame : a table of runs. Baselines, and rows without such a measurement, get none.
+    """
+    columns = {f"{metric}_bp": metric for metric in METRICS}
+    learned = frame[~frame["model"].isin(BASELINES)].dropna(subset=list(columns))
+    projected = learned.drop(columns=list(METRICS)).rename(columns=columns)
+    projected = projected.assign(model=learned["model"] + " + bp")
+    return pd.concat([frame, projected], ignore_index=True)[list(frame.columns)]

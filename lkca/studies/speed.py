@@ -1,107 +1,140 @@
-"""What the measured times say: how much faster LKCA-KD is, whether time follows MACs, quality for the time, growth."""
+"""Does time follow MACs, and is LKCA-KD dozens to hundreds of times faster?
 
-from collections.abc import Sequence
+The networks take turns, so that whatever else the machine does slows all of them alike; a time is the median of several
+turns, after one that does not count. The weights are random: their values do not change the time. The notebook `speed`
+uses `measure_speed`, `HEAVY` and `lkca.studies.benchmark.paper_case`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 
-from lkca.data.loaders import find_dataset
-from lkca.figures.style import LABELS
-from lkca.models import MODELS, model_options
-from lkca.paths import results_folder
-from lkca.studies.profiles import HEAVY
+from lkca.cost import cost
+from lkca.fast import PRECISIONS, accelerate, computing_in, fold
+from lkca.models import MODELS, build_model, model_names
+from lkca.provenance import provenance
+from lkca.studies import Study
 
-RATIOS = {"times_faster": "milliseconds", "times_fewer_macs": "macs_G", "times_less_memory": "memory_mb"}
-SIZES = ("blocks", "channels")  # options that make a network smaller than the paper's
+STUDY = Study("speed", "Does time follow MACs?", reads=("benchmark",), alone=True)
+
+HEAVY = ("sspsr", "msdformer", "essaformer")  # the paper's claim is about these
+TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD is LR's network
+MIN_TURNS, MAX_TURNS = 3, 30
+TIME_SHARE = 0.6  # of the seconds left, that the next setting may take; the rest is for those after it
 
 
-def speed_ups(frame: pd.DataFrame, of: str = "lkca-lr", over: Sequence[str] = HEAVY) -> pd.DataFrame:
-    """How many times faster one network is than others, beside how many times fewer MACs it has.
+def take_turns(
+    passes: Sequence[Callable[[], object]],
+    device: torch.device,
+    max_rounds: int,
+    min_rounds: int = 1,
+    seconds: float = float("inf"),
+    order: np.random.Generator | None = None,
+) -> list[list[float]]:
+    """Return the seconds of each pass, one after another in every round, after a round that does not count.
 
-    Columns: batch, size, model (the other), times_faster, times_fewer_macs, times_less_memory.
+    device : where the passes compute. seconds : after `min_rounds`, no round begins that would not end within them.
+    order : draws the order of each round, so that a pass does not always have the same one before it.
     """
-    timed = frame.dropna(subset="milliseconds").set_index(["batch", "size", "model"])
-    base, rows = timed.xs(of, level="model"), []
-    for (batch, size, model), other in timed.iterrows():
-        if model in over and (batch, size) in base.index:
-            own = base.loc[(batch, size)]
-            ratios = {name: other[column] / own[column] for name, column in RATIOS.items()}
-            rows.append({"batch": batch, "size": size, "model": model, **ratios})
-    return pd.DataFrame(rows, columns=["batch", "size", "model", *RATIOS])
-
-
-def time_against_macs(frame: pd.DataFrame) -> tuple[float, float]:
-    """Exponent p of the best milliseconds = c · MACs^p over all that was measured, and Pearson's r of the logs."""
-    timed = frame.dropna(subset="milliseconds")
-    x, y = np.log(timed["macs_G"]), np.log(timed["milliseconds"])
-    return float(np.polyfit(x, y, 1)[0]), float(np.corrcoef(x, y)[0, 1])
-
-
-def times_of_smallest(frame: pd.DataFrame) -> pd.Series:
-    """Milliseconds by model at the smallest size and batch, LKCA-KD with LKCA-LR's network's."""
-    smallest = frame[(frame["size"] == frame["size"].min()) & (frame["batch"] == frame["batch"].min())]
-    times = smallest.dropna(subset="milliseconds").set_index("model")["milliseconds"]
-    if "lkca-lr" in times:
-        times["lkca-kd"] = times["lkca-lr"]
+    begin = time.perf_counter()
+    times: list[list[float]] = [[] for _ in passes]
+    for number in range(-1, max_rounds):
+        if number >= min_rounds and (time.perf_counter() - begin) * (number + 2) / (number + 1) > seconds:
+            break
+        for place in range(len(passes)) if order is None else order.permutation(len(passes)):
+            _wait_for(device)
+            start = time.perf_counter()
+            passes[place]()
+            _wait_for(device)
+            if number >= 0:
+                times[place].append(time.perf_counter() - start)
     return times
 
 
-def own_quality(profile: str, scale: int = 4) -> dict[str, pd.DataFrame]:
-    """Means over seeds from the profile's benchmark, networks of full size only: title -> columns model, MPSNR."""
-    path = results_folder() / profile / "benchmark.csv"
-    if not path.is_file():
-        return {}
-    frame = pd.read_csv(path).query("scale == @scale")
-    full = [
-        all(getattr(row, name) == model_options(row.model).get(name, getattr(row, name)) for name in SIZES)
-        for row in frame.fillna(dict.fromkeys(SIZES, 0)).itertuples()
-    ]
-    tables = frame[full].groupby("dataset", sort=False)
-    return {
-        f"quality: ours, {find_dataset(dataset).title}": table.groupby("model", sort=False)["MPSNR"]
-        .mean()
-        .reset_index()
-        for dataset, table in tables
-        if any(MODELS[name].learned for name in table["model"])
-    }
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
-def measured_growth() -> pd.DataFrame | None:
-    """What `make benchmark` wrote of growth, as of `lkca.studies.growth.measure_growth`; None where it has not."""
-    path = results_folder() / "speed" / "growth.csv"
-    return pd.read_csv(path) if path.is_file() else None
+def measure_speed(
+    sizes: Sequence[int],
+    batches: Sequence[int],
+    device: torch.device,
+    bands: int = 128,
+    scale: int = 4,
+    budget: float = 60.0,
+    precision: str = "float32",
+    models: Sequence[str] = TIMED,
+) -> pd.DataFrame:
+    """Measure the time of one forward pass: a row for every network, size and batch.
 
+    Parameters
+    ----------
+    sizes : LR pixels on a side. batches : images at once.
+    budget : seconds that all of it may take, roughly; what does not fit is left out, and its note says so.
+    precision : "float32", or "bfloat16" for automatic mixed precision.
 
-def machine_in_words(frame: pd.DataFrame) -> str:
-    """What was measured on: the device, threads on a CPU, and torch's version."""
-    row = frame.iloc[0]
-    what = row["gpu"] if row["device"] == "cuda" else f"{row['cpu']}, {row['threads']} threads"
-    return f"{what}, torch {row['torch']}"
+    Returns
+    -------
+    DataFrame with columns model, batch, size, turns, milliseconds (median), fastest, memory_mb (peak of a GPU, NaN
+    on a CPU), params_M, macs_G (of the whole batch), note (why there is no time, else empty), and provenance.
 
-
-def summary(frame: pd.DataFrame, of: str = "lkca-lr") -> pd.DataFrame:
-    """A row for each network: its time at the smallest setting measured, how much faster `of` is there beside how many
-    times fewer MACs it has, and the MACs of a second, the median over all settings.
+    Raises
+    ------
+    ValueError
+        If a size, batch or precision is impossible.
     """
-    timed = frame.dropna(subset="milliseconds")
-    rates = (1e3 * timed["macs_G"] / timed["milliseconds"]).groupby(timed["model"]).median()
-    smallest = timed[(timed["size"] == frame["size"].min()) & (timed["batch"] == frame["batch"].min())]
-    own = smallest[smallest["model"] == of].iloc[0] if of in set(smallest["model"]) else None
-    rows = []
-    for row in smallest.itertuples():
-        ratios = (np.nan, np.nan) if own is None else (row.milliseconds / own.milliseconds, row.macs_G / own.macs_G)
-        values = (LABELS[row.model], row.milliseconds, *ratios, rates[row.model])
-        rows.append(values)
-    label = LABELS[of]
-    return pd.DataFrame(
-        rows, columns=["network", "milliseconds", f"{label} is faster", f"{label} has fewer MACs", "GMAC in a second"]
-    )
+    if not sizes or not batches or min(*sizes, *batches) < 1:
+        raise ValueError(f"sizes and batches must be whole numbers of at least 1, got {list(sizes)}, {list(batches)}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    end = time.perf_counter() + budget
+    torch.manual_seed(0)
+    networks = {name: fold(accelerate(build_model(name, bands, scale))).to(device) for name in models}
+    settings = sorted(((b, s) for b in batches for s in sizes), key=lambda setting: setting[0] * setting[1] ** 2)
+    per_pixel, rows = dict.fromkeys(models, 0.0), []  # seconds per LR pixel, from the setting before
+    for number, (batch, size) in enumerate(settings):
+        waiting, left = len(settings) - number, end - time.perf_counter()
+        expected = {name: seconds * batch * size**2 for name, seconds in per_pixel.items()}
+        kept = _within(expected, left if waiting == 1 else TIME_SHARE * left)
+        x = torch.rand(batch, bands, size, size, device=device)
+        with torch.inference_mode(), computing_in(precision, device):
+            memory = {name: _peak_memory(networks[name], x) for name in kept}
+            passes = [partial(networks[name], x) for name in kept]
+            times = dict(zip(kept, take_turns(passes, device, MAX_TURNS, MIN_TURNS, left / waiting), strict=True))
+        for name in models:
+            seconds, counted = times.get(name, []), cost(networks[name], bands, size)
+            row = {"model": name, "batch": batch, "size": size, "turns": len(seconds), "memory_mb": memory.get(name)}
+            row |= {"params_M": counted.params_m, "macs_G": batch * counted.macs / 1e9, "note": ""}
+            if seconds:
+                per_pixel[name] = np.median(seconds) / (batch * size**2)
+                row |= {"milliseconds": 1e3 * np.median(seconds), "fastest": 1e3 * min(seconds)}
+            else:
+                row["note"] = f"not measured: over the time budget (about {expected[name]:.1f} s a pass)"
+            rows.append(row)
+    columns = ["model", "batch", "size", "milliseconds", "fastest", "turns", "memory_mb", "params_M", "macs_G", "note"]
+    record = {**provenance(device), "bands": bands, "scale": scale, "precision": precision}
+    return pd.DataFrame(rows, columns=columns).assign(**record)
 
 
-def in_words(frame: pd.DataFrame) -> str:
-    """A sentence: whether time follows MACs."""
-    exponent, r = time_against_macs(frame)
-    return (
-        f"Over all that was measured, time grows as MACs to the power {exponent:.2f} (1 would be proportional; "
-        f"correlation of the logarithms {r:.2f})."
-    )
+def _within(expected: dict[str, float], seconds: float) -> list[str]:
+    """Return the networks whose turns fit into the seconds, fast ones first; those never timed are tried."""
+    kept, taken = [], 0.0
+    for name, once in sorted(expected.items(), key=lambda item: item[1]):
+        taken += once * (MIN_TURNS + 2)  # two more: for the memory, and to warm up
+        if taken <= seconds or not once:
+            kept.append(name)
+    return kept
+
+
+def _peak_memory(network: torch.nn.Module, x: torch.Tensor) -> float:
+    """Return the megabytes that a GPU holds at most during a pass; NaN on a CPU."""
+    if x.device.type != "cuda":
+        return float("nan")
+    torch.cuda.reset_peak_memory_stats(x.device)
+    network(x)
+    return torch.cuda.max_memory_allocated(x.device) / 1e6

@@ -1,0 +1,53 @@
+"""Which learning rate serves each host of a low-rank upsampler best? Chosen on validation, before claim 5 is judged.
+
+The rates that this table favours stand in the profile, under `models`; a test compares the two.
+"""
+
+import pandas as pd
+
+from lkca.checkpoints import load_result
+from lkca.run import Run
+from lkca.studies import Study
+from lkca.studies.finished import finished
+from lkca.studies.profile import Profile
+
+SEED = 100  # none that the networks compared later have
+UPSAMPLERS = ("own", "grouped")
+
+
+def _runs(profile: Profile) -> list[Run]:
+    section = profile.section("host_rates")
+    if section is None:
+        return []
+    return [
+        profile.run(host, SEED, {"upsampler": upsampler}, learning_rate=rate)
+        for host, rates in section["rates"].items()
+        for rate in rates
+        for upsampler in UPSAMPLERS
+    ]
+
+
+def validation(profile: Profile) -> pd.DataFrame:
+    """Return the best validation of each finished run: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
+    rows = [
+        (run.name, run.model, run.options["upsampler"], run.learning_rate, load_result(run).history["validation"].max())
+        for run in _runs(profile)
+        if finished(run)
+    ]
+    return pd.DataFrame(rows, columns=["run", "model", "upsampler", "learning_rate", "validation"])
+
+
+def best_rates(table: pd.DataFrame) -> dict[str, float]:
+    """Return, for each host, the rate whose networks validate best on average; table : from `validation`."""
+    means = table.groupby(["model", "learning_rate"])["validation"].mean()
+    return {host: float(part.idxmax()[1]) for host, part in means.groupby("model")}
+
+
+STUDY = Study(
+    "host_rates",
+    "Which learning rate serves each host of a low-rank upsampler best?",
+    _runs,
+    notebook="verdicts",
+    files={"validation": validation},
+    comparison=lambda run: run.model,
+)

@@ -1,0 +1,68 @@
+"""Execute a notebook with papermill, and write it whole, without traces of this machine. The batch calls it as
+
+python -m lkca.studies.notebooks NAME TARGET [PARAMETER=VALUE ...]
+"""
+
+import difflib
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from lkca.files import project_root, write_text
+
+MAX_BYTES = 1_000_000  # of an executed notebook, which is committed
+
+
+def notebook_path(name: str) -> Path:
+    """Return the path of a notebook of the project."""
+    return project_root() / "notebooks" / f"{name}.ipynb"
+
+
+def takes_profile(name: str) -> bool:
+    """Say whether a notebook declares a parameter `profile`; importing papermill for that would take a second."""
+    path = notebook_path(name)
+    return path.is_file() and bool(re.search(r'^\s*"profile\s*=', path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def execute(name: str, target: Path, **parameters: object) -> None:
+    """Execute a notebook of the project; `target` is written only if every cell ran.
+
+    Raises
+    ------
+    ValueError
+        If the notebook does not declare a parameter (papermill would only warn and run with the default), or the result
+        is too large to be committed.
+    papermill.PapermillExecutionError
+        If a cell raised.
+    """
+    import nbformat
+    import papermill
+
+    source = notebook_path(name)
+    declared = papermill.inspect_notebook(str(source))
+    for parameter in parameters:
+        if parameter not in declared:
+            similar = difflib.get_close_matches(parameter, declared, n=1)
+            hint = f" Did you mean {similar[0]!r}?" if similar else ""
+            raise ValueError(f"notebook {name} has no parameter {parameter!r}.{hint} It has: {', '.join(declared)}")
+    with tempfile.TemporaryDirectory() as folder:
+        executed = papermill.execute_notebook(
+            source, Path(folder) / source.name, parameters, kernel_name="python3", language="python",
+            progress_bar=False, cwd=source.parent,
+        )  # fmt: skip
+    executed.metadata.pop("papermill", None)
+    for cell in executed.cells:
+        for trace in ("papermill", "execution"):  # times, and the paths of this machine
+            cell.metadata.pop(trace, None)
+    text = nbformat.writes(executed).replace(str(project_root()), ".") + "\n"
+    if len(text) > MAX_BYTES:
+        raise ValueError(
+            f"{target} would have {len(text) / 1e6:.1f} MB, at most 1 MB are committed: show fewer figures"
+        )
+    write_text(target, text)
+
+
+if __name__ == "__main__":
+    given_name, given_target, *pairs = sys.argv[1:]
+    execute(given_name, Path(given_target), **dict(pair.split("=", 1) for pair in pairs))
