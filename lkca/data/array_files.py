@@ -1,6 +1,9 @@
 """Open MATLAB files (v5 by scipy, v7.3 by h5py) and numpy files: arrays whose axes only a convention names."""
 
 import difflib
+import itertools
+import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -52,6 +55,7 @@ def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "arra
 
 def _open_v5(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     try:
+        _check_v5(path)
         found = scipy.io.whosmat(path)
     except Exception as error:  # on damaged bytes scipy raises almost anything
         raise _damaged(path, "not a .mat file, or truncated", error) from error
@@ -71,6 +75,21 @@ def _open_v5(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     return _whole_scene(path, "matlab", variables, _choose_key(path, variables, key), axes, load)
 
 
+def _check_v5(path: Path) -> None:
+    """Raise ValueError where a v5 file ends within a variable: scipy silently leaves out what it cannot begin."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        order = {b"IM": "<", b"MI": ">"}.get(stream.read(128)[126:])
+        if order is None:  # version 4 has no such mark, nor lengths
+            return
+        place = 128
+        while place < size:
+            stream.seek(place)
+            place += 8 + struct.unpack(order + "II", stream.read(8).ljust(8, b"\xff"))[1]
+    if place > size:
+        raise ValueError(f"{size} bytes, expected {place}")
+
+
 # --- MATLAB v7.3: HDF5 with the axes in reverse order
 
 
@@ -85,6 +104,7 @@ def _open_v73(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
                     f"{path}: the numbers of {key} lie in other files, which are not read; save them in one file"
                 )
             dtype, chunks = data.dtype.newbyteorder("="), data.chunks
+            _warn_of_gaps(path, data)
             listed = file[named][()].ravel() if named and file[named].shape is not None else None
     except MemoryError:
         raise
@@ -115,6 +135,22 @@ def _open_v73(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
         path, "matlab v7.3", shape, dtype, read, [path], wavelengths,
         chunk_bands=chunk_bands,
     )  # fmt: skip
+
+
+def _warn_of_gaps(path: Path, data: h5py.Dataset) -> None:
+    """Warn of chunks that were never stored, or whose entry in the index is damaged: HDF5 silently fills them."""
+    if data.chunks is None:
+        expected, stored = {None}, {None} if data.id.get_offset() is not None else set()
+    else:
+        expected = set(itertools.product(*(range(0, *pair) for pair in zip(data.shape, data.chunks, strict=True))))
+        stored = set()
+        data.id.chunk_iter(lambda chunk: stored.add(chunk.chunk_offset))
+    if missing := len(expected - stored):
+        warnings.warn(
+            f"{path}: {missing} of {len(expected)} chunks of {data.name} are not in the file; they are read as "
+            f"{data.fillvalue}",
+            stacklevel=4,
+        )
 
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:
@@ -154,6 +190,8 @@ def _open_npy(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     needed, found = start + int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size
     if found < needed:
         raise ValueError(f"{path}: truncated: {found} bytes, but {dtype.name} {shape} takes {needed}. Save it again.")
+    if found > needed:
+        warnings.warn(f"{path}: {found - needed} bytes more than {dtype.name} {shape} takes; not read", stacklevel=3)
     return SceneFile(
         path, "numpy", tuple(shape[axis] for axis in axes), dtype.newbyteorder("="),
         mapped_reader(lambda: np.load(path, mmap_mode="r", allow_pickle=False).transpose(axes)), [path],
@@ -165,10 +203,10 @@ def _open_npz(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
-                if name.endswith(".npy"):
-                    with archive.open(name) as stream:
+                with archive.open(name) as stream:  # which compares the two places that have its name
+                    if name.endswith(".npy"):
                         shape, dtype = _array_header(stream)
-                    variables[name.removesuffix(".npy")] = shape, dtype.name
+                        variables[name.removesuffix(".npy")] = shape, dtype.name
     except Exception as error:  # as above, and what zlib and zipfile raise
         raise _damaged(path, "not a readable .npz file", error) from error
 

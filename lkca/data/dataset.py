@@ -35,6 +35,13 @@ class SyntheticStream(NamedTuple):
     bands: int
 
 
+class OnePlaceOut(NamedTuple):
+    """The small real scenes without those of one place, which test; all resampled to the same number of bands."""
+
+    place: str
+    bands: int
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The facts of a dataset.

@@ -8,7 +8,7 @@ project). `lkca.data.loaders` reads each kind of dataset.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lkca.data.dataset import Dataset, SyntheticScenes, SyntheticStream, TopTiles
+from lkca.data.dataset import Dataset, OnePlaceOut, SyntheticScenes, SyntheticStream, TopTiles
 from lkca.data.small_scenes import SMALL_SCENES
 
 if TYPE_CHECKING:
@@ -129,11 +129,24 @@ _DECLARATIONS = (
         variants={
             "default": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=48),
             "tiny": SyntheticStream(range(2_000_000, 2_000_001), range(1_000_000, 1_000_002), size=48, bands=8),
+            # Test scenes that no other variant has.
+            "64-tests": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_100, 1_000_164), size=160, bands=48),
+            "64-bands": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=64),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 32, 4: 32, 8: 64},
         kind="synthetic_stream",
         source="drawn by lkca.data.synthetic, from new seeds as training goes",
+    ),
+    Dataset(
+        name="leave_one_out",
+        title="the small real scenes, one place left out",
+        variants={scene.place: OnePlaceOut(scene.place, bands=64) for scene in SMALL_SCENES},
+        patch={2: 32, 4: 32, 8: 40},
+        stride={2: 16, 4: 16, 8: 20},
+        kind="leave_one_out",
+        files=tuple(dict.fromkeys(file for scene in SMALL_SCENES if not scene.package for file in scene.files)),
+        source="those of the single scenes; Indian Pines comes with the Python package tensorly",
     ),
     *SMALL_SCENES,
 )  # fmt: skip

@@ -4,6 +4,7 @@
 `spectral`'s own `load` would cast them to float32 and divide them.
 """
 
+import contextlib
 import re
 import tempfile
 import warnings
@@ -34,11 +35,20 @@ Header = dict[str, str | list[str]]
 
 
 def find_header(data: Path) -> Path | None:
-    """Return the ENVI header beside a data file: `scene.hdr` or `scene.img.hdr` for `scene.img`."""
+    """Return the ENVI header beside a data file: `scene.hdr` or `scene.img.hdr` for `scene.img`.
+
+    None too where `scene.hdr` belongs to `scene.img`, and the file is `scene.jp2`.
+    """
     candidates = [Path(f"{data}{end}") for end in (".hdr", ".HDR")]
     if data.suffix:
         candidates += [data.with_suffix(end) for end in (".hdr", ".HDR")]
-    return next((path for path in candidates if path != data and path.is_file() and _is_header(path)), None)
+    header = next((path for path in candidates if path != data and path.is_file() and _is_header(path)), None)
+    if header is None or data.name == header.stem or data.suffix.lower() in DATA_SUFFIXES or is_tiff(data):
+        return header
+    with contextlib.suppress(FileNotFoundError, ValueError):  # an error that opening will say
+        if find_data(header, read_header(header)) != data:
+            return None
+    return header
 
 
 def read_header(path: Path) -> Header:
@@ -217,7 +227,7 @@ def _with_fields(scene: SceneFile, header_path: Path, fields: Header) -> SceneFi
 
 def _check_type(header_path: Path, fields: Header) -> None:
     """Raise ValueError for an ENVI file that is no plain image."""
-    kind = text_of(fields, "file type")
+    kind = text_of(fields, "file type") or ("classification" if "class names" in fields else "")
     for word, what in NO_IMAGES.items():
         if word in kind.lower():
             raise ValueError(f"{header_path}: file type is {kind!r}: it holds {what}. Choose an image of spectra.")

@@ -1,5 +1,6 @@
 """Open GeoTIFF scenes through rasterio (GDAL)."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -18,6 +20,7 @@ from lkca.data.wavelengths import Wavelengths, in_nanometres
 
 MAX_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, classic and BigTIFF
+TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's number of a type; 0: there is none
 
 
 def is_tiff(path: Path) -> bool:
@@ -47,24 +50,57 @@ def open_geotiff(path: Path) -> SceneFile:
                 raise ValueError(f"{path}: has {what}, which is not read here; open it with sharpen.open_scene")
         shape, kind = (raster.count, raster.height, raster.width), raster.dtypes[0]
         check_array(path, shape, kind, "image")
-        wavelengths, fwhm = _wavelengths(path, raster)
+        fields = {name.lower(): text for space in (None, "ENVI") for name, text in raster.tags(ns=space).items()}
+        wavelengths, fwhm = _wavelengths(path, raster, fields)
         gains, offsets = own_units(path, raster.scales, raster.offsets)
         beside = [Path(file) for file in raster.files if Path(file).name != path.name]
         return SceneFile(
-            path, "geotiff", shape, np.dtype(kind), lambda *part: _read(path, *part), [path, *beside],
-            wavelengths, fwhm, raster.nodata, gains, offsets, dict(raster.tags()),
+            path, "geotiff", shape, np.dtype(kind), lambda *part: _read(str(path), *part), [path, *beside],
+            wavelengths, fwhm, raster.nodata, gains, offsets, fields,
         )  # fmt: skip
 
 
+def _check_tiff(path: Path) -> None:
+    """Raise ValueError where a page of a TIFF, or a value of its tags, lies beyond the end of the file.
+
+    GDAL leaves out what it cannot read of these: pages, wavelengths, scale factors, the georeference.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(16)
+        order = ">" if start.startswith(b"MM") else "<"
+        is_big = b"+" in start[2:4]
+        count, offset = (order + "Q", order + "Q") if is_big else (order + "H", order + "I")
+        entry = struct.Struct(order + ("HHQ8s" if is_big else "HHI4s"))  # tag, type, count, value or place
+        try:
+            (page,) = struct.unpack_from(offset, start, 8 if is_big else 4)
+            seen: set[int] = set()
+            while page and page not in seen:
+                seen.add(page)
+                stream.seek(page)
+                (entries,) = struct.unpack(count, stream.read(struct.calcsize(count)))
+                for tag, kind, number, value in entry.iter_unpack(stream.read(entries * entry.size)):
+                    size = number * (TYPE_BYTES[kind] if kind < len(TYPE_BYTES) else 0)
+                    if size > len(value) and struct.unpack(offset, value)[0] + size > path.stat().st_size:
+                        raise ValueError(f"its tag {tag} lies beyond the end of the file")
+                (page,) = struct.unpack(offset, stream.read(struct.calcsize(offset)))
+        except (struct.error, ValueError, OverflowError) as error:
+            raise ValueError(f"{path}: truncated or damaged ({error}). Copy or download it again.") from error
+
+
 @contextmanager
-def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Open by rasterio, whose errors become a ValueError that names the file."""
+def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
+    """Open by rasterio, whose errors become a ValueError that names the file.
+
+    path : a file, which is checked first if it is a TIFF; or GDAL's name of one, such as `GTIFF_DIR:2:a.tif`.
+    """
+    if isinstance(path, Path) and path.is_file() and is_tiff(path):
+        _check_tiff(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # most benchmark scenes have no georeference
         try:
             with rasterio.open(path) as raster:
                 yield raster
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:  # the second where rasterio lets GDAL's own through
             cause = error.__cause__ or error
             raise ValueError(f"{path}: cannot be read, truncated or damaged ({cause}). Copy it again.") from error
 
@@ -79,17 +115,21 @@ def own_units(path: Path, gains: object, offsets: object) -> tuple[NDArray | Non
     return (None, None) if alike else (gains, offsets)
 
 
-def _read(path: Path, rows: slice, columns: slice, bands: list[int]) -> NDArray:
+def _read(path: str, rows: slice, columns: slice, bands: list[int]) -> NDArray:
     with open_raster(path) as raster:
         return raster.read([band + 1 for band in bands], window=Window.from_slices(rows, columns))
 
 
-def _wavelengths(path: Path, raster: rasterio.DatasetReader) -> tuple[Wavelengths | None, Wavelengths | None]:
-    """Return wavelengths and widths from GDAL's IMAGERY tags, else from the bands' own tags."""
+def _wavelengths(
+    path: Path, raster: rasterio.DatasetReader, fields: dict[str, str]
+) -> tuple[Wavelengths | None, Wavelengths | None]:
+    """Return wavelengths and widths from GDAL's IMAGERY tags, else from the bands' own, else from the dataset's lists."""
     for space, names in (("IMAGERY", ("central_wavelength_um", "fwhm_um")), (None, ("wavelength", "fwhm"))):
         tags = [{name.lower(): value for name, value in raster.tags(i, ns=space).items()} for i in raster.indexes]
         centres, widths = ([each.get(name) for each in tags] for name in names)
         if None not in centres:
             unit = "um" if space else tags[0].get("wavelength_units") or tags[0].get("wavelength_unit")
             return in_nanometres(path, raster.count, centres, None if None in widths else widths, unit)
-    return None, None
+    lists = {name: fields[name].strip("{}[], ").split(",") for name in ("wavelength", "fwhm") if name in fields}
+    unit = fields.get("wavelength_units") or fields.get("wavelength_unit")
+    return in_nanometres(path, raster.count, lists.get("wavelength"), lists.get("fwhm"), unit)

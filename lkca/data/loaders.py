@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.dataset import Dataset
-from lkca.data.datasets import DATASETS
+from lkca.data.datasets import DATASETS, small_scenes
 from lkca.data.no_data import missing_values
 from lkca.data.read import SceneFile, files_checksum, open_scene_file, read_cube
 from lkca.data.split import Area, Split, crop_no_data, hot_pixel_limit, normalise, part_area
 from lkca.data.suspicions import doubtful_axes
 from lkca.data.synthetic import synthetic_scene
-from lkca.data.wavelengths import Wavelengths, rgb_bands
+from lkca.data.wavelengths import Wavelengths, resample_bands, rgb_bands
 from lkca.files import data_folder
 
+VALIDATION_DEPTH = 40  # HR pixels of a strip that validates: a patch at every scale
 OTHER_SCENES = {  # that lie on the same pages or disks, (B, H, W)
     "Pavia University": (103, 610, 340),
     "Houston 2013": (144, 349, 1905),
@@ -91,6 +92,34 @@ def single_scene(dataset: Dataset, variant: str) -> Split:
     return _split(dataset, variant, (rest,), (test,), wavelengths, peak, checksum)
 
 
+def leave_one_out(dataset: Dataset, variant: str) -> Split:
+    """Split the small real scenes by place: the scenes of one place test whole, the others train and validate.
+
+    Every scene is normalised by itself, as a scene that a trained network meets would be, and resampled to the same
+    number of bands. A strip at the far end of one scene of every other training place validates.
+    """
+    locate(dataset)  # before anything is read: says at once which files of which scenes are missing
+    place, bands = dataset.variants[variant]
+    tests, train, validation, checksums, seen = [], [], [], [], set()
+    for scene in small_scenes():
+        whole, wavelengths, checksum = join_scene(scene)
+        # AVIRIS scenes with and without wavelengths are to agree, so all of them go by the number of the band.
+        cube = resample_bands(whole.cube, None if scene.sensor == "AVIRIS" else wavelengths, bands)
+        area = Area(scene.name, normalise(cube, hot_pixel_limit([Area("", cube, whole.no_data)])), whole.no_data)
+        checksums.append(checksum)
+        if scene.place == place:
+            tests.append(crop_no_data(area))
+            continue
+        if scene.place not in seen and len(seen) % 2 == 0:
+            axis = int(np.argmax(area.cube.shape[1:]))
+            area, strip = part_area(area, axis, area.cube.shape[1 + axis] - VALIDATION_DEPTH)
+            validation.append(strip)
+        seen.add(scene.place)
+        train.append(area)
+    digest = hashlib.sha256("".join(checksums).encode()).hexdigest()
+    return _split(dataset, variant, tuple(train), tuple(tests), None, 1.0, digest, tuple(validation))
+
+
 def own_scene(dataset: Dataset, variant: str) -> Split:
     """Split a user's file: the far quarter of its longer side tests, the rest trains. Useless bands are left out."""
     scene = open_scene_file(dataset.name)
@@ -127,7 +156,7 @@ def synthetic_stream(dataset: Dataset, variant: str) -> Split:
 
 LOADERS: dict[str, Callable[[Dataset, str], Split]] = {
     loader.__name__: loader
-    for loader in (big_scene, regions, single_scene, own_scene, synthetic_scenes, synthetic_stream)
+    for loader in (big_scene, regions, single_scene, leave_one_out, own_scene, synthetic_scenes, synthetic_stream)
 }
 
 

@@ -72,6 +72,21 @@ def _numbers(path: Path | str, what: str, bands: int, values: Iterable[str | flo
     return numbers
 
 
+def resample_bands(cube: NDArray[np.float32], wavelengths: Wavelengths | None, count: int) -> NDArray[np.float32]:
+    """Resample (B, H, W) to `count` bands, evenly spaced over the scene's own spectral range; linear, float32.
+
+    wavelengths : (B,) in nm, in any order; None spaces the bands by their number.
+    """
+    axis = np.arange(len(cube), dtype=float) if wavelengths is None else wavelengths
+    order = np.argsort(axis, kind="stable")
+    axis = axis[order]
+    wanted = np.linspace(axis[0], axis[-1], count)
+    above = np.clip(np.searchsorted(axis, wanted), 1, len(axis) - 1)
+    share = ((wanted - axis[above - 1]) / (axis[above] - axis[above - 1])).astype(np.float32)[:, None, None]
+    below, upper = cube[order[above - 1]], cube[order[above]]
+    return below + share * (upper - below)
+
+
 def rgb_bands(bands: int, wavelengths: Wavelengths | None) -> tuple[int, int, int]:
     """Return the bands, from 0, to show as red, green and blue: the nearest to 650, 550 and 450 nm.
 
