@@ -52,7 +52,10 @@ figures: $(SETUP)
 # Speed, as ratios measured side by side, into results/; a quiet machine, please.
 benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/bench_training.py --csv results/bench_training.csv
+	$(BIN)/python benchmarks/bench_upsamplers.py --csv results/bench_upsamplers.csv
+	$(BIN)/python benchmarks/bench_layers.py --csv results/bench_layers.csv
+	$(BIN)/python benchmarks/bench_inference.py --rounds 3 --sizes 16 32 --csv results/bench_inference.csv
 
 coverage: export OMP_NUM_THREADS := 1
 coverage: $(SETUP)

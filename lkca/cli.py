@@ -262,7 +262,8 @@ def _verify(options: argparse.Namespace) -> bool:
 def _results(_: argparse.Namespace) -> None:
     from lkca.paper.pages import write_pages
 
-    write_pages()
+    for path in write_pages():
+        print(f"wrote {path}")
 
 
 def _datasets(_: argparse.Namespace) -> None:

@@ -179,12 +179,13 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
 def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, device: torch.device, log: Log) -> Trainer:
     """Put the training of a run together: patches, loss, validation and schedule."""
     teacher = _teacher(run, device, log, split)
+    if first := run.start():
+        model.load_state_dict(train(first, device.type, log).model().state_dict())
     model = _ready(model, device)
     plan = find_dataset(run.dataset).variants[run.variant]
     stream = isinstance(plan, SyntheticStream)
     patches_of, held_out = _stream(run, split, plan, device) if stream else _fixed(run, split, device)
     until_converged = bool(split.validation)  # areas of their own tell well enough when to stop
-    begin_with = _weights_to_begin_with(run, device, log)
     degradation = Degradation(run.psf)
 
     def batches(epoch: int) -> Iterator[Tensor]:
@@ -211,10 +212,8 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
             return patch_mpsnr(network, held_out, run.scale, run.batch, device, run.psf)
 
     def start(network: nn.Module) -> None:
-        """Begin with another run's weights, or show the bicubic residuals of training patches to what starts from them."""
-        if begin_with is not None:
-            network.load_state_dict(begin_with)
-        elif parts := parts_started_from_data(network):
+        """Show the bicubic residuals of training patches to the parts of the network that start from data."""
+        if parts := parts_started_from_data(network):
             patches = patches_of(0)
             hr = patches.cut(np.linspace(0, len(patches) - 1, min(START_PATCHES, len(patches))).astype(int))
             residuals = hr - resize(degradation.downsample(hr, run.scale), run.scale)
@@ -231,8 +230,8 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
         schedule=plateau if until_converged else cosine,
         optimizer=torch.optim.Adam(model.parameters(), lr=run.learning_rate, betas=(0.9, 0.999)),
         average=STREAM_AVERAGE if until_converged else None,
-        start=start,
-        min_gain=None if begin_with is None else 0.0,
+        start=None if first else start,
+        min_gain=0.0 if first else None,
         folder=run.folder,
         epochs=run.epochs,
         identity={"run": run.hash, "recipe": RECIPE, "data": split.checksum},
@@ -254,12 +253,6 @@ def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Modul
     if run.distillation is None:
         return None
     return _ready(train(run.teacher(), device.type, log, split).model(device), device).requires_grad_(False)
-
-
-def _weights_to_begin_with(run: Run, device: torch.device, log: Log) -> dict[str, Tensor] | None:
-    """Return the weights of the run that this one starts from; it is trained first if that is necessary."""
-    first = run.start()
-    return None if first is None else train(first, device.type, log).model(device).state_dict()
 
 
 def _fixed(run: Run, split: Split, device: torch.device) -> tuple[Callable[[int], Patches], Patches]:

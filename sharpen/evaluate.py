@@ -38,7 +38,7 @@ BICUBIC, BACK_PROJECTION, RIGHT, WIENER = "bicubic", "back-projection", "back-pr
 ALONE, KNOWN, AUTO = "network alone", "sharpen", "sharpen, auto"
 METHODS = (BICUBIC, BACK_PROJECTION, RIGHT, WIENER, ALONE, KNOWN, AUTO)
 PROTOCOL = "bicubic"  # the degradation of the paper
-SYNTHETIC, SYNTHETIC_SEEDS, SYNTHETIC_SIDE = "synthetic", range(2_000_000, 2_000_008), 96
+SYNTHETIC, SYNTHETIC_SEEDS, SYNTHETIC_SIDE = "synthetic", range(2_000_000, 2_000_005), 96
 ASSUMED = ("bicubic", "mean", *(f"gaussian:{sigma}" for sigma in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.8)))
 MIN_SIDE = 10  # LR pixels a side, below which a scale is left out
 KEY = ["scene", "scale", "degradation", "method", "data_checksum", "weights"]
@@ -126,7 +126,11 @@ def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
                 new += 1
         if new:
             log(f"{scene.name}: {new} rows measured")
-            write_text(path, pd.DataFrame(rows).to_csv(index=False))
+            measured = {tuple(row[name] for name in KEY) for row in rows}
+            rest = [
+                row for key, row in done.items() if key not in measured
+            ]  # what is known is not lost if this is stopped
+            write_text(path, pd.DataFrame(rows + rest).to_csv(index=False))
     frame = pd.DataFrame(rows)
     write_text(path, frame.to_csv(index=False))
     return read_table(path)

@@ -33,7 +33,7 @@ from sharpen.report import check_page, facts, write_page
 from sharpen.scene_rows import SceneRows, Unit, upsampled_mask, with_wavelengths
 from sharpen.strips import Method
 from sharpen.texture import measure_texture
-from sharpen.tiles import ImageRows, Rows
+from sharpen.tiles import ImageRows, Rows, resident
 
 SECONDS_BETWEEN_LINES = 5.0  # of progress
 PIECE = 32  # LR pixels on a side of the piece whose time is measured
@@ -159,7 +159,7 @@ def sharpen_file(
         if metadata is not None:
             unit.check(lr, weights, force_units)
         pictures = SceneViews(Colours(lr, spectrum, _shown_bands(rgb, good, count)), size, scale)
-        method.prepare(lr, lr.missing)
+        method.prepare(lr, lr.missing, memory)
         if method.remark:
             say(method.remark)
         seconds = seconds_needed(method, lr)
@@ -198,7 +198,7 @@ def sharpen_file(
     remarks = texture_remarks(method, lr)
     if quicklook:
         say(_write_quicklook(target, pictures, overwrite))
-    used, seconds = peak_memory(), time.perf_counter() - begun
+    used, seconds = max(peak_memory(), resident()), time.perf_counter() - begun
     say(f"{seconds:.1f} s, at most {used / 1e9:.2f} GB of memory")
     result = Sharpened(
         target, writer.shape, scene.dtype, tuple(good), lost * scale**2, writer.clipped, counter.total, counter.excess,

@@ -9,17 +9,19 @@ from torch import Tensor, nn
 from lkca.degradation import Degradation, round_trip, round_trip_kernel
 from lkca.fast import accelerate, computing_in, fold
 from lkca.resize import resize
-from sharpen.deconvolve import TAIL_RADIUS, middle, network_inputs, prepare
+from sharpen.deconvolve import SAMPLE_SIDE, TAIL_RADIUS, middle, network_inputs, prepare
 from sharpen.interpolate import UPSAMPLING_RADIUS, convolve_mirrored, corrections
 from sharpen.model import Basis, EigenimageNetwork, principal_components
 from sharpen.psf import estimate_psf
 from sharpen.strips import CHUNK_ROWS, WINDOW_MARGIN, Mask, Method, Window
-from sharpen.tiles import FLOAT, Rows, spans, through_tiles
+from sharpen.tiles import FLOAT, Rows, resident, spans, through_tiles
 from sharpen.uncertainty import band_deviations, eigenimage_deviations
 
 OVERLAP = 32  # LR pixels around a tile of a network that looks at the whole image, see docs/own-scenes.md
 MAPS = {"float32": 8, "bfloat16": 6}  # feature maps that a network holds at once, in bytes of float32
-FILTER_BYTES = 400  # that deconvolution takes for each LR pixel
+MIN_SAMPLE_SIDE = 32  # LR pixels of the middle of a scene, by which PSF and spectra are estimated
+SAMPLE_BYTES = 40  # that the estimates take for each LR pixel and band of it
+FILTER_BYTES = 800  # that deconvolution takes for each LR pixel
 
 
 class PlannedMethod(Method):
@@ -32,8 +34,9 @@ class PlannedMethod(Method):
         super().__init__(name, scale, 0, psf, limited)
         self.noise = noise
 
-    def prepare(self, lr: Rows, missing: Mask | None = None) -> None:
-        rows, columns = middle(*lr.shape[1:])
+    def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
+        fitting = max(0.0, memory - resident()) / 2 / (SAMPLE_BYTES * lr.shape[0])
+        rows, columns = middle(*lr.shape[1:], int(max(MIN_SAMPLE_SIDE, min(SAMPLE_SIDE, fitting**0.5))))
         basis = basis_of(lr, missing, lr.shape[0])
         sample = lr.rows(rows.start, rows.stop)[:, :, columns]
         if self.psf == "auto":
@@ -91,9 +94,9 @@ class EigenimageMethod(PlannedMethod):
         self.uncertain = uncertain
         self.basis: Basis | None = None
 
-    def prepare(self, lr: Rows, missing: Mask | None = None) -> None:
+    def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
         if self.planned:
-            super().prepare(lr, missing)
+            super().prepare(lr, missing, memory)
         else:
             self.basis = basis_of(lr, missing, self.network.components)
 

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sharpen.deconvolve import (
+from sharpen.deconvolve import middle
+from sharpen.model import principal_components
+from sharpen.spectra import (
     MIN_FREQUENCIES,
     POWER_SPREAD,
     POWERS,
     USUAL_POWER,
     Transfer,
     fit_spectra,
-    middle,
     noise_misfit,
     noise_of_last,
     periodogram,
@@ -33,7 +34,6 @@ from sharpen.deconvolve import (
     sample_frequencies,
     signal_powers,
 )
-from sharpen.model import principal_components
 
 DEFAULT = "gaussian:0.3"
 SIGMAS = torch.tensor([0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0, 1.15, 1.3])

@@ -125,12 +125,14 @@ class Unit:
             factor = metadata.scale_factor / self.peak
             self.gain, self.offset = (gains * factor).float(), (offsets * factor).float()
 
+    @torch.inference_mode()
     def from_file(self, block: Tensor) -> Tensor:
         """Convert (b, n, w), in place."""
         if self.gain is None:
             return block
         return block.mul_(self.gain[:, None, None]).add_(self.offset[:, None, None])
 
+    @torch.inference_mode()
     def to_file(self, block: Tensor) -> Tensor:
         """Convert (b, n, w) back, in place."""
         if self.gain is None:

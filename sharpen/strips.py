@@ -19,10 +19,11 @@ from sharpen.interpolate import LIMIT_RADIUS, UPSAMPLING_RADIUS, back_projected,
 from sharpen.tiles import FLOAT, Rows, resident, spans
 
 MAX_TILE_PIXELS = 300_000  # LR pixels of a tile, overlap included: larger ones are slower
+MIN_TILE_PIXELS = 4096
 TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
 CHUNK_ROWS = 64  # LR rows whose base is made together
 STRIP_ROWS = 4  # LR rows that are upsampled together: more leave the processor's cache
-CHUNKS = 6  # arrays of a chunk's size that are held at once
+CHUNKS = 10  # arrays of a chunk's size that are held at once
 STRIPS = 7  # arrays of a strip's size that are held at once, those on their way to the file too
 WINDOW_MARGIN = 5  # LR rows that a window knows on either side of its own
 Mask = NDArray[np.bool_]
@@ -72,8 +73,8 @@ class Method:
 
     # --- what methods do differently
 
-    def prepare(self, lr: Rows, missing: Mask | None = None) -> None:
-        """Look at the whole image once. missing : (h, w), pixels whose values are filled in."""
+    def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
+        """Look at the whole image once. missing : (h, w), pixels that were filled in. memory : as in `strips`."""
 
     def window(self, lr: Rows, start: int, stop: int, pixels: int) -> Window:
         """Prepare LR rows `start` … `stop`; a network sees no more than so many LR pixels at once."""
@@ -139,24 +140,23 @@ class Method:
     def _sizes(self, shape: tuple[int, int, int], memory: float) -> tuple[int, int, int, int]:
         """Return LR rows of a strip, of a chunk and of a window, and LR pixels of a tile, that fit into the memory."""
         bands, height, width = shape
-        free = memory - resident()
+        free = min(memory, 1e15) - resident()
         strip_row = STRIPS * FLOAT * bands * width * self.scale**2
         thin = int(min(STRIP_ROWS, max(1, free / 4 // strip_row)))
         chunk_row, margin = CHUNKS * FLOAT * bands * width, 2 * (self.base_margin() + UPSAMPLING_RADIUS)
         thick = int(min(CHUNK_ROWS, max(STRIP_ROWS, free / 3 // chunk_row - margin)))
         free -= thin * strip_row + min(thick + margin, height) * chunk_row
-        pixels = int(max(1, min(MAX_TILE_PIXELS, TILE_SHARE * free / self.tile_pixel_bytes())))
-        free -= pixels * self.tile_pixel_bytes()
-        window_row = self.window_row_bytes(shape)
-        if np.isinf(free) or free >= height * window_row:
-            return thin, thick, height, pixels
-        least = (thick + 2 * self.window_margin()) * window_row
-        if free < least:
-            needed = (memory - free + least) / 1e9
+        window_row, tile_pixel = self.window_row_bytes(shape), self.tile_pixel_bytes()
+        least = min(height, thick + 2 * self.window_margin()) * window_row
+        pixels = min(MAX_TILE_PIXELS, TILE_SHARE * free / tile_pixel, (free - least) / tile_pixel)
+        if pixels < MIN_TILE_PIXELS:
+            needed = (memory - free + least + MIN_TILE_PIXELS * tile_pixel) / 1e9
             raise ValueError(
                 f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed:.2f} GB; give more"
             )
-        return thin, thick, int(free // window_row) - 2 * self.window_margin(), pixels
+        free -= pixels * tile_pixel
+        rows = height if free >= height * window_row else int(free // window_row) - 2 * self.window_margin()
+        return thin, thick, max(rows, thick), int(pixels)
 
     def _padded_base(self, lr: Rows, window: Window, first: int, last: int) -> Tensor:
         """Return what is upsampled for rows `first` … `last`, with two more at either end: (n + 4, B, w)."""

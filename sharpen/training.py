@@ -26,8 +26,9 @@ from lkca.fast import accelerate
 from lkca.files import Log, runs_folder
 from lkca.resize import SYMMETRIES, resize, symmetry
 from lkca.trainer import CosineSchedule, Trainer, epoch_generator
-from sharpen.deconvolve import Plan, conditions, fit_spectra, network_inputs, plan_image
+from sharpen.deconvolve import Plan, conditions, network_inputs, plan_image
 from sharpen.model import NAME, Basis, EigenimageNetwork, load_network, principal_components
+from sharpen.spectra import fit_spectra
 
 STEPS, BATCH = 50, 32  # of an epoch, of a step
 PATCH = 12  # LR pixels on a side of a sample

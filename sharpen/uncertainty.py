@@ -21,8 +21,9 @@ from torch import Tensor
 
 from lkca.degradation import DEGRADATIONS
 from lkca.resize import resize
-from sharpen.deconvolve import Plan, Transfer, plan_image, sharpen_eigenimages
+from sharpen.deconvolve import Plan, plan_image, sharpen_eigenimages
 from sharpen.model import EigenimageNetwork
+from sharpen.spectra import Transfer
 
 COEFFICIENTS = {
     2: (-0.0859, 0.9996, 0.1778, 0.4526),

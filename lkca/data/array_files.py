@@ -15,7 +15,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from lkca.data.read import Reader, SceneFile
+from lkca.data.scene_file import Reader, SceneFile
 from lkca.data.wavelengths import in_nanometres
 
 NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16", "float32", "float64"}

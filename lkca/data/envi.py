@@ -17,7 +17,7 @@ from spectral.utilities.errors import SpyException
 
 from lkca.data.array_files import check_array, mapped_reader
 from lkca.data.geotiff import is_tiff, open_geotiff, own_units
-from lkca.data.read import SceneFile
+from lkca.data.scene_file import SceneFile
 from lkca.data.wavelengths import in_nanometres
 
 DATA_SUFFIXES = (".img", ".dat", ".raw", ".bin", ".pix", ".bsq", ".bil", ".bip", ".hyspex", ".sli")

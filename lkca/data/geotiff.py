@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from lkca.data.array_files import check_array
-from lkca.data.read import SceneFile
+from lkca.data.scene_file import SceneFile
 from lkca.data.wavelengths import Wavelengths, in_nanometres
 
 MAX_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from lkca.data.dataset import Dataset
 from lkca.data.datasets import DATASETS, small_scenes
 from lkca.data.no_data import missing_values
-from lkca.data.read import SceneFile, files_checksum, open_scene_file, read_cube
+from lkca.data.read import open_scene_file, read_cube
+from lkca.data.scene_file import SceneFile, files_checksum
 from lkca.data.split import Area, Split, crop_no_data, hot_pixel_limit, normalise, part_area
 from lkca.data.suspicions import doubtful_axes
 from lkca.data.synthetic import synthetic_scene

@@ -1,8 +1,7 @@
 """LKCA-Net and its low-rank variant LKCA-LR.
 
 H. Shi, F. Zhou, X. Sun, J. Han, "Rethinking the Upsampling Layer in Hyperspectral Image Super Resolution", arXiv
-2501.18664, published without code. The graph is the paper's; the sizes follow from its printed parameters and MACs,
-which this file reproduces to the last digit (docs/assumptions.md).
+2501.18664, published without code. Sizes follow from its parameters and MACs, met exactly (docs/assumptions.md).
 """
 
 from functools import partial
@@ -27,8 +26,8 @@ class LKCANet(nn.Module):
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
     blocks : number N of large-kernel blocks in the body.
     channels : feature channels C, a multiple of 16.
-    groups : groups g of the upsampling convolution, a divisor of C; 1 is LKCA-Net, 8 is LKCA-LR. Where it does not
-        divide B·scale² (an odd number of bands at x2), the greatest common divisor is used, with a warning.
+    groups : groups g of the upsampling convolution, a divisor of C; 1 is LKCA-Net, 8 is LKCA-LR. If it does not divide
+        B·scale² (an odd number of bands at x2), the greatest common divisor is used, with a warning.
     drop_path : probability of skipping a block's residual branch in training (stochastic depth).
     upsampler : one of `lkca.models.upsamplers.KINDS`.
     rank : k of the upsamplers that have a rank; 0 is the largest k that costs no more than g groups.
@@ -37,8 +36,7 @@ class LKCANet(nn.Module):
     Raises
     ------
     ValueError
-        If C is not a multiple of 16, g does not divide C, drop_path is not in [0, 1), there is no such upsampler, or
-        it cannot have that rank.
+        If C, g or drop_path is out of range, there is no such upsampler, or it cannot have that rank.
     """
 
     starts_at_bicubic = True  # the upsampler starts near zero
@@ -148,6 +146,5 @@ _best = partial(LKCANet, groups=8, upsampler="spectral")  # not the paper's: the
 _small = {"blocks": 1, "channels": 16}
 register(Model("lkca", LKCANet, "LKCA-Net", "#0072B2", order=70, marker="s", small=_small))
 register(Model("lkca-lr", _low_rank, "LKCA-LR", "#D55E00", order=80, marker="^", small=_small))
-# The same network. Its training by distillation makes it KD.
-register(Model("lkca-kd", _low_rank, "LKCA-KD", "#AA4499", order=90, marker="D", small=_small))
+register(Model("lkca-kd", _low_rank, "LKCA-KD", "#AA4499", order=90, marker="D", small=_small))  # distilled LKCA-LR
 register(Model("lkca-best", _best, "LKCA-best", "#117733", order=95, marker="v", of_paper=False, small=_small))

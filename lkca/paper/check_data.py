@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import read_whole
-from lkca.data.read import SceneFile
+from lkca.data.scene_file import SceneFile
 from lkca.data.suspicions import suspicions
 from lkca.files import Log, results_folder, write_text
 from lkca.metrics import METRICS

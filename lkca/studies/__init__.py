@@ -34,7 +34,7 @@ class Study:
     notebook : the notebook that shows it; by default the one of its name.
     reads : other studies whose tables that notebook reads.
     files : further tables, computed with the study's own: suffix -> function of the profile; they are written to
-        results/PROFILE/NAME_SUFFIX.csv.
+        results/PROFILE/NAME_SUFFIX.csv. Where tables may be partial, they need a column `run`.
     comparison : run -> which comparison it belongs to; of a profile whose tables are partial, only complete ones count.
     images : the metrics of every test image are written too, to results/PROFILE/NAME_images.csv.
     alone : it measures time, so nothing else may run on the machine: making its table, or its notebook if it has none.

@@ -109,8 +109,9 @@ def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
 
     for suffix, compute in declared.files.items():
         computed = compute(load_profile(profile))
-        if len(kept) and partial:  # of the runs that are finished here
-            write(suffix, [computed[~computed["run"].isin(kept["run"])]], list(computed), "%.6g")
+        if partial:  # rows of runs in the table alone: more may have been finished meanwhile
+            ours = computed["run"].isin([run.name for run in here])
+            write(suffix, [computed[ours]], list(computed), "%.6g")
         else:
             _write_csv(computed, _path(f"{study}_{suffix}", profile), "%.6g")
     curves = [read_history(run.folder).assign(run=run.name, model=run.model) for run in here]

@@ -5,6 +5,7 @@ loses at most 0.02 dB stands beside it. Controls: the same layer before training
 """
 
 from dataclasses import replace
+from functools import cache
 
 import pandas as pd
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from lkca.checkpoints import load_result
 from lkca.data.datasets import load_dataset
+from lkca.data.split import Split
 from lkca.rank import SHARE, rank_at, singular_values, upsampler_matrix
 from lkca.run import Run
 from lkca.studies import Study
@@ -38,12 +40,17 @@ def _finished(profile: Profile) -> list[Run]:
     return [run for run in _runs(profile) if run.model == "lkca" and finished(run)]
 
 
+@cache
+def _few_test_scenes(dataset: str, variant: str) -> Split:
+    split = load_dataset(dataset, variant)
+    return replace(split, test=split.test[:TEST_SCENES])
+
+
 def truncation(profile: Profile) -> pd.DataFrame:
     """Return the table of `truncate_and_tune` for every finished run, with a column `channels`."""
     tables = []
     for run in _finished(profile):
-        split = load_dataset(run.dataset, run.variant)
-        split = replace(split, test=split.test[:TEST_SCENES])
+        split = _few_test_scenes(run.dataset, run.variant)
         tables.append(truncate_and_tune(run, split, GROUPS, MORE_RANKS).assign(channels=run.options["channels"]))
     return pd.concat(tables) if tables else pd.DataFrame(columns=["run"])
 

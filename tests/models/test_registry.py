@@ -60,6 +60,7 @@ def test_a_name_cannot_be_taken_twice() -> None:
 
 def test_options_and_their_defaults() -> None:
     shared = {"blocks": 16, "channels": 128, "drop_path": 0.1, "upsampler": "grouped", "rank": 0}
+    shared |= {"channel_attention": True, "large_kernel": True}
     assert model_options("lkca") == {**shared, "groups": 1}
     assert model_options("lkca-lr") == model_options("lkca-kd") == {**shared, "groups": 8}
     assert model_options("vdsr") == {"blocks": 18, "channels": 64, "upsampler": "own", "groups": 8, "rank": 0}

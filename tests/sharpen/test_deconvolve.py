@@ -13,8 +13,9 @@ from lkca.data.synthetic_sensors import landscape_cube
 from lkca.degradation import DEGRADATIONS, Degradation
 from lkca.metrics import mpsnr, sam
 from lkca.resize import resize
-from sharpen.deconvolve import Transfer, deconvolve, plan_image, sharpen_tensor, wiener
+from sharpen.deconvolve import deconvolve, plan_image, sharpen_tensor, wiener
 from sharpen.model import EigenimageNetwork, load_pretrained
+from sharpen.spectra import Transfer
 
 KERNELS = ["bicubic", "mean", "gaussian:0.5", "gaussian:0.6,0.4,30"]
 

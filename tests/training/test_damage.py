@@ -15,7 +15,7 @@ from lkca.data.split import Split
 from lkca.losses import supervised_loss
 from lkca.run import Run
 from lkca.train import train
-from tests.training.tiny import FILES, TINY, Stop, files, flip_bit, move_runs, outcome, quiet, stop_after
+from tests.training.tiny import FILES, TINY, TRAIN, Stop, files, flip_bit, move_runs, outcome, quiet, stop_after
 
 SHORT = dataclasses.replace(TINY, epochs=2, stride=16)
 
@@ -140,7 +140,7 @@ def test_a_users_scene_that_changed_is_refused(tmp_path: Path) -> None:
 def test_a_diverged_run_keeps_its_best_weights(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(1000))
     monkeypatch.setattr(
-        "lkca.train.supervised_loss", lambda *given: supervised_loss(*given) * (math.nan if next(calls) > 3 else 1)
+        TRAIN, "supervised_loss", lambda *given: supervised_loss(*given) * (math.nan if next(calls) > 3 else 1)
     )
     with pytest.warns(UserWarning, match="NaN"):
         result = train(TINY, "cpu", quiet, split)

@@ -15,14 +15,14 @@ from lkca.data.datasets import load_dataset
 from lkca.data.split import Split
 from lkca.run import Distillation, Run
 from lkca.train import train
-from tests.training.tiny import FILES, STREAM, STUDENT, TINY, Stop, files, move_runs, outcome, quiet, stop_after
+from tests.training.tiny import FILES, STREAM, STUDENT, TINY, TRAIN, Stop, files, move_runs, outcome, quiet, stop_after
 
 STREAM_STUDENT = dataclasses.replace(STREAM, model="lkca-kd", distillation=Distillation(teacher_blocks=2))
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lkca.train.STREAM_STEPS", 3)
+    monkeypatch.setattr(TRAIN, "STREAM_STEPS", 3)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ CHANGES = {
     "gradient": 0.0,
     "distillation": Distillation(),
     "psf": "mean",
+    "patience": 9,
+    "start_from": {"epochs": 1},
 }
 DISTILLATION_CHANGES = {
     "weight": 1.0,

@@ -22,7 +22,7 @@ from lkca.resize import resize
 from lkca.run import RECIPE, Distillation, Run
 from lkca.train import initial_model, train
 from lkca.trainer import MIN_GAIN, PATIENCE
-from tests.training.tiny import FILES, STREAM, STUDENT, TINY, files, move_runs, outcome, quiet
+from tests.training.tiny import FILES, STREAM, STUDENT, TINY, TRAIN, files, move_runs, outcome, quiet
 
 # --- one run
 
@@ -60,7 +60,7 @@ def test_provenance_traces_the_numbers(split: Split) -> None:
 def test_a_finished_run_is_loaded_without_its_data(split: Split, log: list[str], monkeypatch) -> None:
     first = train(TINY, "cpu", quiet, split)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in first.folder.iterdir() if p.name != ".lock"}
-    monkeypatch.setattr("lkca.train.load_dataset", None)
+    monkeypatch.setattr(TRAIN, "load_dataset", None)
     again = train(TINY, "cpu", log.append)
     assert log == [] and again.metrics == first.metrics and again.history.equals(first.history)
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in before} == before
@@ -136,7 +136,7 @@ def test_spectral_upsampler_starts_from_the_training_data(split: Split) -> None:
 
 
 def test_a_stream_keeps_the_mean_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lkca.train.STREAM_STEPS", 3)
+    monkeypatch.setattr(TRAIN, "STREAM_STEPS", 3)
     run = dataclasses.replace(STREAM, epochs=1)
     result = train(run, "cpu", quiet, load_dataset("synthetic_stream", "tiny"))
     kept, last = result.model().state_dict(), load_state(result.folder / "resume.pt")["model"]
@@ -145,7 +145,7 @@ def test_a_stream_keeps_the_mean_of_the_weights(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_stream_ends_when_validation_has_converged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lkca.train.STREAM_STEPS", 1)
+    monkeypatch.setattr(TRAIN, "STREAM_STEPS", 1)
     run = dataclasses.replace(STREAM, epochs=200, learning_rate=1e-6)  # gains nothing
     result = train(run, "cpu", quiet, load_dataset("synthetic_stream", "tiny"))
     assert len(result.history) == 1 + 2 * PATIENCE and result.record["diverged_in_epoch"] is None

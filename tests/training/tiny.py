@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from lkca.run import Distillation, Run
 
+TRAIN = import_module("lkca.train")  # the module, for patches: `lkca.train` is the function
 TINY = Run(
     variant="tiny",
     options={"blocks": 1, "channels": 16},

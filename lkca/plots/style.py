@@ -1,0 +1,124 @@
+"""Set one style for every figure: a colour and a marker per model, legends and titles that stay on the canvas."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from lkca.files import atomic_write, figures_folder
+from lkca.models import BASELINES, MODELS
+
+
+class ModelStyle(Mapping[str, str]):
+    """One property of every model by its name, as its registration has it; `others` adds what stands beside models."""
+
+    def __init__(self, attribute: str, **others: str) -> None:
+        self._attribute, self._others = attribute, others
+
+    def __getitem__(self, name: str) -> str:
+        return self._others[name] if name in self._others else getattr(MODELS[name], self._attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._others, *MODELS))
+
+    def __len__(self) -> int:
+        return len(self._others) + len(MODELS)
+
+
+COLOURS = ModelStyle("colour", truth="#000000")
+LABELS = ModelStyle("label", truth="truth")
+MARKERS = ModelStyle("marker")
+PAPER = {"color": "#000000", "marker": "D", "ls": "none"}  # how the paper's own values are drawn in every figure
+UNITS = {"MPSNR": "dB", "SAM": "degrees"}  # of the two metrics that most figures show
+LETTERS_PER_INCH = 12.5  # of a title
+PICTURE_DPI = 90  # of figures with images, whose files would be too large in the resolution of the others
+UPSAMPLER_COLOURS = {  # the full and the grouped one have the colours of LKCA-Net and LKCA-LR
+    "full": COLOURS["lkca"],
+    "grouped": COLOURS["lkca-lr"],
+    "grouped-mixed": "#E69F00",
+    "grouped-1x1": "#882255",
+    "svd": "#009E73",
+    "spectral": "#CC79A7",
+    "spectral-random": "#56B4E9",
+    "separable": "#000000",
+}
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of lines that are no models
+PIXEL_COLOURS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of pixels whose spectra are shown
+
+
+def use() -> None:
+    """Use the study's style for all figures from here on."""
+    with files("lkca.plots").joinpath("lkca.mplstyle").open() as style:
+        plt.style.use(style.name)
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a figure as PNG (for pages) and PDF (for papers) under `figures/`; `name` may have a folder in it."""
+    dpi = PICTURE_DPI if any(axis.images for axis in figure.axes) else plt.rcParams["savefig.dpi"]
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        with atomic_write(figures_folder() / f"{name}{suffix}") as temporary:
+            figure.savefig(temporary, dpi=dpi, metadata=metadata)
+
+
+def label(setting: str) -> str:
+    """Return the name of a model, "MODEL + bp" (its output back-projected) or "MODEL, what else" as figures show it."""
+    model, bp, _ = setting.partition(" + bp")
+    model, comma, rest = model.partition(", ")
+    return f"{LABELS.get(model, model)}{comma}{rest}" + (" + back-projection" if bp else "")
+
+
+def colour(setting: str) -> str:
+    """Return the colour of a model or an upsampler, whatever is added to its name; black for anything else."""
+    name = setting.partition(" + ")[0].partition(", ")[0]
+    return COLOURS.get(name) or UPSAMPLER_COLOURS.get(name, "#000000")
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """Put a title above all panels, its lines wrapped to the width of the figure."""
+    letters = int(LETTERS_PER_INCH * figure.get_figwidth())
+    figure.suptitle("\n".join(fill(line, letters) for line in title.split("\n")))
+
+
+def set_legend(figure: Figure, axes: Iterable[plt.Axes], place: str = "lower center") -> None:
+    """Put one legend of several panels outside of them: each label once, in as many columns as fit the width."""
+    shown = {}
+    for axis in axes:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            shown.setdefault(text, handle)
+    rows = len(shown) if "right" in place else 1
+    while True:
+        columns = -(-len(shown) // rows)
+        legend = figure.legend(shown.values(), shown.keys(), loc=f"outside {place}", ncols=columns)
+        if columns == 1 or legend.get_window_extent(figure.canvas.get_renderer()).width < 0.98 * figure.bbox.width:
+            return
+        legend.remove()
+        rows += 1
+
+
+def draw_baselines(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR") -> None:
+    """Draw a dashed line for each baseline among a study's rows: bicubic, and bicubic with back-projection."""
+    for model, value in frame.drop_duplicates("model").set_index("model")[metric].items():
+        if model in BASELINES:
+            axis.axhline(value, color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])
+
+
+def use_plain_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with numbers instead of powers of ten. Call it after drawing."""
+    low, high = axis.get_view_interval()
+    span = high / low
+    digits = (1, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 10 else (1, 2, 5) if span < 200 else (1,)
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def remove_unused(axes: Iterable[plt.Axes]) -> None:
+    """Remove the panels of a grid in which nothing was drawn."""
+    for axis in axes:
+        if not axis.has_data():
+            axis.remove()

@@ -1,0 +1,51 @@
+"""Draw training: loss and validation against epochs."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lkca.plots.style import COLOURS, LABELS, LINE_COLOURS, remove_unused, set_legend, set_title, use_plain_ticks
+
+PANELS = 3  # side by side
+
+
+def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
+    """Draw loss and validation MPSNR of one run against epochs, beside bicubic's validation MPSNR.
+
+    history : columns epoch, loss, validation (dB).
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+    set_title(figure, title)
+    left.plot(history["epoch"], history["loss"], color=LINE_COLOURS[0])
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.plot(history["epoch"], history["validation"], color=LINE_COLOURS[0], label="network")
+    right.axhline(bicubic, color=COLOURS["bicubic"], ls="--", label="bicubic")
+    best = history.loc[history["validation"].idxmax()]
+    right.plot(best["epoch"], best["validation"], "o", color=LINE_COLOURS[1], label=f"kept: epoch {best['epoch']:.0f}")
+    right.set(xlabel="epoch", ylabel="validation MPSNR (dB)")
+    right.legend()
+    return figure
+
+
+def training_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """Draw the best validation so far below the run's own best against epochs: a panel a study, a line a run.
+
+    curves : columns study, run, model, epoch, validation (dB). The early epochs, more than 1 dB below, are cut off.
+    """
+    studies = list(dict.fromkeys(curves["study"]))
+    columns = min(PANELS, len(studies))
+    lines = -(-len(studies) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(2.9 * columns, 1 + 2.2 * lines), squeeze=False)
+    set_title(figure, title)
+    for axis, study in zip(axes.flat, studies, strict=False):
+        lowest = 0.0
+        for _, run in curves[curves["study"] == study].groupby("run", sort=False):
+            below, model = run["validation"].cummax() - run["validation"].max(), run["model"].iloc[0]
+            axis.plot(run["epoch"], below, color=COLOURS[model], lw=0.8, label=LABELS[model])
+            lowest = min(lowest, below.iloc[0])
+        axis.set(xscale="log", xlabel="epoch", ylabel="MPSNR below the best (dB)", title=study.replace("_", " "))
+        axis.set_ylim(max(-1, 1.1 * lowest) - 0.01, 0.03)
+        use_plain_ticks(axis.xaxis)
+    remove_unused(axes.flat)
+    set_legend(figure, figure.axes)
+    return figure

@@ -1,0 +1,61 @@
+"""The benchmarks run with tiny sizes, and their ratios are those of what took turns."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lkca.models.upsamplers import KINDS
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def run_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def run(name: str, *options: str) -> pd.DataFrame:
+        monkeypatch.setattr(sys, "argv", [name, "--csv", str(tmp_path / "table.csv"), *options])
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+        return pd.read_csv(tmp_path / "table.csv")
+
+    return run
+
+
+def test_turns_and_their_limits(run_benchmark) -> None:
+    import torch
+    from timing import MIN_ROUNDS, take_turns
+
+    turns: list[str] = []
+    passes = {name: lambda name=name: turns.append(name) for name in "ab"}
+    times = take_turns(passes, torch.device("cpu"), rounds=5, repeats=2)
+    assert {name: len(taken) for name, taken in times.items()} == {"a": 10, "b": 10}
+    assert "".join(turns) == "ab" + 5 * "aaabbb"  # one to warm up; in a turn one uncounted, then two
+    assert len(take_turns(passes, torch.device("cpu"), rounds=50, seconds=0)["a"]) == MIN_ROUNDS
+
+
+def test_inference(run_benchmark) -> None:
+    pytest.importorskip("openvino")
+    options = ("--small", "--sizes", "4", "--threads", "1", "--rounds", "1", "--models", "vdsr")
+    table = run_benchmark("bench_inference", *options)
+    assert set(table["way"]) >= {"plain", "fast", "OpenVINO"} and set(table["model"]) == {"lkca-lr", "vdsr"}
+    ours = table[table["model"] == "lkca-lr"].set_index("way")["milliseconds"]
+    ratios = table["milliseconds"] / table["way"].map(ours)
+    assert table["times LKCA-LR"].to_numpy() == pytest.approx(ratios.to_numpy(), rel=0.01)
+    assert (table["threads"] == 1).all() and table["commit"].notna().all()
+
+
+def test_upsamplers(run_benchmark) -> None:
+    table = run_benchmark("bench_upsamplers", "--bands", "8", "--channels", "16", "--rounds", "3")
+    assert set(table["upsampler"]) == {"full", *KINDS}
+    assert table.set_index("upsampler")["ratio"]["grouped"] == 1
+
+
+def test_layers(run_benchmark) -> None:
+    table = run_benchmark("bench_layers", "--rounds", "1", "--blocks", "1")
+    parts = table[table["layer"] != "whole network"]
+    assert (parts["milliseconds"] > 0).all() and (parts["least milliseconds"] > 0).all()
+    head = parts[parts["layer"] == "head 3x3"]
+    assert head["MMACs"].tolist() == pytest.approx([128 * 128 * 9 * 32 * 32 / 1e6] * 2)
