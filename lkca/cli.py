@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"lkca {words[0]} has moved: use {MOVED[words[0]]} (see CHANGELOG.md)")
         options = _parser().parse_args(words)
         command = options.command
-        warnings.showwarning = _print_once()
+        warnings.showwarning = print_each_warning_once()
         return 0 if options.run(options) is not False else 1
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,12 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _print_once() -> Callable[..., None]:
+def print_each_warning_once() -> Callable[..., None]:
     """Return a function that prints a warning as one line, and each warning once."""
     printed: set[str] = set()
 
-    def show(message: Warning | str, *_: object) -> None:
-        if str(message) not in printed:
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        developers_only = issubclass(category, DeprecationWarning | PendingDeprecationWarning | FutureWarning)
+        if str(message) not in printed and not developers_only:
             printed.add(str(message))
             print(f"warning: {message}", file=sys.stderr)
 

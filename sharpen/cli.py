@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lkca import __version__
+from lkca.cli import print_each_warning_once
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 PSF = "bicubic, mean, gaussian:SIGMA in LR pixels, sensor:NAME, or a kernel file"
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         make, run = COMMANDS.get(words[0] if words else "", (sharpen_parser, run_sharpen))
         options = make().parse_args(words[1:] if run is not run_sharpen else words)
-        warnings.showwarning = _print_once()
+        warnings.showwarning = print_each_warning_once()
         return 0 if run(options) is not False else 1
     except (ValueError, OSError, ImportError) as error:
         return _fail(error)
@@ -233,15 +234,3 @@ COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], b
 def _fail(message: object) -> int:
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
     return 1
-
-
-def _print_once() -> Callable[..., None]:
-    """Return a function that prints a warning as one line, and each warning once."""
-    printed: set[str] = set()
-
-    def show(message: Warning | str, *_: object) -> None:
-        if str(message) not in printed:
-            printed.add(str(message))
-            print(f"warning: {message}", file=sys.stderr)
-
-    return show

@@ -29,13 +29,13 @@ from lkca.resize import SYMMETRIES, crop_to_multiple, resize, symmetry
 from lkca.trainer import CosineSchedule, Trainer, epoch_generator
 from sharpen.choose import choose_method
 from sharpen.deconvolve import network_inputs, plan_image
-from sharpen.files import in_words
 from sharpen.io import open_scene, usable_bands
 from sharpen.methods import EigenimageMethod
 from sharpen.model import KINDS, NAME, EigenimageNetwork, load_network, pretrained_path
 from sharpen.psf import estimate_psf
 from sharpen.scene_rows import SceneRows, Unit, with_wavelengths
 from sharpen.verdict import MIN_SIDE, choose_best, compare, in_table
+from sharpen.watch import in_words
 
 PATCH, MIN_PATCH = 12, 6  # LR pixels on a side of a sample, of a small scene's at least
 MIN_VALIDATION = 4  # LR pixels across what validates

@@ -10,7 +10,7 @@ from lkca.degradation import Degradation, round_trip, round_trip_kernel
 from lkca.fast import accelerate, computing_in, fold
 from lkca.resize import resize
 from sharpen.deconvolve import SAMPLE_SIDE, TAIL_RADIUS, middle, network_inputs, prepare
-from sharpen.interpolate import UPSAMPLING_RADIUS, convolve_mirrored, corrections
+from sharpen.interpolate import LIMIT_RADIUS, UPSAMPLING_RADIUS, convolve_mirrored, corrections, value_limits
 from sharpen.model import Basis, EigenimageNetwork, principal_components
 from sharpen.psf import estimate_psf
 from sharpen.strips import CHUNK_ROWS, WINDOW_MARGIN, Mask, Method, Window
@@ -120,7 +120,8 @@ class EigenimageMethod(PlannedMethod):
         else:
             inputs, spectra, unit = self.network.pairs(eigenimages), self.basis.spectra(), None
         with computing_in(self.precision):
-            detail = through_tiles(self.network.limited, inputs, self.scale, self.overlap, pixels)[:, 0]
+            tiles = self.scale, self.overlap, pixels, self.on_tile
+            detail = through_tiles(self.network.limited, inputs, *tiles)[:, 0]
         # What the overlap gave is cut off, then what back-projection looked at.
         edges = max(0, start - self._reach()), min(height, stop + self._reach())
         above, below = max(0, start - WINDOW_MARGIN), min(height, stop + WINDOW_MARGIN)
@@ -133,6 +134,13 @@ class EigenimageMethod(PlannedMethod):
 
     def window_margin(self) -> int:
         return self._reach() + self.overlap
+
+    def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        if not self.planned:
+            return super().limits(lr, base, start, stop)
+        # The sensor has blurred the LR image: what is sharp leaves its range. The deconvolved image sets the limits.
+        limits = value_limits(base.transpose(0, 1))
+        return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS].transpose(0, 1)[:, None] for limit in limits)
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
         images = self.network.components * (3 * FLOAT * self.scale**2) + FILTER_BYTES * self.planned
@@ -190,7 +198,7 @@ class NetworkMethod(Method):
         self.tiled = self.tiled or (last - first) * width > pixels or (first, last) != (0, height)
         shown = lr.rows(first, last).clamp(0, 1)[None]
         with computing_in(self.precision):
-            return Window(first, through_tiles(self.network, shown, self.scale, OVERLAP, pixels)[0])
+            return Window(first, through_tiles(self.network, shown, self.scale, OVERLAP, pixels, self.on_tile)[0])
 
     def window_margin(self) -> int:
         return OVERLAP

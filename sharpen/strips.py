@@ -4,7 +4,7 @@ A method gives HR rows as bicubic(base) + spectra · detail. The base is an LR i
 size. The detail is what a network adds. Bands are handled in strips of rows, feature maps in tiles.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from sharpen.tiles import FLOAT, Rows, resident, spans
 MAX_TILE_PIXELS = 300_000  # LR pixels of a tile, overlap included: larger ones are slower
 MIN_TILE_PIXELS = 4096
 TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
+USED_SHARE = 0.95  # of the memory that is planned for: a process grows a little
 CHUNK_ROWS = 64  # LR rows whose base is made together
 STRIP_ROWS = 4  # LR rows that are upsampled together: more leave the processor's cache
 CHUNKS = 10  # arrays of a chunk's size that are held at once
@@ -64,12 +65,15 @@ class Method:
     name : for messages. scale : r. psf : of the degradation that is undone.
     limited : whether values are clamped to the range of their neighbourhood, see `value_limits`.
     clamped : values so far that were outside of that range. tiled : whether a network saw the image in parts.
-    remark : a sentence on what was estimated, "" for nothing.
+    remark : a sentence on what was estimated, "" for nothing. uncertain : whether standard deviations are given.
+    on_tile : called after each tile with how many of how many are done.
     """
 
     def __init__(self, name: str, scale: int, steps: int, psf: str = "bicubic", limited: bool = False) -> None:
         self.name, self.scale, self.steps, self.psf, self.limited = name, scale, steps, psf, limited
         self.clamped, self.tiled, self.remark = 0, False, ""
+        self.uncertain = False
+        self.on_tile: Callable[[int, int], None] = lambda done, count: None
 
     # --- what methods do differently
 
@@ -104,6 +108,15 @@ class Method:
         """Add a window's `leading` (K, n, w) to a base (B, n, w)."""
         raise NotImplementedError
 
+    def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return the limits of values in LR rows `start` … `stop`: two of (n, 1, B, w).
+
+        base : (n + 4, B, w), what is upsampled, with two rows more at either end.
+        """
+        first, last = max(0, start - LIMIT_RADIUS), min(lr.shape[1], stop + LIMIT_RADIUS)
+        limits = value_limits(lr.rows(first, last))
+        return tuple(limit[:, start - first : stop - first].transpose(0, 1)[:, None] for limit in limits)
+
     def deviation(self, window: Window, first: int, last: int) -> Tensor | None:
         """Return the standard deviation of LR rows `first` … `last`, (B, r·n, r·w), if it is asked for."""
         return None
@@ -127,7 +140,7 @@ class Method:
             window = self.window(lr, start, stop, pixels)
             for first, last, _, _ in spans(stop, thick, first=start):
                 base = self._padded_base(lr, window, first, last)
-                limits = self._limits(lr, first, last) if self.limited else None
+                limits = self.limits(lr, base, first, last) if self.limited else None
                 for top, bottom, _, _ in spans(last, thin, first=first):
                     strip = upsample_rows(base[top - first : bottom - first + 2 * radius], self.scale)
                     if window.detail is not None:
@@ -140,8 +153,8 @@ class Method:
     def _sizes(self, shape: tuple[int, int, int], memory: float) -> tuple[int, int, int, int]:
         """Return LR rows of a strip, of a chunk and of a window, and LR pixels of a tile, that fit into the memory."""
         bands, height, width = shape
-        free = min(memory, 1e15) - resident()
-        strip_row = STRIPS * FLOAT * bands * width * self.scale**2
+        free = USED_SHARE * min(memory, 1e15) - resident()
+        strip_row = STRIPS * (2 if self.uncertain else 1) * FLOAT * bands * width * self.scale**2
         thin = int(min(STRIP_ROWS, max(1, free / 4 // strip_row)))
         chunk_row, margin = CHUNKS * FLOAT * bands * width, 2 * (self.base_margin() + UPSAMPLING_RADIUS)
         thick = int(min(CHUNK_ROWS, max(STRIP_ROWS, free / 3 // chunk_row - margin)))
@@ -150,9 +163,9 @@ class Method:
         least = min(height, thick + 2 * self.window_margin()) * window_row
         pixels = min(MAX_TILE_PIXELS, TILE_SHARE * free / tile_pixel, (free - least) / tile_pixel)
         if pixels < MIN_TILE_PIXELS:
-            needed = (memory - free + least + MIN_TILE_PIXELS * tile_pixel) / 1e9
+            needed = memory / 1e9 + (least + MIN_TILE_PIXELS * tile_pixel - free) / USED_SHARE / 1e9
             raise ValueError(
-                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed:.2f} GB; give more"
+                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed + 0.05:.1f} GB; give more"
             )
         free -= pixels * tile_pixel
         rows = height if free >= height * window_row else int(free // window_row) - 2 * self.window_margin()
@@ -171,12 +184,6 @@ class Method:
             base = base + torch.tensordot(window.spectra, window.low[:, rows], 1)
         mirrored = mirror_indices(height, radius, base.device)[first : last + 2 * radius] - above
         return base.transpose(0, 1)[mirrored].contiguous()
-
-    def _limits(self, lr: Rows, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return the limits of rows: two of (n, 1, B, w)."""
-        first, last = max(0, start - LIMIT_RADIUS), min(lr.shape[1], stop + LIMIT_RADIUS)
-        limits = value_limits(lr.rows(first, last))
-        return tuple(limit[:, start - first : stop - first].transpose(0, 1)[:, None] for limit in limits)
 
     def _clamp(self, strip: Tensor, low: Tensor, high: Tensor) -> Tensor:
         cells = strip.view(len(low), self.scale, *strip.shape[1:])

@@ -21,7 +21,12 @@ def test_every_public_name_is_there(package):
 
 @pytest.mark.parametrize(
     ("name", "home"),
-    [("upscale", "sharpen_file"), ("sharpen", "sharpen"), ("open_scene", "open_scene"), ("any_sensor", "load_pretrained")],
+    [
+        ("upscale", "sharpen_file"),
+        ("sharpen", "sharpen"),
+        ("open_scene", "open_scene"),
+        ("any_sensor", "load_pretrained"),
+    ],
 )
 def test_a_moved_name_says_where_it_went(name, home):
     with pytest.raises(AttributeError, match=f"sharpen.{home}"):

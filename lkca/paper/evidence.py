@@ -126,11 +126,18 @@ def by_seed(frame: pd.DataFrame, one: str, other: str, metric: str = "MPSNR") ->
 
 def by_place(frame: pd.DataFrame, one: str, other: str, metric: str = "MPSNR") -> pd.Series:
     """Subtract, scene by scene, model `other` from model `one`; then average the scenes of each place."""
-    table = frame.pivot_table(index="dataset", columns="model", values=metric)
+    table = frame.pivot_table(index=["dataset", "variant"], columns="model", values=metric)
     if not {one, other} <= set(table):
         return pd.Series(dtype=float)
     scenes = (table[one] - table[other]).dropna()
-    return scenes.groupby([DATASETS[name].place if name in DATASETS else name for name in scenes.index]).mean()
+    return scenes.groupby([place_of(*scene) for scene in scenes.index]).mean()
+
+
+def place_of(dataset: str, variant: str) -> str:
+    """Return where a test was taken: the place of the scene, or the one that was left out."""
+    if dataset == "leave_one_out":
+        return variant
+    return DATASETS[dataset].place if dataset in DATASETS else dataset
 
 
 def ranks_of_90(profile: str) -> pd.DataFrame:
@@ -212,6 +219,6 @@ def unfit(frame: pd.DataFrame, profile: str, study: str) -> list[str]:
         found.append(f"{count} of {len(rows)} runs did not converge{control}")
     if (failed := count_failed(frame)) > MAX_FAILED * len(rows):
         found.append(f"{failed} of {len(rows)} runs failed (below bicubic)")
-    if frame["dataset"].nunique() == 1 and not synthetic(frame):
+    if len(frame[["dataset", "variant"]].drop_duplicates()) == 1 and not synthetic(frame):
         found.append("one real scene")
     return found

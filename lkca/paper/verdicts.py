@@ -14,6 +14,7 @@ from lkca.paper.evidence import (
     by_seed,
     count_failed,
     difference,
+    gain_of_longer,
     ranks_of_90,
     read_results,
     synthetic,
@@ -41,7 +42,7 @@ from lkca.paper.rules import (
     printed_verdicts,
 )
 
-PROFILES = ("paper", "small", "converged", "cpu")  # in the order in which they decide; `quick` never does
+PROFILES = ("paper", "small", "evidence", "converged", "cpu")  # in the order in which they decide; `quick` never does
 # Studies with LKCA-Net, LR and KD under the same settings: one network a place, then many seeds on synthetic scenes.
 OVER_PLACES, OVER_SEEDS = ("leave_one_out", "scenes"), ("until_converged", "until_flat")
 Parts = Mapping[str, Difference]  # what is compared -> difference
@@ -120,40 +121,55 @@ def _gains_of_blocks(frame: pd.DataFrame, metric: str) -> Parts:
 
 
 def low_rank(profile: str) -> Iterator[Evidence]:
-    """Claim 2: how many singular values hold 90 %, and what a cut to the rank of LKCA-LR's cost loses, over seeds."""
-    cuts, frame = read_results(f"{profile}/upsamplers_truncation"), read_results(f"{profile}/upsamplers")
-    if cuts is None or frame is None:
-        return
+    """Claim 2: how many singular values hold 90 %, and what a cut to the rank of LKCA-LR's cost loses."""
+    for study in ("upsampler_rank", "upsamplers"):
+        cuts, frame = read_results(f"{profile}/{study}_truncation"), read_results(f"{profile}/{study}")
+        if cuts is not None and frame is not None and len(cuts):
+            yield _rank_of(profile, study, cuts, frame)
+
+
+def _rank_of(profile: str, study: str, cuts: pd.DataFrame, frame: pd.DataFrame) -> Evidence:
     shares, losses, ranks = [], [], []
     for _, cut in cuts.groupby("run", sort=False):
         lost = cut.set_index("k")["cut_MPSNR"] - cut.loc[cut["k"].idxmax(), "cut_MPSNR"]
         shares.append(cut["k90"].iloc[0] / cut["values"].iloc[0])
         losses.append(lost[lost.index <= cut["budget"].iloc[0]].iloc[-1])
         ranks.append(lost[lost >= -MARGIN].index.min())
-    loss = difference(losses, "seeds")
+    loss = difference(losses, "networks")
     used = frame[frame["run"].isin(cuts["run"]) | frame["model"].isin(BASELINES)]
     # By its nature this claim is about one training, so that one scene will do.
-    reasons = [reason for reason in unfit(used, profile, "upsamplers") if reason != "one real scene"]
+    reasons = [reason for reason in unfit(used, profile, study) if reason != "one real scene"]
     reasons += _too_few(loss, MIN_SEEDS)
-    ranked = ranks_of_90(profile)
-    controls = ranked[~ranked["kind"].isin(("trained", "grouped"))].itertuples()
-    share = f"90 % of the sum in {min(shares):.1%} to {max(shares):.1%} of {cuts['values'].iloc[0]} values"
+    share = f"90 % of the sum in {min(shares):.1%} to {max(shares):.1%} of {_range(cuts['values'], '')} values"
     numbers = (
         share,
-        f"cut to rank {cuts['budget'].iloc[0]}, which LKCA-LR's cost pays for: {loss} dB",
+        f"cut to rank {_range(cuts['budget'], '')}, which LKCA-LR's cost pays for: {loss} dB",
         f"smallest rank that loses at most {MARGIN} dB: {min(ranks)} to {max(ranks)}",
-        *(f"beside it, one seed, {row.kind}: {row.rank / row.values:.1%}" for row in controls),
+        *_controls(profile, study),
     )
-    yield Evidence(
+    return Evidence(
         profile,
-        "upsamplers_truncation",
+        f"{study}_truncation",
         OPEN if reasons else judge_rank(shares, loss),
         f"{share}; cut to LKCA-LR's rank {loss} dB",
         numbers,
         unit=f"share of values, dB; {loss.counted}",
         reasons=tuple(reasons),
-        asks=("a 1x1 layer of the body as a second control", "several seeds of the controls"),
+        asks=() if study == "upsampler_rank" else ("a 1x1 layer of the body, and several seeds, as controls",),
     )
+
+
+def _controls(profile: str, study: str) -> Iterator[str]:
+    """Say which share of the values holds 90 % of the sum in layers that nobody calls low rank."""
+    found = read_results(f"{profile}/{study}_controls")
+    if found is None:
+        ranked = ranks_of_90(profile)
+        for row in ranked[~ranked["kind"].isin(("trained", "grouped"))].itertuples():
+            yield f"beside it, one seed, {row.kind}: {row.rank / row.values:.1%}"
+        return
+    for (layer, kind), rows in found.groupby(["layer", "kind"], sort=False):
+        if (layer, kind) != ("upsampler", "trained"):
+            yield f"beside it, {kind} {layer}: {rows['share'].min():.1%} to {rows['share'].max():.1%}"
 
 
 def _three_networks(profile: str) -> Iterator[tuple[str, pd.DataFrame, Callable[..., pd.Series], str]]:
@@ -275,6 +291,12 @@ def _evidence(
     needed = {name: part.units_needed for name, part in measured.items() if part.units_needed}
     questions = [f"±{MARGIN} dB would need {n} {first.unit} ({name})" for name, n in needed.items() if n > first.n]
     questions += ["real scenes"] if synthetic(frame) else []
+    missing = read_results(f"{profile}/{study}_missing")
+    if missing is not None and len(missing):
+        questions.append(f"{len(missing)} of {len(missing) + len(frame)} planned runs are not finished")
+    twice = gain_of_longer(trained(frame), profile)
+    if twice.n:
+        questions.append(f"trained twice as long: {twice} dB in {twice.counted}")
     if failed := count_failed(frame):
         questions.append(f"{failed} of {len(trained(frame))} runs failed (below bicubic)")
     return Evidence(
@@ -306,10 +328,10 @@ def _too_few(part: Difference, least: int) -> list[str]:
 
 def _gain_over_bicubic(frame: pd.DataFrame, model: str) -> float:
     """Return the mean gain of a model over bicubic in dB, scene by scene."""
-    table = frame.pivot_table(index="dataset", columns="model", values="MPSNR")
+    table = frame.pivot_table(index=["dataset", "variant"], columns="model", values="MPSNR")
     return float((table[model] - table["bicubic"]).mean())
 
 
-def _range(values: pd.Series) -> str:
-    ends = [f"{values.min():.1f}", f"{values.max():.1f}"]
+def _range(values: pd.Series, digits: str = ".1f") -> str:
+    ends = [f"{values.min():{digits}}", f"{values.max():{digits}}"]
     return " to ".join(dict.fromkeys(ends))

@@ -8,9 +8,9 @@ import pytest
 import rasterio
 
 import sharpen
-from sharpen import files
 from sharpen.files import Sharpened, sharpen_file, sharpen_many
 from sharpen.io import open_scene
+from sharpen.strips import Method
 from sharpen.tiles import resident
 from tests.sharpen.scenes import B, H, W, mixture, write_envi, write_network, write_run_weights
 
@@ -46,7 +46,7 @@ def bicubic(source: Path, target: Path, **options: object) -> Sharpened:
 def test_a_file_gets_the_numbers_of_an_array(
     scene: Path, cube: np.ndarray, weights: Path, tmp_path: Path, settings: dict, little: bool
 ) -> None:
-    memory = resident() + 1.5e7 if little else 2e9
+    memory = resident() + 6e7 if little else 2e9
     done = sharpen_file(scene, tmp_path / "out.tif", weights=weights, memory=memory, log=quiet, **settings)
     expected = np.rint(sharpen.sharpen(cube, weights=weights, **settings))
     with rasterio.open(tmp_path / "out.tif") as raster:
@@ -202,15 +202,15 @@ def test_an_error_half_way_leaves_the_old_file_or_nothing(
     if old:
         bicubic(scene, tmp_path / name, quicklook=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    strips = files.Method.strips
+    strips = Method.strips
 
-    def failing(self: files.Method, lr: object, memory: float) -> object:
+    def failing(self: Method, lr: object, memory: float) -> object:
         for number, strip in enumerate(strips(self, lr, memory)):
             if number == 2:
                 raise OSError(28, "No space left on device")
             yield strip
 
-    monkeypatch.setattr(files.Method, "strips", failing)
+    monkeypatch.setattr(Method, "strips", failing)
     with pytest.raises(OSError, match="No space left"):
         bicubic(scene, tmp_path / name, overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

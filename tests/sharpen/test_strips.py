@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lkca.degradation import Degradation
 from lkca.fast import predict
 from lkca.models import build_model
 from sharpen.deconvolve import sharpen_tensor, wiener
@@ -77,6 +78,15 @@ def test_values_far_from_their_neighbours_are_clamped_and_counted(lr: Tensor) ->
     window = lr[:, 2:7, 3:8].flatten(1)
     low, high = window.amin(1), window.amax(1)
     assert torch.allclose(found[:, 9, 11], high + (high - low) / 2) and method.clamped == 8
+
+
+def test_what_a_blurred_image_does_not_show_may_come_back() -> None:
+    truth = torch.zeros(4, 80, 80)
+    truth[:, 38:42, 38:42] = torch.tensor([1.0, 2.0, 0.5, 1.5])[:, None, None]  # brighter than any blurred pixel
+    lr = Degradation("gaussian:0.8").downsample(truth, 2) + 0.01 * torch.from_numpy(mixture(4, 40, 40)) / 900
+    free, held = (EigenimageMethod("", small_network(**LOCAL), "gaussian:0.8", math.inf) for _ in range(2))
+    found, expected = joined(held, lr), joined(unlimited(free), lr)
+    assert expected.max() > 1.3 * lr.max() and (found - expected).abs().mean() < 0.01 * lr.max()
 
 
 def test_what_exceeds_the_training_range_is_bicubic(lr: Tensor) -> None:

@@ -1,0 +1,137 @@
+"""What is watched while a scene is sharpened: time, memory, values out of range, the texture that is added."""
+
+import copy
+import resource
+import sys
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lkca.files import Log
+from lkca.resize import resize
+from sharpen.scene_rows import SceneRows
+from sharpen.strips import Method
+from sharpen.texture import measure_texture
+from sharpen.tiles import ImageRows, Rows, resident
+
+SECONDS_BETWEEN_LINES = 5.0  # of progress
+PIECE = 32  # LR pixels on a side of the piece whose time is measured
+MIN_PIECES = 4  # a smaller scene is done about as soon as it is estimated
+TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
+MIN_TEXTURE_SIDE = 16
+MAX_TEXTURE_VALUES = 2**23  # of it, upsampled: it shall not need more memory than what is written
+
+
+class Progress:
+    """Says now and then how far the work is.
+
+    rows : HR rows of the scene.
+    """
+
+    def __init__(self, rows: int, log: Log) -> None:
+        self.rows, self.log = rows, log
+        self.said, self.first = time.perf_counter(), (0, 0.0)
+
+    def show_tiles(self, done: int, count: int) -> None:
+        """Take how many of the network's tiles are done, of those of the rows that come next."""
+        if self._is_time() and done < count:
+            self.log(f"network: {done} of {count} tiles")
+
+    def show_rows(self, row: int) -> None:
+        """Take the number of rows that are done."""
+        now = time.perf_counter()
+        if not self.first[0]:
+            self.first = row, now
+        elif self._is_time() and row < self.rows:
+            left = (now - self.first[1]) / (row - self.first[0]) * (self.rows - row)
+            self.log(f"{row} of {self.rows} rows, {in_words(left)} left")
+
+    def _is_time(self) -> bool:
+        now = time.perf_counter()
+        if now - self.said < SECONDS_BETWEEN_LINES:
+            return False
+        self.said = now
+        return True
+
+
+class RangeCounter:
+    """Counts values that lie outside of the range that their band has in the input, in the file's numbers.
+
+    total : how many so far. excess : by how much at most, as a share of that range.
+    """
+
+    def __init__(self, lr: SceneRows, dtype: np.dtype) -> None:
+        ends = lr.unit.to_file(torch.stack([lr.low, lr.high], dim=1)[:, None])[:, 0]
+        self.low, self.high = ends.amin(1), ends.amax(1)
+        self.tolerance = 1e-6 * ends.abs().amax(1) if dtype.kind == "f" else torch.full_like(self.low, 0.5)
+        self.total, self.excess = 0, 0.0
+
+    def count(self, strip: Tensor, missing: NDArray[np.bool_] | None) -> None:
+        """Count in a strip (b, n, W); pixels without data do not count."""
+        if missing is not None:
+            strip = strip[:, ~torch.from_numpy(missing)][:, None]
+        if not strip.shape[2]:
+            return
+        least, most = strip.amin((1, 2)), strip.amax((1, 2))
+        wide = (least < self.low - self.tolerance) | (most > self.high + self.tolerance)
+        for band in wide.nonzero().flatten().tolist():
+            low, high, tolerance = self.low[band], self.high[band], self.tolerance[band]
+            self.total += int(((strip[band] < low - tolerance) | (strip[band] > high + tolerance)).sum())
+            excess = max(low - least[band], most[band] - high) / max(high - low, tolerance)
+            self.excess = max(self.excess, float(excess))
+
+    def in_words(self, values: int, clamped: int) -> str:
+        """Return a line; values : written in all. clamped : held to the range of their neighbourhood."""
+        line = f"{self.total} values ({self.total / values:.2g} of all) lie outside of their band's range in the input"
+        if self.total:
+            line += f", by at most {self.excess:.2g} of that range"
+        return f"{line}; {clamped} were clamped to the range of their neighbourhood" if clamped else line
+
+
+def seconds_needed(method: Method, lr: Rows) -> float | None:
+    """Return about how many seconds sharpening will take, by a piece of the middle; None where it is soon done."""
+    _, height, width = lr.shape
+    side = 2 * PIECE // max(2, method.scale // 2)
+    if min(height, width) < side or height * width < MIN_PIECES * side**2:
+        return None
+    piece, trial = ImageRows(_middle(lr, side)), copy.copy(method)
+    for _ in range(2):  # the first time prepares memory and kernels
+        begun = time.perf_counter()
+        for _ in trial.strips(piece):
+            pass
+    return height * width / side**2 * (time.perf_counter() - begun)
+
+
+def in_words(seconds: float) -> str:
+    """Return 12 s, 3 min, 1.5 h."""
+    if seconds < 100:
+        return f"{max(1, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def texture_remarks(method: Method, lr: Rows) -> list[str]:
+    """Return what looks wrong in what a network adds to the middle of a scene, a sentence each."""
+    bands, height, width = lr.shape
+    fitting = max(MIN_TEXTURE_SIDE, int((MAX_TEXTURE_VALUES / bands) ** 0.5 / method.scale))
+    side = min(height, width, TEXTURE_SIDE, fitting)
+    if not method.limited or side < MIN_TEXTURE_SIDE:
+        return []
+    piece = _middle(lr, side)
+    sharpened = torch.cat([strip.values for strip in copy.copy(method).strips(ImageRows(piece))], dim=1)
+    return measure_texture(sharpened - resize(piece, method.scale), piece, method.scale).remarks()
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return max(most, resident())
+
+
+def _middle(lr: Rows, side: int) -> Tensor:
+    """Return (B, side, side) from the middle of an image."""
+    _, height, width = lr.shape
+    top, left = (height - side) // 2, (width - side) // 2
+    return lr.rows(top, top + side)[:, :, left : left + side].contiguous()
