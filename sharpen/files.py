@@ -20,11 +20,14 @@ from sharpen.axes import doubt_axes
 from sharpen.choose import check_bands, choose_method
 from sharpen.deconvolve import middle
 from sharpen.io import SceneWriter, numbers_in, open_scene, usable_bands
+from sharpen.methods import EigenimageMethod
 from sharpen.pictures import Colours, SceneViews, png
 from sharpen.psf import estimate_psf
 from sharpen.report import check_page, facts, write_page
 from sharpen.scene_rows import SceneRows, Unit, upsampled_mask, with_wavelengths
 from sharpen.watch import Progress, RangeCounter, in_words, peak_memory, seconds_needed, texture_remarks
+
+FILE_COMPONENTS = 4  # principal components that are sharpened at x4 and x8 unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def sharpen_file(
     ----------
     source : a scene that `sharpen.open_scene` opens; key and layout as there.
     target : the file to write, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
-    scale, psf, noise, weights, components, symmetries, precision : see `sharpen.choose.choose_method`.
+    scale, psf, noise, weights, components, symmetries, precision : see `sharpen.choose.choose_method`. Without
+        `components`, four are sharpened at x4 and x8: the next four add 0.004 dB and take half as long again.
     memory : bytes that the process may hold at its peak.
     overwrite : replace files that exist.
     bands : such as "1-129,136-224", from 1. Without it all but bad ones and those without data.
@@ -121,6 +125,8 @@ def sharpen_file(
     page = None if report is None else check_page(report, overwrite)
     uncertain = uncertainty is not None
     method, metadata = choose_method(weights, scale, psf, noise, components, symmetries, precision, uncertain)
+    if components is None and isinstance(method, EigenimageMethod) and method.scale > 2:
+        method.network.components = min(method.network.components, FILE_COMPONENTS)
     scale, target = method.scale, expand(target)
     options = {"interleave": interleave, "overwrite": overwrite}
     with _collected_warnings() as warned:
@@ -210,7 +216,7 @@ def describe(
     good, line = usable_bands(scene, bands)
     rows, columns = middle(scene.sizes["y"], scene.sizes["x"])
     part = SceneRows(scene.isel(y=rows, x=columns), good, Unit(scene, good, None), memory=2e9)
-    estimate = estimate_psf(part.rows(0, part.shape[1]))
+    estimate = estimate_psf(part.rows(0, part.shape[1]), 4)
     return {**facts(scene), "usable bands": line or "all", "point spread": estimate.text}
 
 

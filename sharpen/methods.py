@@ -21,7 +21,7 @@ OVERLAP = 32  # LR pixels around a tile of a network that looks at the whole ima
 MAPS = {"float32": 8, "bfloat16": 6}  # feature maps that a network holds at once, in bytes of float32
 MIN_SAMPLE_SIDE = 32  # LR pixels of the middle of a scene, by which PSF and spectra are estimated
 SAMPLE_BYTES = 40  # that the estimates take for each LR pixel and band of it
-FILTER_BYTES = 800  # that deconvolution takes for each LR pixel
+FILTER_BYTES = 400  # that deconvolution takes for each LR pixel
 
 
 class PlannedMethod(Method):
@@ -143,7 +143,7 @@ class EigenimageMethod(PlannedMethod):
         return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS].transpose(0, 1)[:, None] for limit in limits)
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
-        images = self.network.components * (3 * FLOAT * self.scale**2) + FILTER_BYTES * self.planned
+        images = self.network.components * int(1.5 * FLOAT * self.scale**2) + FILTER_BYTES * self.planned
         return (images + 3 * FLOAT * (self.plan.leading if self.planned else 0)) * shape[2]
 
     def tile_pixel_bytes(self) -> int:
@@ -169,12 +169,16 @@ class EigenimageMethod(PlannedMethod):
 
     def _back_projected(self, detail: Tensor) -> Tensor:
         """Return what back-projection adds to a detail (k, r·n, r·w) at LR size, so that the sensor does not see it."""
-        steps, low = self.network.steps, torch.zeros(len(detail), *(side // self.scale for side in detail.shape[1:]))
+        return torch.cat([self._back_projected_one(each) for each in detail.split(1)])  # less memory than all at once
+
+    def _back_projected_one(self, detail: Tensor) -> Tensor:
+        steps, scale = self.network.steps, self.scale
+        low = torch.zeros(1, *(side // scale for side in detail.shape[1:]))
         if steps:
-            low = corrections(-Degradation().downsample(detail, self.scale), self.scale, steps)
+            low = corrections(-Degradation().downsample(detail, scale), scale, steps)
         if steps and self.psf != "bicubic" and self.plan.consistent:
-            seen = Degradation(self.psf).downsample(detail, self.scale) + round_trip(low, self.scale, self.psf)
-            low = low + corrections(-seen, self.scale, steps, self.psf)
+            seen = Degradation(self.psf).downsample(detail, scale) + round_trip(low, scale, self.psf)
+            low = low + corrections(-seen, scale, steps, self.psf)
         return low
 
 
@@ -204,7 +208,7 @@ class NetworkMethod(Method):
         return OVERLAP
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
-        return 3 * FLOAT * shape[0] * self.scale**2 * shape[2]
+        return int(1.5 * FLOAT * shape[0] * self.scale**2) * shape[2]
 
     def tile_pixel_bytes(self) -> int:
         return MAPS[self.precision] * FLOAT * self.channels

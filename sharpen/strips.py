@@ -165,7 +165,7 @@ class Method:
         if pixels < MIN_TILE_PIXELS:
             needed = memory / 1e9 + (least + MIN_TILE_PIXELS * tile_pixel - free) / USED_SHARE / 1e9
             raise ValueError(
-                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed + 0.05:.1f} GB; give more"
+                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed + 0.05:.1f} GB"
             )
         free -= pixels * tile_pixel
         rows = height if free >= height * window_row else int(free // window_row) - 2 * self.window_margin()

@@ -72,24 +72,21 @@ def through_tiles(
     max_pixels: int,
     on_tile: Callable[[int, int], None] = lambda done, count: None,
 ) -> Tensor:
-    """Apply a function that upsamples (n, C, h, w) to (n, c, r·h, r·w) tile by tile, one image after another.
+    """Apply a function that upsamples (n, C, h, w) to (n, c, r·h, r·w) tile by tile, one image after another: float32.
 
     It equals the function of the whole image if an output pixel depends on no more than `overlap` LR pixels around it.
     on_tile : called after each tile with how many of how many are done.
     """
     height, width = image.shape[-2:]
     pieces = tiles(height, width, overlap, max_pixels)
-    count, result, parts = len(image) * len(pieces), None, []
+    count, result = len(image) * len(pieces), None
     for number, each in enumerate(image.split(1)):
         for place, (inner, outer) in enumerate(pieces):
-            part = function(each[..., *outer]).float()
+            part = function(each[..., *outer])[0]
             on_tile(number * len(pieces) + place + 1, count)
-            if len(pieces) == 1:
-                parts.append(part)
-                continue
             if result is None:
-                result = part.new_empty(len(image), part.shape[1], scale * height, scale * width)
+                result = torch.empty(len(image), len(part), scale * height, scale * width, device=part.device)
             cut = (scale * (i.start - o.start) for i, o in zip(inner, outer, strict=True))
             cut = (slice(c, c + scale * (i.stop - i.start)) for c, i in zip(cut, inner, strict=True))
-            result[number, :, *(slice(scale * i.start, scale * i.stop) for i in inner)] = part[0][:, *cut]
-    return torch.cat(parts) if parts else result
+            result[number, :, *(slice(scale * i.start, scale * i.stop) for i in inner)] = part[:, *cut]
+    return result
