@@ -1,7 +1,7 @@
 """Check, time and train the networks on one GPU, by one command that takes under eight minutes on an H200.
 
     python benchmarks/gpu.py --out results/gpu
-    python benchmarks/gpu.py --out /tmp/gpu --tiny --device cpu       # tries everything in seconds, without a GPU
+    python benchmarks/gpu.py --out gpu-try --tiny --device cpu       # tries everything in seconds, without a GPU
 
 Four parts, each with a share of the time (`--minutes`) and a CSV that is rewritten after every row:
 

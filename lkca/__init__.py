@@ -1,4 +1,4 @@
-"""lkca: a reproducible study of LKCA-Net (arXiv 2501.18664), hyperspectral super-resolution and its upsampling."""
+"""A reproducible study of LKCA-Net (arXiv 2501.18664), hyperspectral super-resolution, and its upsampling layer."""
 
 import sys
 from importlib import import_module
