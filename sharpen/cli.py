@@ -14,7 +14,7 @@ from lkca.cli import print_each_warning_once
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 TORCH_SETTINGS = {
-    "THP_MEM_ALLOC_ENABLE": "1",  # huge pages (Linux): feature maps come and go by the hundred, in two thirds of the time
+    "THP_MEM_ALLOC_ENABLE": "1",  # huge pages (Linux): feature maps come and go, in two thirds of the time
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait do not hold a core: on a busy machine that is twice as fast
 }
 PSF = "bicubic, mean, gaussian:SIGMA in LR pixels, sensor:NAME, or a kernel file"
