@@ -1,6 +1,8 @@
 """The command `sharpen`. Help and wrong arguments answer at once: what takes seconds to import comes after them."""
 
 import argparse
+import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -14,9 +16,12 @@ from lkca.cli import print_each_warning_once
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 TORCH_SETTINGS = {
-    "THP_MEM_ALLOC_ENABLE": "1",  # huge pages (Linux): feature maps come and go, in two thirds of the time
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait do not hold a core: on a busy machine that is twice as fast
+    "THP_MEM_ALLOC_ENABLE": "1",  # huge pages (Linux), in which feature maps come and go in two thirds of the time
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait do not hold a core: twice as fast on a busy machine
 }
+PLENTY = 1.5e9  # bytes; with less memory freed memory is given back
+FREED_BYTES = 300_000_000  # of freed memory that the process keeps at the end of its heap
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PSF = "bicubic, mean, gaussian:SIGMA in LR pixels, sensor:NAME, or a kernel file"
 EPILOG = """other commands:
   sharpen finetune SCENE    train the network further on a scene itself, and say whether that gains anything
@@ -188,6 +193,8 @@ def run_sharpen(options: argparse.Namespace) -> bool | None:
     if not sources:
         raise ValueError("name a scene and the file to write: sharpen SCENE OUT")
     given = {name: value for name, value in vars(options).items() if name != "paths"}
+    if options.memory >= PLENTY:
+        _keep_freed_memory()
     many = len(sources) > 1 or target.endswith(("/", os.sep)) or Path(target).is_dir()
     if many:
         single = [name for name in ("uncertainty", "report") if given.pop(name)]
@@ -232,6 +239,14 @@ COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], b
     "info": (info_parser, run_info),
     "export": (export_parser, run_export),
 }
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library (Linux) keep freed memory for the next feature map: what the kernel gives has to be cleared."""
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(M_MMAP_THRESHOLD, 2**31 - 1)
+        mallopt(M_TRIM_THRESHOLD, FREED_BYTES)
 
 
 def _fail(message: object) -> int:

@@ -197,4 +197,4 @@ def _add(strip: Tensor, detail: Tensor, spectra: Tensor | None) -> Tensor:
     """Add detail (k, n, r·w) by its spectra (B, k) to a strip (n, B, r·w)."""
     if spectra is None:
         return strip.add_(detail.transpose(0, 1))
-    return torch.baddbmm(strip, spectra.expand(len(strip), -1, -1), detail.transpose(0, 1))
+    return strip.baddbmm_(spectra.expand(len(strip), -1, -1), detail.transpose(0, 1))

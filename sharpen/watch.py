@@ -18,8 +18,8 @@ from sharpen.texture import measure_texture
 from sharpen.tiles import ImageRows, Rows, resident
 
 SECONDS_BETWEEN_LINES = 5.0  # of progress
-PIECE = 32  # LR pixels on a side of the piece whose time is measured
-MIN_PIECES = 4  # a smaller scene is done about as soon as it is estimated
+PIECE = 32  # LR pixels on a side of the smaller of two pieces whose time is measured
+MIN_PIECES = 16  # a smaller scene is done about as soon as it is estimated
 TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
 MIN_TEXTURE_SIDE = 16
 MAX_TEXTURE_VALUES = 2**23  # of it, upsampled: it shall not need more memory than what is written
@@ -94,15 +94,19 @@ class RangeCounter:
 def seconds_needed(method: Method, lr: Rows) -> float | None:
     """Return about how many seconds sharpening will take, by a piece of the middle; None where it is soon done."""
     _, height, width = lr.shape
-    side = 2 * PIECE // max(2, method.scale // 2)
-    if min(height, width) < side or height * width < MIN_PIECES * side**2:
+    side = PIECE if method.scale < 8 else PIECE // 2
+    if min(height, width) < 2 * side or height * width < MIN_PIECES * side**2:
         return None
-    piece, trial = ImageRows(_middle(lr, side)), copy.copy(method)
-    for _ in range(2):  # the first time prepares memory and kernels
-        begun = time.perf_counter()
-        for _ in trial.strips(piece):
-            pass
-    return height * width / side**2 * (time.perf_counter() - begun)
+    trial, times = copy.copy(method), []
+    for each in (side, 2 * side):
+        piece = ImageRows(_middle(lr, each))
+        for _ in range(2):  # the first time prepares memory and kernels
+            begun = time.perf_counter()
+            for _ in trial.strips(piece):
+                pass
+        times.append(time.perf_counter() - begun)
+    a_pixel = max(times[1] - times[0], 0.1 * times[1]) / (3 * side**2)  # what does not grow with the piece is left out
+    return times[1] + a_pixel * (height * width - 4 * side**2)
 
 
 def in_words(seconds: float) -> str:
