@@ -53,7 +53,6 @@ figures: $(SETUP)
 benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py --csv results/bench_training.csv
-	$(BIN)/python benchmarks/bench_upsamplers.py --csv results/bench_upsamplers.csv
 	$(BIN)/python benchmarks/bench_layers.py --csv results/bench_layers.csv
 	$(BIN)/python benchmarks/bench_inference.py --rounds 3 --sizes 16 32 --csv results/bench_inference.csv
 

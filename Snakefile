@@ -29,6 +29,12 @@ TABLES = f"{RESULTS}/{PLAN.profile}"
 STYLE = [str(path) for path in sorted((project_root() / "lkca" / "plots").glob("[!_.]*.*"))]
 RUNS_PER_JOB = int(config.get("runs_per_job", 1))
 SHARED = PLAN.shared_jobs(RUNS_PER_JOB, (workflow.cores or 1) // THREADS or 1) if RUNS_PER_JOB > 1 else []
+# Short runs share a process, and so do their tables: starting one takes longer than most of them.
+SHARED_TABLES = [
+    name
+    for name, runs in PLAN.tables.items()
+    if RUNS_PER_JOB > 1 and f"{name}.csv" not in PLAN.alone and not (PLAN.has_table(name) and all(map(finished, runs)))
+]
 
 
 def metrics(runs):
@@ -51,7 +57,7 @@ def cores_for(name):
 # A finished run is never made again, by whatever rule it was made: its name holds all that decides its outcome.
 wildcard_constraints:
     run=any_of(run.name for run in PLAN.runs.values() if not finished(run) and run not in sum(SHARED, [])),
-    study=any_of(PLAN.tables),
+    study=any_of(name for name in PLAN.tables if name not in SHARED_TABLES),
     notebook=any_of(PLAN.notebooks),
 
 
@@ -78,7 +84,7 @@ rule train:
         RUNS + "/{run}/metrics.json",
     log:
         RUNS + "/{run}/log.txt",
-    priority: 1
+    priority: 100
     threads: THREADS
     resources:
         gpu=GPU,
@@ -86,7 +92,6 @@ rule train:
         "{PYTHON:q} -m lkca run {wildcards.run:q} --profile {PLAN.profile:q} --device {DEVICE:q} >> {log:q} 2>&1"
 
 
-# Short runs share a process: starting one takes as long as some of them train.
 for number, runs in enumerate(SHARED):
 
     rule:
@@ -98,7 +103,7 @@ for number, runs in enumerate(SHARED):
             metrics(runs),
         params:
             runs=[run.name for run in runs],
-        priority: 1
+        priority: 100
         threads: THREADS
         resources:
             gpu=GPU,
@@ -113,9 +118,25 @@ rule table:
         TABLES + "/{study}.csv",
     log:
         TABLES + "/logs/{study}.csv.log",
+    priority: 50
     threads: lambda wildcards: cores_for(f"{wildcards.study}.csv")
     shell:
         "{PYTHON:q} -m lkca collect {wildcards.study} --profile {PLAN.profile:q} > {log:q} 2>&1"
+
+
+# No params: they would differ from those of the rule above, and the next batch would make the tables again.
+if SHARED_TABLES:
+
+    rule tables_together:
+        input:
+            [metrics(PLAN.tables[name]) for name in SHARED_TABLES],
+        output:
+            [f"{TABLES}/{name}.csv" for name in SHARED_TABLES],
+        log:
+            TABLES + "/logs/tables.log",
+        priority: 50
+        shell:
+            "{PYTHON:q} -m lkca collect {SHARED_TABLES:q} --profile {PLAN.profile:q} > {log:q} 2>&1"
 
 
 # The notebook gets its name only when all of it ran. Alone on the machine, idle threads need not sleep: waking them would
@@ -132,6 +153,7 @@ rule notebook:
     params:
         given=lambda wildcards: f"profile={PLAN.profile}" if notebooks.takes_profile(wildcards.notebook) else "",
         waiting=lambda wildcards: "ACTIVE" if f"{wildcards.notebook}.ipynb" in PLAN.alone else "PASSIVE",
+    priority: lambda wildcards: len(PLAN.notebooks[wildcards.notebook])  # those that read most take longest
     retries: 1  # kernels that start at the same time may take the same port
     threads: lambda wildcards: cores_for(f"{wildcards.notebook}.ipynb")
     resources:

@@ -1,4 +1,4 @@
-"""The stopwatch of all benchmarks: what is compared takes turns, so that other load on the machine slows all alike."""
+"""What all benchmarks share: the stopwatch, which is the study's, and tables that say where their numbers come from."""
 
 import statistics
 import time
@@ -10,38 +10,9 @@ import torch
 
 from lkca.files import write_text
 from lkca.provenance import provenance
+from lkca.studies.speed import take_turns as take_turns
 
-MIN_ROUNDS = 3
-SHORT = 0.2  # seconds: a shorter pass runs once uncounted in its turn, while the threads of the one before go to sleep
 TRACE = ("device", "cpu", "gpu", "driver", "cuda", "threads", "torch", "commit", "started")  # columns of provenance
-
-
-def take_turns(
-    passes: Mapping[str, Callable[[], object]],
-    device: torch.device,
-    rounds: int = 10,
-    seconds: float = float("inf"),
-    repeats: int = 1,
-) -> dict[str, list[float]]:
-    """Return the seconds of each pass, by name. A first round warms up and does not count.
-
-    Parameters
-    ----------
-    device : where the passes compute; on a GPU its own clock is read.
-    rounds : in each, every pass has its turn. seconds : after `MIN_ROUNDS`, no round begins later than this.
-    repeats : how often a pass runs in its turn.
-    """
-    begin = time.perf_counter()
-    first = {name: _time(once, device) for name, once in passes.items()}
-    times: dict[str, list[float]] = {name: [] for name in passes}
-    for number in range(rounds):
-        if number >= MIN_ROUNDS and time.perf_counter() - begin > seconds:
-            break
-        for name, once in passes.items():
-            if first[name] < SHORT:
-                _time(once, device)
-            times[name] += [_time(once, device) for _ in range(repeats)]
-    return times
 
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
@@ -100,17 +71,3 @@ class Table:
         write_text(self.path, frame[[*others, *self.record]].to_csv(index=False, float_format="%.6g"))
         shown = (row[name] for name in others if name in row)
         print(self.path.stem, *(f"{value:.4g}" if isinstance(value, float) else value for value in shown), flush=True)
-
-
-def _time(once: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize(device)
-        begin.record()
-        once()
-        end.record()
-        torch.cuda.synchronize(device)
-        return begin.elapsed_time(end) / 1e3
-    start = time.perf_counter()
-    once()
-    return time.perf_counter() - start

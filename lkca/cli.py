@@ -261,7 +261,7 @@ def _verify(options: argparse.Namespace) -> bool:
 
 
 def _results(_: argparse.Namespace) -> None:
-    from lkca.paper.pages import write_pages
+    from lkca.pages import write_pages
 
     for path in write_pages():
         print(f"wrote {path}")

@@ -1,7 +1,7 @@
 """Trained networks as ONNX files: for other programs, and for a faster forward pass on a CPU by OpenVINO.
 
 Needs the packages of `pip install lkca[onnx]`. OpenVINO was the fastest of the runtimes measured
-(`benchmarks/inference.py`).
+(`benchmarks/bench_inference.py`).
 """
 
 import copy
@@ -10,7 +10,6 @@ import logging
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.checkpoints import FORMAT, Metadata, load_weights
-from lkca.fast import computing_in, fold
+from lkca.fast import fold
 from lkca.files import atomic_write
 from lkca.models.baselines import Bicubic
 from lkca.resize import resize
@@ -27,7 +26,6 @@ from lkca.resize import resize
 RADIUS = 2  # LR pixels that bicubic upsampling reads on each side
 MAX_SIDE = 2**20  # pixels and images that the exported network accepts
 TOLERANCE = 1e-3  # of the largest output value, between torch and the exported network
-PACKED = {2: np.int32, 4: np.int64, 8: np.complex128}  # as wide as r numbers of 16 bits, which are then moved as one
 INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
 
 
@@ -106,8 +104,6 @@ class OnnxNetwork:
     Parameters
     ----------
     path : a file by `export_onnx` or `export_module`. threads : default: as many as torch's.
-    precision : "float32", or "bfloat16" for the network's residual; bicubic and the sum stay float32. bfloat16 needs a
-        network that ends in that sum: LKCA-Net, its variants and VDSR.
 
     Attributes
     ----------
@@ -119,7 +115,7 @@ class OnnxNetwork:
         If there is no such file, or it was not exported here. ImportError: without the packages.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None, precision: str = "float32") -> None:
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
         try:
             import onnx
             import openvino
@@ -132,11 +128,10 @@ class OnnxNetwork:
             self.metadata = Metadata(**json.loads(properties[FORMAT]))
         except Exception as error:  # protobuf has its own types
             raise ValueError(f"{path} was not written by `lkca export`, or is damaged ({error!r})") from error
-        computing_in(precision)  # checks it
-        self._core, self._path, self._compiled, self._precision = openvino.Core(), str(path), {}, precision
+        self._core, self._path, self._compiled = openvino.Core(), str(path), {}
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
         }
 
@@ -145,14 +140,8 @@ class OnnxNetwork:
         if lr.shape not in self._compiled:
             network = self._core.read_model(self._path)
             network.reshape(list(lr.shape))
-            if self._precision == "bfloat16":
-                network = _residual_part(network)
             self._compiled = {lr.shape: self._core.compile_model(network, "CPU", self._settings)}  # the last one only
-        result = self._compiled[lr.shape](lr)[0]
-        if self._precision == "float32":
-            return result
-        r = self.metadata.scale
-        return resize(torch.from_numpy(np.ascontiguousarray(lr)), r).add_(_shuffle(result, r)).numpy()
+        return self._compiled[lr.shape](lr)[0]
 
 
 class _BicubicConvolution(nn.Module):
@@ -198,34 +187,3 @@ def _check_agreement(path: Path, network: nn.Module, sample: Tensor) -> None:
             f"{type(network).__name__} cannot be exported for every image size: on a size other than the sample's the "
             "ONNX file fails or gives other values. Its forward uses the size as a Python number"
         )
-
-
-def _residual_part(network: Any) -> Any:  # noqa: ANN401 - openvino's Model
-    """Return the part of an exported network that bfloat16 is good enough for: all but bicubic and the last sum.
-
-    If it ends in a PixelShuffle, that is left out as well, and its input is returned as bfloat16, channels last:
-    OpenVINO takes three passes over the HR image, two of them in float32, for what `_shuffle` does in one.
-    """
-    import openvino
-    from openvino import Layout, Type
-
-    total = network.outputs[0].get_node().input_value(0).get_node()
-    if total.get_type_name() != "Add":
-        raise ValueError("this network does not end in residual + bicubic, which bfloat16 needs: use float32")
-    residual = total.input_value(0)  # the first summand
-    if residual.get_node().get_type_name() != "DepthToSpace":
-        return openvino.Model([residual], network.get_parameters())
-    network = openvino.Model([residual.get_node().input_value(0)], network.get_parameters())
-    ending = openvino.preprocess.PrePostProcessor(network)
-    ending.output().model().set_layout(Layout("NCHW"))
-    ending.output().tensor().set_layout(Layout("NHWC")).set_element_type(Type.bf16)
-    return ending.build()
-
-
-def _shuffle(result: NDArray, r: int) -> Tensor:
-    """Return the residual (n, B, r·h, r·w), float32: the result itself, or PixelShuffle of bfloat16 (n, h, w, B·r²)."""
-    if result.dtype == np.float32:
-        return torch.from_numpy(result)
-    n, h, w, _ = result.shape
-    y = torch.from_numpy(result.view(PACKED[r])).view(n, h, w, -1, r).permute(0, 3, 1, 4, 2)  # (n, B, h, r, w)
-    return y.contiguous().view(torch.bfloat16).view(n, -1, r * h, r * w).float()

@@ -14,6 +14,7 @@ from lkca.metrics import METRICS
 from lkca.provenance import commit, cpu
 from lkca.run import Run
 from lkca.studies import study_names, study_runs
+from lkca.studies.tables import all_rows
 from lkca.train import train
 
 DECIMALS = 4  # that the tables print, and that have to agree
@@ -42,7 +43,10 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
         If results/`profile` has no table of runs.
     """
     by_name = {run.name: run for study in study_names() for run in study_runs(study, profile)}
-    committed = committed_rows(profile, by_name)
+    committed = all_rows(profile)
+    if committed.empty:
+        raise FileNotFoundError(f"{results_folder() / profile} has no table of runs: run `lkca study` first")
+    committed = committed[committed["run"].isin(by_name)].drop_duplicates("run").set_index("run")
     chosen = choose_runs(committed, by_name, runs)
     path = results_folder() / "verify" / f"{profile}.csv"
     code = commit()
@@ -59,23 +63,6 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
             write_text(path.with_suffix(".md"), _markdown(table))
             log(f"{name}: {rows[name]['verdict']}")
     return pd.DataFrame([rows[name] for name in chosen])
-
-
-def committed_rows(profile: str, runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Return the rows of results/`profile` that belong to these runs, each once, by name of the run.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    """
-    paths = [results_folder() / profile / f"{study}.csv" for study in study_names()]
-    tables = [pd.read_csv(path) for path in paths if path.is_file()]
-    tables = [table for table in tables if {"run", *COMPARED} <= set(table.columns)]
-    if not tables:
-        raise FileNotFoundError(f"{results_folder() / profile} has no table of runs: run `lkca study` first")
-    rows = pd.concat(tables, ignore_index=True).drop_duplicates("run").set_index("run")
-    return rows[rows.index.isin(runs)]
 
 
 def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:

@@ -114,7 +114,7 @@ def test_a_killed_batch_continues_and_repeats_nothing(checkout: Path) -> None:
     settings = checkout / "lkca" / "studies" / "profiles" / "tiny.yaml"
     settings.write_text(settings.read_text().replace("blocks: [1, 2]", "blocks: [1, 3]"))
     jobs = jobs_of(output_of(checkout, *command, "-n")[1])
-    assert jobs == ["train_together_0", "table", "notebook", "index", "all"]
+    assert jobs == ["train_together_0", "tables_together", "notebook", "index", "all"]
 
 
 @pytest.mark.timeout(400)

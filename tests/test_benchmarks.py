@@ -7,8 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lkca.models.upsamplers import KINDS
-
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -24,18 +22,6 @@ def run_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_turns_and_their_limits(run_benchmark) -> None:
-    import torch
-    from timing import MIN_ROUNDS, take_turns
-
-    turns: list[str] = []
-    passes = {name: lambda name=name: turns.append(name) for name in "ab"}
-    times = take_turns(passes, torch.device("cpu"), rounds=5, repeats=2)
-    assert {name: len(taken) for name, taken in times.items()} == {"a": 10, "b": 10}
-    assert "".join(turns) == "ab" + 5 * "aaabbb"  # one to warm up; in a turn one uncounted, then two
-    assert len(take_turns(passes, torch.device("cpu"), rounds=50, seconds=0)["a"]) == MIN_ROUNDS
-
-
 def test_inference(run_benchmark) -> None:
     pytest.importorskip("openvino")
     options = ("--small", "--sizes", "4", "--threads", "1", "--rounds", "1", "--models", "vdsr")
@@ -45,12 +31,6 @@ def test_inference(run_benchmark) -> None:
     ratios = table["milliseconds"] / table["way"].map(ours)
     assert table["times LKCA-LR"].to_numpy() == pytest.approx(ratios.to_numpy(), rel=0.01)
     assert (table["threads"] == 1).all() and table["commit"].notna().all()
-
-
-def test_upsamplers(run_benchmark) -> None:
-    table = run_benchmark("bench_upsamplers", "--bands", "8", "--channels", "16", "--rounds", "3")
-    assert set(table["upsampler"]) == {"full", *KINDS}
-    assert table.set_index("upsampler")["ratio"]["grouped"] == 1
 
 
 def test_layers(run_benchmark) -> None:

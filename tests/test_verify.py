@@ -20,7 +20,8 @@ RUNS = [dataclasses.replace(SHORT, model="bicubic", options={}), SHORT, dataclas
 @pytest.fixture
 def committed(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the path of a study's table of three runs."""
-    monkeypatch.setattr("lkca.verify.study_names", lambda: ("toy", "empty"))
+    for module in ("lkca.verify", "lkca.studies.tables"):
+        monkeypatch.setattr(f"{module}.study_names", lambda: ("toy", "empty"))
     monkeypatch.setattr("lkca.verify.study_runs", lambda study, profile: RUNS if study == "toy" else [])
     results = [train(run, "cpu", quiet) for run in RUNS]
     rows = [

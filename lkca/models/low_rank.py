@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.weight_norm import WeightNorm
 
-from lkca.cost import Cost, macs_by_module
 from lkca.models.find_upsampling import Example, copy_network, upsampling_convolutions
 from lkca.models.upsamplers import (
     CONVOLUTIONS,
@@ -100,14 +99,6 @@ def truncate(model: nn.Module, rank: int, example: Example = None) -> nn.Module:
     for old in _find(result, example):
         _replace(result, old, [truncate_convolution(old.module, rank).train(old.module.training)])
     return result
-
-
-def upsampling_cost(model: nn.Module, bands: int) -> Cost:
-    """Return the share of the upsampling convolutions in `lkca.cost`: the paper's Figure 1."""
-    names = upsampling_convolutions(model)
-    macs = macs_by_module(model, bands)
-    params = sum(_count(model.get_submodule(name)) for name in names)
-    return Cost(params, sum(macs[name] for name in names))
 
 
 @dataclass(frozen=True, eq=False)

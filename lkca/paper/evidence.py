@@ -17,6 +17,7 @@ from scipy import stats
 from lkca.data.datasets import DATASETS
 from lkca.files import results_folder
 from lkca.models import BASELINES
+from lkca.rank import SHARE, rank_at
 
 MARGIN = 0.02  # dB: a smaller difference has no meaning in practice
 PATIENCE = 8  # epochs without a gain of MARGIN after which training counts as converged
@@ -133,7 +134,7 @@ def by_place(frame: pd.DataFrame, one: str, other: str, metric: str = "MPSNR") -
     return scenes.groupby([place_of(*scene) for scene in scenes.index]).mean()
 
 
-def place_of(dataset: str, variant: str) -> str:
+def place_of(dataset: str, variant: str = "") -> str:
     """Return where a test was taken: the place of the scene, or the one that was left out."""
     if dataset == "leave_one_out":
         return variant
@@ -149,8 +150,7 @@ def ranks_of_90(profile: str) -> pd.DataFrame:
     rows = []
     for (_, kind), part in () if frame is None else frame.groupby(["run", "kind"], sort=False):
         values = part.sort_values("index")["value"].to_numpy()
-        share = np.cumsum(values) / values.sum()
-        rows.append((kind, int(np.searchsorted(share, 0.9)) + 1, len(values)))
+        rows.append((kind, rank_at(values, SHARE), len(values)))
     return pd.DataFrame(rows, columns=["kind", "rank", "values"])
 
 

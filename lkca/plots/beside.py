@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-MARGIN = 0.02  # dB: a smaller difference has no meaning in practice
+from lkca.plots.style import MARGIN
+
 COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of our sources; colour-blind safe
 WIDE = 4.0  # times the largest printed difference: the axis ends there, and wider intervals are cut with an arrow
 

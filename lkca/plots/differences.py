@@ -13,6 +13,7 @@ from lkca.plots.style import (
     COLOURS,
     LABELS,
     LINE_COLOURS,
+    MARGIN,
     MARKERS,
     PAPER,
     UNITS,
@@ -23,7 +24,6 @@ from lkca.plots.style import (
     set_title,
 )
 
-MARGIN = 0.02  # dB: smaller differences have no meaning in practice; drawn as a grey band
 SPREAD = 4  # times the middle half of all dots: where an axis ends, so that one failure does not squeeze the others
 
 

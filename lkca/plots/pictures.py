@@ -9,6 +9,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from lkca.metrics import mpsnr
 from lkca.plots.style import COLOURS, LABELS, PIXEL_COLOURS, set_legend, set_title
 
 Cube = NDArray[np.floating]  # (B, H, W), data in 0-1
@@ -104,7 +105,7 @@ def gallery(
         top, left = 2 * (number // columns), number % columns
         picture, factor = rgb(cube, bands, limits), truth.shape[1] // cube.shape[1]
         row, column, side = (value // factor for value in box)
-        psnr = "" if name == "truth" or factor > 1 else f"\n{_mpsnr(cube, truth):.2f} dB"
+        psnr = "" if name == "truth" or factor > 1 else f"\n{mpsnr(cube, truth):.2f} dB"
         _picture(axes[top, left], picture, f"{LABELS.get(name, name)}{psnr}")
         frame = {"ec": BOX, "fc": "none", "lw": 1.2}
         axes[top, left].add_patch(Rectangle((column - 0.5, row - 0.5), side, side, **frame))
@@ -188,10 +189,6 @@ def _grid(count: int) -> tuple[int, int]:
 def _line(name: str) -> dict[str, object]:
     widths = {"truth": 2.2, "bicubic": 1.4}
     return {"color": COLOURS.get(name), "lw": widths.get(name, 1.1), "ls": "--" if name == "bicubic" else "-"}
-
-
-def _mpsnr(image: Cube, truth: Cube) -> float:
-    return float(np.mean(-10 * np.log10(np.square(image - truth).mean(axis=(1, 2)))))
 
 
 def _mark_pixels(axis: plt.Axes, pixels: Sequence[tuple[int, int]]) -> None:

@@ -1,6 +1,6 @@
 """Set one style for every figure: a colour and a marker per model, legends and titles that stay on the canvas."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from importlib.resources import files
 from textwrap import fill
 
@@ -13,26 +13,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from lkca.files import atomic_write, figures_folder
 from lkca.models import BASELINES, MODELS
 
-
-class ModelStyle(Mapping[str, str]):
-    """One property of every model by its name, as its registration has it; `others` adds what stands beside models."""
-
-    def __init__(self, attribute: str, **others: str) -> None:
-        self._attribute, self._others = attribute, others
-
-    def __getitem__(self, name: str) -> str:
-        return self._others[name] if name in self._others else getattr(MODELS[name], self._attribute)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self._others, *MODELS))
-
-    def __len__(self) -> int:
-        return len(self._others) + len(MODELS)
-
-
-COLOURS = ModelStyle("colour", truth="#000000")
-LABELS = ModelStyle("label", truth="truth")
-MARKERS = ModelStyle("marker")
+COLOURS = {"truth": "#000000"} | {name: model.colour for name, model in MODELS.items()}
+LABELS = {"truth": "truth"} | {name: model.label for name, model in MODELS.items()}
+MARKERS = {name: model.marker for name, model in MODELS.items()}
+MARGIN = 0.02  # dB: a smaller difference has no meaning in practice; drawn as a grey band
 PAPER = {"color": "#000000", "marker": "D", "ls": "none"}  # how the paper's own values are drawn in every figure
 UNITS = {"MPSNR": "dB", "SAM": "degrees"}  # of the two metrics that most figures show
 LETTERS_PER_INCH = 12.5  # of a title

@@ -1,22 +1,16 @@
-"""How good is each network for what it costs? (Tables V-VII and Figures 6-8)
-
-The notebook `benchmark` uses `cases`, `case_rows` and `paper_case`; the notebook `visual` uses `cases`, `case_runs`,
-`lkca.train` (which loads a finished run), `lkca.evaluate.low_resolution` and `lkca.fast.predict`.
-"""
+"""How good is each network for what it costs? (Tables V-VII and Figures 6-8)"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from lkca.files import Log
 from lkca.metrics import METRICS
 from lkca.models import BASELINES, MODELS
 from lkca.paper.printed import network_tables, paper_costs
 from lkca.run import Run
 from lkca.studies import Study
 from lkca.studies.profile import Profile, load_profile
-from lkca.studies.tables import rows_of_runs
 
 COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in BASELINES)
 
@@ -64,19 +58,6 @@ def case_runs(profile: str, dataset: str, scale: int, models: Sequence[str] = ()
     if models:
         section["models"] = models
     return _runs(replace(chosen, studies={"benchmark": section}))
-
-
-def case_rows(
-    profile: str, dataset: str, scale: int, models: Sequence[str] = (), device: str = "auto", log: Log = print
-) -> pd.DataFrame:
-    """Return the rows of one case from the study's table; train what it lacks.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the dataset is not in place.
-    """
-    return rows_of_runs("benchmark", profile, case_runs(profile, dataset, scale, models), device, log)
 
 
 def paper_case(dataset: str, scale: int) -> pd.DataFrame | None:

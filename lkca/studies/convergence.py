@@ -1,8 +1,7 @@
 """How long must training be, and which network is then above bicubic with back-projection?
 
 The study `until_converged` trains the networks that other studies compare after equal steps until each has converged.
-The notebook `convergence` shows it beside the tables of every study: it uses `training_curves`, `late_gains`,
-`added_by_networks`, and `back_projection_curve(scenes_in_place(profile))`, which needs no training.
+The notebook `convergence` shows it beside the tables of every study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,13 @@ from lkca.data.loaders import missing_files
 from lkca.data.split import Area, crop_no_data, hot_pixel_limit, normalise
 from lkca.data.synthetic_sensors import landscape_cube
 from lkca.degradation import DEGRADATIONS, back_project
-from lkca.files import results_folder
 from lkca.metrics import mpsnr, sam
 from lkca.models import BASELINES
 from lkca.resize import SCALES, crop_to_multiple, resize
 from lkca.run import Run
-from lkca.studies import EVERY_STUDY, Study, study_names
+from lkca.studies import EVERY_STUDY, Study
 from lkca.studies.profile import Profile, load_profile
+from lkca.studies.tables import all_rows
 from lkca.trainer import MIN_GAIN
 
 ITERATIONS = (0, 1, 2, 3, 5, 8, 12, 20)  # of back-projection
@@ -52,17 +51,9 @@ UNTIL_CONVERGED = Study(
 STUDY = Study("convergence", "How long must training be, and who is then above back-projection?", reads=EVERY_STUDY)
 
 
-def _tables(profile: str, ending: str = "") -> pd.DataFrame:
-    """Return the tables of all studies of a profile as one, with a column `study`; empty if there are none."""
-    paths = {study: results_folder() / profile / f"{study}{ending}.csv" for study in study_names()}
-    frames = [pd.read_csv(path).assign(study=study) for study, path in paths.items() if path.is_file()]
-    frames = [frame for frame in frames if "run" in frame]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
 def training_curves(profile: str) -> pd.DataFrame:
     """Return the validation curves of every study: study, run, model, epoch, validation (MPSNR, dB)."""
-    return _tables(profile, "_training")
+    return all_rows(profile, "_training")
 
 
 def late_gains(profile: str) -> pd.DataFrame:
@@ -71,7 +62,7 @@ def late_gains(profile: str) -> pd.DataFrame:
     Columns: study, runs, epochs, late_gain_dB (median gain within the last `lkca.trainer.PATIENCE` epochs),
     not_converged (share of the runs that gained more than `lkca.trainer.MIN_GAIN`).
     """
-    rows = _tables(profile)
+    rows = all_rows(profile)
     if rows.empty:
         return pd.DataFrame(columns=["study", "runs", "epochs", "late_gain_dB", "not_converged"])
     other = (load_profile(profile).section("upsampler_svd") or {}).get("other_epochs", ())  # short on purpose
@@ -92,7 +83,7 @@ def added_by_networks(profile: str) -> pd.DataFrame:
     A row for each study, model and scale: added_dB of MPSNR as trained, added_bp_dB after back-projection of the
     network's output as well (means over runs), runs, and above, how many of them are above back-projection as trained.
     """
-    rows, case = _tables(profile), ["dataset", "variant", "scale"]
+    rows, case = all_rows(profile), ["dataset", "variant", "scale"]
     if rows.empty:
         return pd.DataFrame(columns=["study", "model", "scale", "added_dB", "added_bp_dB", "runs", "above"])
     baseline = rows[rows["model"] == "back-projection"].drop_duplicates(case).set_index(case)["MPSNR"]

@@ -2,6 +2,10 @@
 
 from lkca.studies import EVERY_STUDY, Study
 
+COST = Study(
+    "cost",
+    "Is it the same network, and what does a low-rank upsampler save in any network? (Tables I, V-VII, Figure 1)",
+)
 QUICKSTART = Study("quickstart", "How much sharper than bicubic is a small network, and where?", trains=True)
 ARCHITECTURE = Study("architecture", "What is the network made of? (Figures 2, 3, 5)")
 CHECK_DATA = Study(

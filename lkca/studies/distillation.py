@@ -1,8 +1,4 @@
-"""What does distillation gain, and is it more than the variation from seed to seed? (Tables II, III and IV)
-
-The notebook `distillation` uses `QUESTIONS`, `rows_of` and `paper_rows` of this file, and
-`mean_differences(paired(rows, PLAIN, "seed", column="setting"), "seeds")` of `lkca.studies.intervals`.
-"""
+"""What does distillation gain, and is it more than the variation from seed to seed? (Tables II, III and IV)"""
 
 import itertools
 from collections.abc import Iterator, Sequence

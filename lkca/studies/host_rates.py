@@ -37,12 +37,6 @@ def validation(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "model", "upsampler", "learning_rate", "validation"])
 
 
-def best_rates(table: pd.DataFrame) -> dict[str, float]:
-    """Return, for each host, the rate whose networks validate best on average; table : from `validation`."""
-    means = table.groupby(["model", "learning_rate"])["validation"].mean()
-    return {host: float(part.idxmax()[1]) for host, part in means.groupby("model")}
-
-
 STUDY = Study(
     "host_rates",
     "Which learning rate serves each host of a low-rank upsampler best?",

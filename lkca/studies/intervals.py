@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lkca.data.datasets import DATASETS
 from lkca.metrics import HIGHER_IS_BETTER, METRICS
 from lkca.models import BASELINES
-from lkca.paper.evidence import difference
+from lkca.paper.evidence import difference, place_of
 
 MIN_PLACES = 3
 
@@ -57,7 +56,7 @@ def over_places(differences: pd.DataFrame) -> pd.DataFrame:
     Columns: setting, metric, mean, half_width, median, places, better_in. A place where a network fails moves the mean
     far, the median hardly.
     """
-    place = [DATASETS[name].place if name in DATASETS else name for name in differences["dataset"]]
+    place = [place_of(name) for name in differences["dataset"]]
     groups = differences.assign(place=place).groupby(["setting", "metric", "place"], sort=False)
     by_place = groups["difference"].mean().reset_index()
     table = mean_differences(by_place, "places", MIN_PLACES).drop(columns="sd")

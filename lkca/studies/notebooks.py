@@ -3,15 +3,22 @@
 python -m lkca.studies.notebooks NAME TARGET [PARAMETER=VALUE ...]
 """
 
+import base64
 import difflib
+import io
 import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from lkca.files import project_root, write_text
 
 MAX_BYTES = 1_000_000  # of an executed notebook, which is committed
+# jsonschema, which papermill imports, would build a grammar of addresses: a second for what no notebook has.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def notebook_path(name: str) -> Path:
@@ -32,7 +39,7 @@ def execute(name: str, target: Path, **parameters: object) -> None:
     ------
     ValueError
         If the notebook does not declare a parameter (papermill would only warn and run with the default), or the result
-        is too large to be committed.
+        is too large to be committed even with smaller pictures.
     papermill.PapermillExecutionError
         If a cell raised.
     """
@@ -55,12 +62,25 @@ def execute(name: str, target: Path, **parameters: object) -> None:
     for cell in executed.cells:
         for trace in ("papermill", "execution"):  # times, and the paths of this machine
             cell.metadata.pop(trace, None)
-    text = nbformat.writes(executed).replace(str(project_root()), ".") + "\n"
-    if len(text) > MAX_BYTES:
-        raise ValueError(
-            f"{target} would have {len(text) / 1e6:.1f} MB, at most 1 MB are committed: show fewer figures"
-        )
+    for size in (None, 1, 0.7, 0.7):
+        if size:
+            _reduce_pictures(executed, size)
+        text = nbformat.writes(executed).replace(str(project_root()), ".") + "\n"
+        if len(text) <= MAX_BYTES:
+            break
+    else:
+        raise ValueError(f"{target} would have {len(text) / 1e6:.1f} MB, at most 1 MB are committed: show less in it")
     write_text(target, text)
+
+
+def _reduce_pictures(notebook: Any, size: float) -> None:  # noqa: ANN401 - nbformat's node
+    """Reduce the PNGs of an executed notebook to 256 colours, a third of the bytes, and their sides by a factor."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        if png := output.get("data", {}).get("image/png"):
+            with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+                smaller = picture.convert("RGB").resize([round(size * side) for side in picture.size])
+            smaller.quantize(256).save(reduced := io.BytesIO(), "PNG", optimize=True)
+            output["data"]["image/png"] = base64.b64encode(reduced.getvalue()).decode()
 
 
 if __name__ == "__main__":

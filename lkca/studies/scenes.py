@@ -3,9 +3,6 @@
 Every network is trained on three quarters of each of many real scenes and tested on the held-out quarter. The settings
 are one for all scenes. They were chosen on scenes of Los Angeles, so these are left out. A scene is the unit of
 evidence, and scenes of one place count as one; one seed, because scenes differ by far more than seeds do.
-
-The notebook `scenes` uses `with_back_projection`, `paired(frame, "back-projection", "dataset")` and `over_places` of
-`lkca.studies.intervals`.
 """
 
 from lkca.data.datasets import small_scenes

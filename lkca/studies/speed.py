@@ -1,12 +1,11 @@
 """Does time follow MACs, and is LKCA-KD dozens to hundreds of times faster?
 
 The networks take turns, so that whatever else the machine does slows all of them alike; a time is the median of several
-turns, after one that does not count. The weights are random: their values do not change the time. The notebook `speed`
-uses `measure_speed`, `HEAVY` and `lkca.studies.benchmark.paper_case`.
+turns, after one that does not count. The weights are random: their values do not change the time.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,43 +20,56 @@ from lkca.studies import Study
 
 STUDY = Study("speed", "Does time follow MACs?", reads=("benchmark",), alone=True)
 
-HEAVY = ("sspsr", "msdformer", "essaformer")  # the paper's claim is about these
 TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD is LR's network
-MIN_TURNS, MAX_TURNS = 3, 30
+MIN_ROUNDS, MAX_ROUNDS = 3, 30
+SHORT = 0.2  # seconds: a shorter pass runs once uncounted in its turn, while the threads of the one before go to sleep
 TIME_SHARE = 0.6  # of the seconds left, that the next setting may take; the rest is for those after it
 
 
 def take_turns(
-    passes: Sequence[Callable[[], object]],
+    passes: Mapping[str, Callable[[], object]],
     device: torch.device,
-    max_rounds: int,
-    min_rounds: int = 1,
+    rounds: int = 10,
     seconds: float = float("inf"),
+    repeats: int = 1,
     order: np.random.Generator | None = None,
-) -> list[list[float]]:
-    """Return the seconds of each pass, one after another in every round, after a round that does not count.
+) -> dict[str, list[float]]:
+    """Return the seconds of each pass, by name: all take turns, so that other load slows all alike.
 
-    device : where the passes compute. seconds : after `min_rounds`, no round begins that would not end within them.
+    A first round warms up and does not count.
+
+    Parameters
+    ----------
+    device : where the passes compute; on a GPU its own clock is read.
+    rounds : in each, every pass has its turn. seconds : after `MIN_ROUNDS`, no round begins that would not end by then.
+    repeats : how often a pass runs in its turn.
     order : draws the order of each round, so that a pass does not always have the same one before it.
     """
     begin = time.perf_counter()
-    times: list[list[float]] = [[] for _ in passes]
-    for number in range(-1, max_rounds):
-        if number >= min_rounds and (time.perf_counter() - begin) * (number + 2) / (number + 1) > seconds:
+    first = {name: _time(once, device) for name, once in passes.items()}
+    times: dict[str, list[float]] = {name: [] for name in passes}
+    for number in range(1, rounds + 1):
+        if number > MIN_ROUNDS and (time.perf_counter() - begin) * (number + 1) / number > seconds:
             break
-        for place in range(len(passes)) if order is None else order.permutation(len(passes)):
-            _wait_for(device)
-            start = time.perf_counter()
-            passes[place]()
-            _wait_for(device)
-            if number >= 0:
-                times[place].append(time.perf_counter() - start)
+        for name in passes if order is None else order.permutation(list(passes)):
+            if first[name] < SHORT:
+                _time(passes[name], device)
+            times[name] += [_time(passes[name], device) for _ in range(repeats)]
     return times
 
 
-def _wait_for(device: torch.device) -> None:
+def _time(once: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(device)
+        begin.record()
+        once()
+        end.record()
+        torch.cuda.synchronize(device)
+        return begin.elapsed_time(end) / 1e3
+    start = time.perf_counter()
+    once()
+    return time.perf_counter() - start
 
 
 def measure_speed(
@@ -104,8 +116,8 @@ def measure_speed(
         x = torch.rand(batch, bands, size, size, device=device)
         with torch.inference_mode(), computing_in(precision, device):
             memory = {name: _peak_memory(networks[name], x) for name in kept}
-            passes = [partial(networks[name], x) for name in kept]
-            times = dict(zip(kept, take_turns(passes, device, MAX_TURNS, MIN_TURNS, left / waiting), strict=True))
+            passes = {name: partial(networks[name], x) for name in kept}
+            times = take_turns(passes, device, MAX_ROUNDS, left / waiting)
         for name in models:
             seconds, counted = times.get(name, []), cost(networks[name], bands, size)
             row = {"model": name, "batch": batch, "size": size, "turns": len(seconds), "memory_mb": memory.get(name)}
@@ -125,7 +137,7 @@ def _within(expected: dict[str, float], seconds: float) -> list[str]:
     """Return the networks whose turns fit into the seconds, fast ones first; those never timed are tried."""
     kept, taken = [], 0.0
     for name, once in sorted(expected.items(), key=lambda item: item[1]):
-        taken += once * (MIN_TURNS + 2)  # two more: for the memory, and to warm up
+        taken += once * (MIN_ROUNDS + 2)  # two more: for the memory, and to warm up
         if taken <= seconds or not once:
             kept.append(name)
     return kept

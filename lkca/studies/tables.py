@@ -16,7 +16,7 @@ from lkca.files import Log, results_folder, runs_folder, write_text
 from lkca.metrics import HIGHER_IS_BETTER, METRICS
 from lkca.models import BASELINES
 from lkca.run import RECIPE, Run
-from lkca.studies import find_study, study_runs
+from lkca.studies import find_study, study_names, study_runs
 from lkca.studies.finished import IMAGE_COLUMNS, PROJECTED, complete_runs, finished, image_rows
 from lkca.studies.profile import load_profile
 from lkca.train import train
@@ -191,6 +191,17 @@ def read_rows(path: Path, runs: Sequence[Run], among_others: bool = False) -> pd
         return frame if set(frame["run"]) == names else None
     except (OSError, ValueError, KeyError):
         return None
+
+
+def all_rows(profile: str, ending: str = "") -> pd.DataFrame:
+    """Return the tables of all studies of a profile as one, with a column `study`; empty if there are none.
+
+    ending : of their files, such as "_training"; by default the studies' own tables.
+    """
+    paths = {study: _path(f"{study}{ending}", profile) for study in study_names()}
+    frames = [pd.read_csv(path).assign(study=study) for study, path in paths.items() if path.is_file()]
+    frames = [frame for frame in frames if "run" in frame]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def read_file(study: str, suffix: str, profile: str) -> pd.DataFrame:

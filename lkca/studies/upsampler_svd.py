@@ -3,9 +3,6 @@
 The layer's matrix is the weight (B·r², C/g, 3, 3) of the convolution before PixelShuffle, reshaped to (B·r², 9C); a
 grouped weight is written out as the block-diagonal matrix that it is. The paper's curve (Figure 4) is the cumulative
 sum of the singular values over their total.
-
-The notebook `upsampler_svd` reads upsampler_svd_values.csv (`read_file("upsampler_svd", "values", profile)` of
-`lkca.studies.tables`) and uses `KINDS` and the functions of `lkca.rank`.
 """
 
 import numpy as np

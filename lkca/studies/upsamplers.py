@@ -4,9 +4,6 @@ With its table the study `upsamplers` makes
     upsamplers_costs.csv       a row per run: rank, parameters and MACs of its upsampler
     upsamplers_truncation.csv  each trained full upsampler cut to rank k: as it stands, and after a short fine-tuning
     upsamplers_time.csv        measured time of each upsampler, so never the same twice
-
-The notebook `upsamplers` shows both studies. It uses `with_setting`, `upsamplers_table`, `differences_table` and
-`elsewhere_table`, and `read_file` of `lkca.studies.tables`.
 """
 
 from functools import cache, partial
@@ -112,9 +109,8 @@ def time(profile: Profile) -> pd.DataFrame:
         for setting, each in options.items()
     }
     features = torch.rand(1, channels, TIMED_SIZE, TIMED_SIZE, generator=torch.Generator().manual_seed(0))
-    passes = [partial(module, features) for module in modules.values()]
-    turns = take_turns(passes, torch.device("cpu"), TIMED_ROUNDS, order=np.random.default_rng(0))
-    times = pd.DataFrame(dict(zip(modules, turns, strict=True)))
+    passes = {setting: partial(module, features) for setting, module in modules.items()}
+    times = pd.DataFrame(take_turns(passes, torch.device("cpu"), TIMED_ROUNDS, order=np.random.default_rng(0)))
     ratios = times.div(times["grouped"], axis=0).median()
     table = {"setting": times.columns, "milliseconds": 1e3 * times.median().to_numpy(), "ratio": ratios.to_numpy()}
     return pd.DataFrame(table)

@@ -1,10 +1,13 @@
 """Executing a notebook: written whole or not at all, and without traces of the machine."""
 
+import base64
+import io
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from PIL import Image
 
 from lkca.files import project_root
 from lkca.studies import notebooks
@@ -43,6 +46,19 @@ def test_an_unknown_parameter_is_refused_with_the_likely_one(notebook: Path, tmp
     with pytest.raises(ValueError, match="'profil'.*'profile'.*profile, scale"):
         execute("shown", tmp_path / "executed.ipynb", profil="cpu")
     assert not (tmp_path / "executed.ipynb").exists()
+
+
+def test_pictures_too_large_to_be_committed_become_smaller(notebook: Path, tmp_path: Path) -> None:
+    write(
+        notebook,
+        "import io, numpy as np\nfrom IPython.display import Image\nfrom PIL import Image as Picture\n"
+        "noise = np.random.default_rng(0).integers(0, 255, (700, 700, 3), np.uint8)\n"
+        "Picture.fromarray(noise).save(png := io.BytesIO(), 'PNG')\nImage(png.getvalue())",
+    )
+    execute("shown", tmp_path / "executed.ipynb")
+    png = nbformat.read(tmp_path / "executed.ipynb", 4).cells[-1].outputs[0].data["image/png"]
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        assert picture.size == (700, 700) and len(picture.getcolors()) <= 256
 
 
 @pytest.mark.parametrize(

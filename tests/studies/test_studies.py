@@ -1,6 +1,5 @@
-"""What single studies compute: distillation, benchmark, convergence, costs, speed."""
+"""What single studies compute: distillation, benchmark, convergence, speed."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -8,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
 
 from lkca.data.split import Area
 from lkca.data.synthetic import synthetic_scene
@@ -18,8 +16,8 @@ from lkca.files import results_folder
 from lkca.metrics import METRICS, mpsnr
 from lkca.models import build_model
 from lkca.paper.printed import printed_table
-from lkca.studies import costs, speed, study_runs, tables
-from lkca.studies.benchmark import case_rows, case_runs, cases, paper_case
+from lkca.studies import speed, study_runs, tables
+from lkca.studies.benchmark import case_runs, cases, paper_case
 from lkca.studies.convergence import (
     ITERATIONS,
     NOISY,
@@ -30,7 +28,8 @@ from lkca.studies.convergence import (
     training_curves,
 )
 from lkca.studies.distillation import PLAIN, QUESTIONS, TEACHER, paper_rows, rows_of
-from lkca.studies.speed import measure_speed, take_turns
+from lkca.studies.speed import MIN_ROUNDS, measure_speed, take_turns
+from lkca.studies.tables import rows_of_runs
 from lkca.trainer import MIN_GAIN
 from tests.training.tiny import quiet
 
@@ -86,15 +85,16 @@ def test_cases_narrow_the_profile() -> None:
 
 def test_rows_of_a_case_are_read_or_trained(make_profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     profile = make_profile(seeds=[0, 1], studies={"benchmark": {"cases": [["synthetic", 2]], "models": ["bicubic"]}})
-    frame = case_rows(profile, "synthetic", 2, ["bicubic", "lkca-lr"], log=quiet)
+    frame = rows_of_runs("benchmark", profile, case_runs(profile, "synthetic", 2, ["bicubic", "lkca-lr"]), log=quiet)
     assert frame["model"].tolist() == ["bicubic", "lkca-lr", "lkca-lr"] and frame["MPSNR"].gt(15).all()
     frame.assign(MPSNR=47.11).to_csv(results_folder() / "benchmark.csv", index=False)
     (results_folder() / profile).mkdir()
     (results_folder() / "benchmark.csv").rename(results_folder() / profile / "benchmark.csv")
     monkeypatch.setattr(tables, "train", lambda *_: pytest.fail("the table has it"))
-    assert case_rows(profile, "synthetic", 2, ["lkca-lr"])["MPSNR"].tolist() == [47.11, 47.11]
+    one = case_runs(profile, "synthetic", 2, ["lkca-lr"])
+    assert rows_of_runs("benchmark", profile, one)["MPSNR"].tolist() == [47.11, 47.11]
     with pytest.raises(ValueError, match="nosuch"):
-        case_rows(profile, "synthetic", 2, ["nosuch"])
+        case_runs(profile, "synthetic", 2, ["nosuch"])
 
 
 def test_the_papers_misprinted_costs_are_corrected() -> None:
@@ -154,56 +154,24 @@ def test_scenes_without_any_file_are_real_and_synthetic() -> None:
     assert all(area.cube.min() >= 0 and area.cube.max() <= 1 for area in scenes.values())
 
 
-# --- costs
-
-
-def test_costs_stand_beside_the_printed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    printed = costs.paper_costs().query("dataset == 'houston2018' and scale == 4 and model != 'essaformer'")
-    monkeypatch.setattr(costs, "paper_costs", lambda: printed)
-    monkeypatch.setattr(costs, "printed_table", lambda name: printed_table(name)[:2])
-    tables, blocks = costs.compare_printed(), costs.compare_block_counts()
-    assert tables["equal"].all() and tables.loc[tables["misprint_corrected"], "model"].tolist() == ["vdsr", "3dfcnn"]
-    assert blocks["blocks"].tolist() == [4, 8] and blocks["equal"].all()
-
-
-def test_a_low_rank_upsampler_saves_where_its_groups_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "LEARNED", ("vdsr", "lkca", "lkca-lr"))
-    shares = costs.upsampling_shares(128, 4).set_index("model")
-    savings = costs.low_rank_savings(128, 4, 8).set_index("model")
-    assert savings.loc["lkca", "params_saved"] == pytest.approx(shares.loc["lkca", "params"] * 7 / 8, rel=0.02)
-    assert savings.loc["vdsr", "macs_saved"] > 0 and "8 groups" in savings.loc["lkca-lr", "note"]
-
-
 # --- speed
 
 
-class Sleeper(nn.Module):
-    """Takes a given time, and notes its turns."""
-
-    def __init__(self, name: str, seconds: float, turns: list[str]) -> None:
-        super().__init__()
-        self.name, self.seconds, self.turns = name, seconds, turns
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.turns.append(self.name)
-        time.sleep(self.seconds)
-        return x
-
-
-def test_networks_take_turns_after_one_that_does_not_count() -> None:
+def test_turns_and_their_limits() -> None:
     turns: list[str] = []
-    passes = [partial(Sleeper(*each, turns), torch.zeros(1)) for each in (("slow", 0.02), ("fast", 0.001))]
-    slow, fast = take_turns(passes, CPU, max_rounds=30, min_rounds=3, seconds=0)
-    assert turns == ["slow", "fast"] * 4
-    assert len(slow) == len(fast) == 3 and min(slow) > 0.02 > min(fast)
+    passes = {name: partial(turns.append, name) for name in "ab"}
+    times = take_turns(passes, CPU, rounds=5, repeats=2)
+    assert {name: len(taken) for name, taken in times.items()} == {"a": 10, "b": 10}
+    assert "".join(turns) == "ab" + 5 * "aaabbb"  # one to warm up; in a turn one uncounted, then two
+    assert len(take_turns(passes, CPU, rounds=50, seconds=0)["a"]) == MIN_ROUNDS
     turns.clear()
     take_turns(passes, CPU, 20, order=np.random.default_rng(0))
-    assert len({tuple(turns[start : start + 2]) for start in range(0, len(turns), 2)}) == 2
+    assert {"aabb", "bbaa"} == {"".join(turns[start : start + 4]) for start in range(2, len(turns), 4)}
 
 
 def test_what_does_not_fit_into_the_time_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSPSR takes 50 s at first; the second setting has four times the pixels."""
-    monkeypatch.setattr(speed, "take_turns", lambda networks, *_: [[1e-3], [50.0]][: len(networks)])
+    monkeypatch.setattr(speed, "take_turns", lambda passes, *_: dict(zip(passes, ([1e-3], [50.0]), strict=False)))
     frame = measure_speed([2, 4], [1], CPU, bands=8, budget=1000, models=("vdsr", "sspsr"))
     assert frame["model"].tolist() == ["vdsr", "sspsr"] * 2 and frame["milliseconds"].tolist()[:2] == [1, 50_000]
     skipped = frame[frame["milliseconds"].isna()]

@@ -3,8 +3,7 @@
 They are computed from the committed tables alone, so no number on them is typed by hand.
 """
 
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ from lkca.paper.beside_page import beside_page, markdown
 from lkca.paper.evidence import read_results, trained
 from lkca.paper.rules import CLAIMS
 from lkca.paper.verdicts import PROFILES, Verdict, verdicts
+from lkca.studies import STUDIES
 
 BEGIN, END = "<!-- begin: claims -->", "<!-- end: claims -->"  # of the generated table in README.md
 HEADING = """# Results
@@ -57,19 +57,11 @@ def stale_pages() -> list[str]:
 
 def _pages() -> dict[Path, str]:
     folder, readme = results_folder(), project_root() / "README.md"
-    found, studies = verdicts(), _studies()
-    pages = {folder / "paper-beside-ours.md": beside_page(), folder / "README.md": results_page(found, studies)}
+    found = verdicts()
+    pages = {folder / "paper-beside-ours.md": beside_page(), folder / "README.md": results_page(found)}
     if folder.resolve() == (project_root() / "results").resolve():  # else the results are not this README's
-        pages[readme] = with_claims(readme.read_text(encoding="utf-8"), claims_table(found, studies))
+        pages[readme] = with_claims(readme.read_text(encoding="utf-8"), claims_table(found))
     return pages
-
-
-def _studies() -> Mapping[str, object]:
-    """Return the declared studies. They are looked up by name: the studies import this folder, not the reverse."""
-    try:
-        return import_module("lkca.studies").STUDIES
-    except ImportError:
-        return {}
 
 
 def with_claims(readme: str, table: str) -> str:
@@ -81,7 +73,7 @@ def with_claims(readme: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
-def claims_table(found: Sequence[Verdict], studies: Mapping[str, object]) -> str:
+def claims_table(found: Sequence[Verdict]) -> str:
     """Return the table of README.md: the paper's claim, its number, ours, the verdict, the notebook."""
     rows = []
     for verdict in found:
@@ -92,31 +84,29 @@ def claims_table(found: Sequence[Verdict], studies: Mapping[str, object]) -> str
                 verdict.printed.number,
                 deciding.headline if deciding else "not measured",
                 f"[{verdict.word}](results/paper-beside-ours.md#claim-{verdict.claim})",
-                _notebook(_study_of(deciding.table, studies), studies, deciding.profile, "", "results/")
-                if deciding
-                else "-",
+                _notebook(_study_of(deciding.table), deciding.profile, "", "results/") if deciding else "-",
             )
         )
     return markdown(("the paper's claim", "paper", "ours", "verdict", "notebook"), rows)
 
 
-def _study_of(table: str, studies: Mapping[str, object]) -> str:
+def _study_of(table: str) -> str:
     """Return the study whose table this is, or is a file of; "" if none is."""
     stem, folder = table.rpartition("/")[2], table.partition("/")[0]
-    return max((name for name in studies if stem.startswith(name) or name == folder), key=len, default="")
+    return max((name for name in STUDIES if stem.startswith(name) or name == folder), key=len, default="")
 
 
-def _notebook(study: str, studies: Mapping[str, object], profile: str, root: str = "../", results: str = "") -> str:
+def _notebook(study: str, profile: str, root: str = "../", results: str = "") -> str:
     """Return a link to the executed notebook of a study, or to the notebook where it was not executed."""
-    if study not in studies:
+    if study not in STUDIES:
         return "-"
-    name = studies[study].notebook
+    name = STUDIES[study].notebook
     if (results_folder() / profile / "notebooks" / f"{name}.ipynb").is_file():
         return f"[{name}]({results}{profile}/notebooks/{name}.ipynb)"
     return f"[{name}]({root}notebooks/{name}.ipynb)"
 
 
-def results_page(found: Sequence[Verdict], studies: Mapping[str, object]) -> str:
+def results_page(found: Sequence[Verdict]) -> str:
     """Return results/README.md: an index with the headline of each table."""
     rows = [
         (f"[{v.claim}](paper-beside-ours.md#claim-{v.claim}). {CLAIMS[v.claim].says}", v.printed.number,
@@ -125,19 +115,19 @@ def results_page(found: Sequence[Verdict], studies: Mapping[str, object]) -> str
     ]  # fmt: skip
     parts = [HEADING, "## Claims", markdown(("claim", "paper", "ours", "word"), rows)]
     for profile in (*PROFILES, "quick"):
-        parts += _profile(profile, studies)
+        parts += _profile(profile)
     for folder, heading in FOLDERS.items():
         tables = [path for path in sorted((results_folder() / folder).glob("*.csv")) if path.stem not in REPLACED]
         if tables:
             lines = [(f"[{path.stem}]({_address(path)})", _first_row(pd.read_csv(path))) for path in tables]
             parts += [f"## {heading}", markdown(("table", "first row"), lines)]
-    rest = [study for study in studies.values() if study.runs is None]
-    links = [(study.question, _notebook(study.name, studies, "")) for study in rest]
-    parts += ["## Notebooks without a table", markdown(("question", "notebook"), links)] if links else []
+    rest = [study for study in STUDIES.values() if study.runs is None]
+    links = [(study.question, _notebook(study.name, "")) for study in rest]
+    parts += ["## Notebooks without a table", markdown(("question", "notebook"), links)]
     return "\n\n".join(parts) + "\n"
 
 
-def _profile(profile: str, studies: Mapping[str, object]) -> list[str]:
+def _profile(profile: str) -> list[str]:
     """Return heading, table of studies and further tables of a profile; nothing if it has no table."""
     paths = sorted((results_folder() / profile).glob("*.csv"))
     rows, further = [], []
@@ -145,9 +135,9 @@ def _profile(profile: str, studies: Mapping[str, object]) -> list[str]:
         frame = read_results(f"{profile}/{path.stem}")
         if path.stem.endswith("_training"):
             continue
-        if path.stem in studies and {"run", "MPSNR", "model"} <= set(frame):
+        if path.stem in STUDIES and {"run", "MPSNR", "model"} <= set(frame):
             table = f"[{path.stem}]({_address(path)}), {_runs(len(trained(frame)))}"
-            rows.append((studies[path.stem].question, _highest(frame), table, _notebook(path.stem, studies, profile)))
+            rows.append((STUDIES[path.stem].question, _highest(frame), table, _notebook(path.stem, profile)))
         else:
             further.append(f"[{path.stem}]({_address(path)})")
     if not paths:

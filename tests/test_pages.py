@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from lkca.files import project_root, results_folder
+from lkca.pages import BEGIN, END, results_page, stale_pages, with_claims, write_pages
 from lkca.paper.beside import agreement, best_of_weights, differences_beside_paper
 from lkca.paper.beside_page import beside_page
 from lkca.paper.evidence import difference
-from lkca.paper.pages import BEGIN, END, results_page, stale_pages, with_claims, write_pages
 from lkca.paper.printed import printed_numbers
 from lkca.paper.verdicts import verdicts
 from lkca.plots.beside import differences_beside_paper as draw
@@ -104,17 +104,11 @@ def test_the_table_goes_between_its_marks() -> None:
         with_claims(f"before\n{BEGIN}\n", "| new |")
 
 
-def test_an_index_without_studies_and_results_is_still_a_page() -> None:
-    assert results_page(verdicts(), {}).startswith("# Results")
-
-
 def test_the_index_of_the_committed_results_is_short_and_its_links_lead_somewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LKCA_OUTPUT", str(project_root()))
-    from lkca.studies import STUDIES
-
-    page = results_page(verdicts(), STUDIES)
+    page = results_page(verdicts())
     assert len(page.splitlines()) <= MAX_INDEX_LINES
     targets = [part.split(")")[0].split("#")[0] for part in page.split("](")[1:]]
     assert [t for t in targets if not (results_folder() / t).exists() and t != "paper-beside-ours.md"] == []
