@@ -63,7 +63,9 @@ def sharpen(
     """
     values, missing = _read(cube, no_data)
     method, metadata = choose_method(weights, scale, psf, noise, components, symmetries, precision)
-    x, peak = torch.from_numpy(fill_missing(values.astype(np.float32), missing)), 1.0
+    with np.errstate(over="ignore"):  # what is too large for float32 is no data
+        numbers = values.astype(np.float32)
+    x, peak = torch.from_numpy(fill_missing(numbers, missing)), 1.0
     if metadata is not None:
         check_bands("the cube", len(x), None, metadata, weights)
         peak = metadata.peak

@@ -12,7 +12,8 @@ import rasterio
 import xarray as xr
 from rasterio.warp import transform as transform_points
 
-from lkca.data.wavelengths import NANOMETRES
+from lkca.data.bands import meaning
+from lkca.data.wavelengths import nanometres
 from sharpen.georeference import Georeference
 
 ENVI_TYPES = ("uint8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float32", "float64")
@@ -91,7 +92,7 @@ def write_tags(
     wavelengths = {name: like.coords[name].values for name in ("wavelength", "fwhm") if name in like.coords}
     if is_envi:
         unit = fields.pop("wavelength units", "").strip()
-        factor = NANOMETRES.get(unit.lower().removesuffix("s"))
+        factor = nanometres(unit)
         for name, values in wavelengths.items():
             fields[name] = _braces(f"{value / (factor or 1):.12g}" for value in values)
         if wavelengths or unit:
@@ -131,12 +132,11 @@ def finish_header(text: str, like: xr.DataArray, where: Georeference) -> str:
 def _other_fields(like: xr.DataArray) -> dict[str, str]:
     """Return those of the input's header fields that nothing else says, names in lower case for ENVI's sake."""
     said = {*GENERATED, *STALE, "description"}
-    if "wavelength" in like.coords:
-        said |= {"wavelength", "fwhm"}
+    listed = {"bbl", *({"wavelength", "fwhm"} & set(like.coords))}
     fields = {}
     for name, value in like.attrs.get("metadata", {}).items():
         name, value = " ".join(re.sub(r"[=:;{}]", " ", str(name)).split()), str(value).strip()
-        if not name or name.lower().replace("_", " ") in said:
+        if not name or name.lower().replace("_", " ") in said or meaning(name) in listed:
             continue
         is_list = value.startswith("{") and value.endswith("}")
         fields[name.lower() if " " in name else name] = _braces(value[1:-1].split(",")) if is_list else _plain(value)

@@ -6,7 +6,7 @@ reads them here, by the names of the dimensions and the length of the list of wa
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import h5py
@@ -19,58 +19,26 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from lkca.data.array_files import check_array
-from lkca.data.wavelengths import in_nanometres
+from lkca.data.bands import Bands, checked_gains, describe_bands, meaning
+from lkca.data.hdf5 import HdfReader, check_stored, open_hdf5
+from lkca.data.wavelengths import nanometres
 from sharpen.georeference import Georeference
 from sharpen.lazy import make_scene
-from sharpen.metadata import Bands, scaling
 
 AXIS_NAMES = {
     "B": {
         "band",
         "bands",
-        "wavelength",
-        "wavelengths",
-        "wl",
-        "lambda",
         "spectral",
         "channel",
         "channels",
         "nbands",
         "z",
-    },
+    },  # and wavelengths
     "H": {"y", "row", "rows", "line", "lines", "lat", "latitude", "northing", "downtrack", "alongtrack", "along_track"},
     "W": {"x", "column", "columns", "sample", "samples", "lon", "longitude", "easting", "crosstrack", "across_track"},
 }
-WAVELENGTHS = ("wavelength", "wavelengths", "wavelength_nm", "wavelengths_nm", "center_wavelengths")
-WIDTHS = ("fwhm", "bandwidth", "bandwidths", "full_width_half_max")
-GOOD = ("good_wavelengths", "bbl", "good_bands")
 CONTROL_POINTS = 11  # along each side, taken from a table of locations
-
-
-class HdfReader:
-    """Reads windows of one dataset whose axes are in the order of `axes`, letters of B, H and W."""
-
-    def __init__(self, path: Path, name: str, axes: str) -> None:
-        self.path, self.name, self.axes = path, name, axes
-
-    def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        first = min(bands)
-        wanted = {"B": slice(first, max(bands) + 1), "H": rows, "W": columns}
-        with open_file(self.path) as file:
-            block = file[self.name][tuple(wanted[axis] for axis in self.axes)]
-        return block.transpose([self.axes.index(axis) for axis in "BHW"])[[band - first for band in bands]]
-
-
-@contextlib.contextmanager
-def open_file(path: Path) -> Iterator[h5py.File]:
-    """Open by h5py, whose errors become a ValueError that names the file."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        raise ValueError(
-            f"{path}: cannot be read, truncated or damaged ({error}). Copy or download it again."
-        ) from error
 
 
 def open_cube(path: Path, key: str | None, layout: str | None, default: str | None = None) -> xr.DataArray:
@@ -83,11 +51,11 @@ def open_cube(path: Path, key: str | None, layout: str | None, default: str | No
     ValueError
         Several 3-D datasets and no key, none of that name, axes that are not (band, row, column) in any order.
     """
-    with open_file(path) as file:
+    with open_hdf5(path) as file:
         data = _choose(path, file, key)
-        wavelength, fwhm, good = (_listed(file, data, names) for names in (WAVELENGTHS, WIDTHS, GOOD))
+        lists = band_lists(file, data)
         if layout is None:
-            layout = _axes(data, wavelength) or default
+            layout = _axes(data, lists) or default
         attrs = {}
         if layout is None:
             layout = attrs["assumed_layout"] = "BHW"
@@ -97,13 +65,10 @@ def open_cube(path: Path, key: str | None, layout: str | None, default: str | No
                 stacklevel=3,
             )
         count = data.shape[layout.index("B")]
-        unit = wavelength[1] if wavelength else None
-        nm, widths = in_nanometres(path, count, wavelength and wavelength[0], fwhm and fwhm[0], unit)
-        marks = good[0] != 0 if good is not None and len(good[0]) == count else None
-        attrs |= {"metadata": text_fields({**file.attrs, **data.attrs})}
-        attrs |= scaling(path, [number_of(data.attrs, "scale_factor", 1)], [number_of(data.attrs, "add_offset", 0)])
+        bands = describe_bands(path, count, lists).updated(packed(path, data, count))
+        attrs["metadata"] = text_fields({**file.attrs, **data.attrs})
         where = _cf_georeference(file, data, layout)
-        return scene_of(path, data, layout, attrs, Bands(nm, widths, marks), where)
+        return scene_of(path, data, layout, attrs, bands, where)
 
 
 def scene_of(
@@ -118,15 +83,27 @@ def scene_of(
 ) -> xr.DataArray:
     """Return one dataset as a scene; see `sharpen.lazy.make_scene`."""
     check_array(path, data.shape, data.dtype.name, data.name)
-    if data.external or data.is_virtual or Path(data.file.filename) != path:
-        raise ValueError(
-            f"{path}: the numbers of {data.name} lie in other files, which are not read; copy them into one"
-        )
     if no_data is None:
         no_data = number_of(data.attrs, "_FillValue", number_of(data.attrs, "missing_value", None))
+    check_stored(path, data, no_data)
     shape = tuple(data.shape[layout.index(axis)] for axis in "BHW")
     attrs = {"source": str(path), "files": [str(path)], **attrs}
-    return make_scene(HdfReader(path, data.name, layout), shape, data.dtype, attrs, bands, where, (no_data,), mask)
+    reader, dtype = HdfReader(path, data.name, layout), data.dtype
+    if _text(data.attrs.get("_Unsigned", "")).lower() == "true" and dtype.kind == "i":  # netCDF's convention
+        dtype = np.dtype(dtype.str.replace("i", "u"))
+        no_data = no_data + 2.0 ** (8 * dtype.itemsize) if no_data is not None and no_data < 0 else no_data
+        reader = _Unsigned(reader, dtype)
+    return make_scene(reader, shape, dtype, attrs, bands, where, (no_data,), mask)
+
+
+class _Unsigned:
+    """Reads numbers that are stored as signed ones but mean unsigned ones."""
+
+    def __init__(self, reader: HdfReader, dtype: np.dtype) -> None:
+        self.reader, self.dtype = reader, dtype
+
+    def __call__(self, *window: object) -> NDArray:
+        return self.reader(*window).view(self.dtype)
 
 
 def control_points(latitude: h5py.Dataset, longitude: h5py.Dataset) -> Georeference:
@@ -140,6 +117,44 @@ def control_points(latitude: h5py.Dataset, longitude: h5py.Dataset) -> Georefere
         if abs(y[i, j]) <= 90 and abs(x[i, j]) <= 360
     )
     return Georeference(CRS.from_epsg(4326), None, points) if points else Georeference()
+
+
+def packed(path: Path, data: h5py.Dataset, count: int) -> Bands:
+    """Return the gains and offsets of `count` bands by CF's scale_factor and add_offset; warn of other spellings."""
+    for name, value in data.attrs.items():
+        if name.lower() in ("scale_factor", "scalefactor", "scale factor") and name != "scale_factor":
+            warnings.warn(
+                f"{path}: {data.name} has {name} = {value}, which is not applied: programs differ on whether to divide "
+                "or to multiply by it",
+                stacklevel=2,
+            )
+    gain, offset = number_of(data.attrs, "scale_factor", 1), number_of(data.attrs, "add_offset", 0)
+    gains, offsets = checked_gains(path, [gain] * count, [offset] * count)
+    return Bands(gains=gains, offsets=offsets)
+
+
+def band_lists(file: h5py.File, data: h5py.Dataset) -> dict[str, list | str]:
+    """Return what describes bands, for `describe_bands`: attributes of the data, else 1-D datasets, nearest first."""
+    found = [
+        (name, value, data.attrs.get(f"{name}_units", data.attrs.get("wavelength_units")))
+        for name, value in data.attrs.items()
+        if np.size(value) in data.shape
+    ]
+    items: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: items.append(item) if isinstance(item, h5py.Dataset) and item.ndim == 1 else None)
+    for item in sorted(items, key=lambda item: item.parent != data.parent):
+        if item.dtype.kind in "iufbSO" and len(item) in data.shape and meaning(name := item.name.rsplit("/", 1)[-1]):
+            found.append((name, item[()], item.attrs.get("units", item.attrs.get("Units"))))
+    lists: dict[str, list | str] = {}
+    for what in ("wavelength", "fwhm", "bbl"):
+        name, values, unit = next((each for each in found if meaning(each[0]) == what), ("", None, None))
+        if values is None:
+            continue
+        unit = "" if unit is None else _text(unit)
+        lists[f"{what} {unit}" if nanometres(unit) else name] = np.ravel(values).tolist()
+        if what == "wavelength" and unit:
+            lists["wavelength units"] = unit
+    return lists
 
 
 def number_of(attrs: Mapping[str, object], name: str, default: float | None) -> float | None:
@@ -178,42 +193,23 @@ def _choose(path: Path, file: h5py.File, key: str | None) -> h5py.Dataset:
     return cubes[0]
 
 
-def _axes(data: h5py.Dataset, wavelength: tuple[NDArray, str | None] | None) -> str | None:
+def _axes(data: h5py.Dataset, lists: Mapping[str, list | str]) -> str | None:
     """Return the order of the axes, letters of B, H and W, by their names, else by the number of wavelengths."""
     letters = []
     for axis in data.dims:
         names = {axis.label, *(scale.name for scale in axis.values())}
         names = {name.rsplit("/", 1)[-1].lower() for name in names if name}
-        letters.append(next((letter for letter, known in AXIS_NAMES.items() if names & known), "?"))
+        is_spectral = any(meaning(name) == "wavelength" for name in names)
+        letters.append("B" if is_spectral else next((one for one, known in AXIS_NAMES.items() if names & known), "?"))
     if sorted(letters) == ["B", "H", "W"]:
         return "".join(letters)
     bands = [axis for axis, letter in enumerate(letters) if letter == "B"]
-    if not bands and wavelength is not None:
-        bands = [axis for axis, size in enumerate(data.shape) if size == len(wavelength[0])]
+    if not bands:
+        lengths = {len(values) for name, values in lists.items() if meaning(name) == "wavelength"}
+        bands = [axis for axis, size in enumerate(data.shape) if size in lengths]
     if len(bands) != 1:
         return None
     return ("BHW", "HBW", "HWB")[bands[0]]
-
-
-def _listed(file: h5py.File, data: h5py.Dataset, names: tuple[str, ...]) -> tuple[NDArray, str | None] | None:
-    """Return a list of one number a band, and its unit: an attribute of the data, or a 1-D dataset, nearest first."""
-    for name, value in data.attrs.items():
-        if name.lower() in names and np.size(value) in data.shape:
-            unit = data.attrs.get(f"{name}_units", data.attrs.get("wavelength_units"))
-            return np.asarray(value, float).ravel(), unit
-    found: list[h5py.Dataset] = []
-    file.visititems(
-        lambda path, item: (
-            found.append(item)
-            if isinstance(item, h5py.Dataset) and item.ndim == 1 and path.rsplit("/", 1)[-1].lower() in names
-            else None
-        )
-    )
-    for item in sorted(found, key=lambda item: item.parent != data.parent):
-        if item.dtype.kind in "iufb" and len(item) in data.shape:
-            unit = item.attrs.get("units", item.attrs.get("Units"))
-            return item[()].astype(float), None if unit is None else _text(unit)
-    return None
 
 
 def _text(value: object) -> str:

@@ -9,8 +9,6 @@ data found before it is read); HDF5 with the bands last, and the products of ima
 """
 
 import re
-import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -19,19 +17,21 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lkca.data import envi
+from lkca.data.envi_header import read_header
 from lkca.data.geotiff import is_tiff
 from lkca.data.read import open_scene_file
+from lkca.data.suspicions import doubtful_axes, middle
 from lkca.files import expand
 from sharpen.blocks import gains_and_offsets, missing_by_band, numbers_in, read_block, usable_bands
 from sharpen.georeference import Georeference, envi_georeference, georeference_of, place
 from sharpen.lazy import make_scene
-from sharpen.metadata import describe_bands, header_scaling
-from sharpen.products import image_of, open_hdf5
+from sharpen.products import image_of, open_product
 from sharpen.raster import open_gdal
 from sharpen.write import SceneWriter, write_scene
 
 __all__ = [
     "SceneWriter",
+    "doubt_axes",
     "gains_and_offsets",
     "missing_by_band",
     "numbers_in",
@@ -47,7 +47,6 @@ ARRAY_SUFFIXES = (".mat", ".npy", ".npz")
 HDF_SUBDATASET = re.compile(r'(?:NETCDF|HDF5):"?(.+?)"?:(?://)?([^":]+)')
 SUBDATASET = re.compile(r"[A-Z][A-Z0-9_]+:.+")
 ESRI_HEADER = re.compile(rb"^\s*(BYTEORDER|LAYOUT|NROWS|NCOLS)\s+\w", re.IGNORECASE | re.MULTILINE)
-READ_FIELDS = ("wavelength", "wavelengths", "wavelength units", "wavelength unit", "fwhm")  # by `lkca.data.read`
 ESRI_SUFFIXES = (".bil", ".bip", ".bsq", ".flt")
 LIBRARIES = {  # suffix -> what opens it
     ".hdf": "pyhdf, or rioxarray with a GDAL that has HDF4 (conda-forge: libgdal-hdf4)",
@@ -99,7 +98,7 @@ def open_scene(path: str | Path, key: str | None = None, layout: str | None = No
     if start.startswith((b"MATLAB", b"\x93NUMPY")):
         return _open_file(path, key, layout)
     if h5py.is_hdf5(path):
-        return open_hdf5(path, key, layout)
+        return open_product(path, key, layout)
     if key is not None or layout is not None:
         raise ValueError(f"{path}: key {key!r} and layout {layout!r}, but this format knows its own; leave them out")
     if suffix == ".xml":
@@ -118,6 +117,17 @@ def source_files(scene: xr.DataArray) -> list[Path]:
     return [Path(file) for file in scene.attrs.get("files", ())]
 
 
+def doubt_axes(scene: xr.DataArray) -> str:
+    """Return a sentence where another axis than the one read as bands is likelier to be them; else "".
+
+    Only for a file whose axes nothing names, read in the usual order.
+    """
+    if "assumed_layout" not in scene.attrs:
+        return ""
+    doubt = doubtful_axes(scene[middle(scene.shape)].values, scene.shape, scene.attrs["assumed_layout"])
+    return f"{scene.attrs['source']}: {doubt} (--layout, layout=)" if doubt else ""
+
+
 def upsampled(scene: xr.DataArray, values: NDArray, scale: int) -> xr.DataArray:
     """Return values (B, scale*h, scale*w) described as `scene` is: same bands, pixels `scale` times smaller."""
     attrs = {name: value for name, value in scene.attrs.items() if name not in ("transform", "rpcs", "files", "mask")}
@@ -130,7 +140,7 @@ def _open_subdataset(name: str, key: str | None, layout: str | None) -> xr.DataA
     """Open what GDAL names, such as NETCDF:"f.nc":reflectance; HDF5 by h5py, which sees where the bands are."""
     match = HDF_SUBDATASET.fullmatch(name)
     if match and (path := expand(match[1])).is_file() and h5py.is_hdf5(path):
-        return open_hdf5(path, match[2], layout, default="BHW")
+        return open_product(path, match[2], layout, default="BHW")
     if key is not None or layout is not None:
         raise ValueError(f"{name}: key {key!r} and layout {layout!r}, but the name says what is read; leave them out")
     if match and not path.is_file():
@@ -140,9 +150,9 @@ def _open_subdataset(name: str, key: str | None, layout: str | None) -> xr.DataA
 
 def _open_header(path: Path) -> xr.DataArray:
     """Open an ENVI header: its data may be raw or a TIFF."""
-    fields = envi.read_header(path)
+    fields = read_header(path, quiet=True)
     data = envi.find_data(path, fields)
-    return open_gdal(data) if is_tiff(data) else _open_file(path)
+    return open_gdal(data, path) if is_tiff(data) else _open_file(path)
 
 
 def _open_by_gdal(path: Path) -> xr.DataArray:
@@ -164,17 +174,11 @@ def _open_by_gdal(path: Path) -> xr.DataArray:
 def _open_file(path: Path, key: str | None = None, layout: str | None = None) -> xr.DataArray:
     """Open what `lkca.data.read` opens: MATLAB, numpy and raw ENVI files."""
     file = open_scene_file(path, key, layout)
-    count, fields = file.shape[0], file.metadata
+    fields = file.metadata
     attrs = {"source": str(path), "files": [str(each) for each in file.files], "metadata": fields}
     if not fields and layout is None:
         attrs["assumed_layout"] = "HWB"
     if file.format == "matlab" or path.suffix.lower() == ".npz":  # unpacked as a whole: as stored, and as it is given
         attrs["read_at_once"] = 2 * file.dtype.itemsize * int(np.prod(file.shape, dtype=object))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*left out")  # said already
-        attrs |= header_scaling(path, count, fields) or {"scale_factor": 1.0, "add_offset": 0.0}
-    bands = describe_bands(path, count, {name: text for name, text in fields.items() if name not in READ_FIELDS})
-    if file.wavelengths is not None:
-        bands = replace(bands, wavelength=file.wavelengths, fwhm=file.fwhm)
     where = envi_georeference(path, fields) if fields else Georeference()
-    return make_scene(file.reader, file.shape, file.dtype, attrs, bands, where, (file.no_data,))
+    return make_scene(file.reader, file.shape, file.dtype, attrs, file.bands, where, (file.no_data,))

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from lkca.data.bands import Bands
 from lkca.data.no_data import held_as
+from lkca.data.scene_file import Reader
 from sharpen.georeference import Georeference, place
-from sharpen.metadata import Bands
 
-Reader = Callable[[slice, slice, list[int]], NDArray]
-"""(rows, columns, bands) -> (b, h, w) in the file's dtype; the slices have a start, a stop and step 1."""
 MaskReader = Callable[[slice, slice], NDArray[np.bool_]]
 """(rows, columns) -> (h, w), True where the file's mask says that there is no data."""
 NO_BANDS = Bands()
@@ -33,14 +32,17 @@ def make_scene(
 
     no_data : one value for all bands, or one for each.
     """
-    count, attrs = shape[0], dict(attrs)
-    own_scale = {"gain": attrs.pop("gains", None), "offset": attrs.pop("offsets", None)}
+    count, gains, offsets, attrs = shape[0], bands.gains, bands.offsets, dict(attrs)
+    if gains is None or np.ptp(gains) <= 1e-9 * abs(gains[0]) and np.ptp(offsets) <= 1e-9 * abs(offsets[0]):
+        attrs["scale_factor"], attrs["add_offset"] = map(float, (1, 0) if gains is None else (gains[0], offsets[0]))
+        gains = offsets = None
     scene = xr.DataArray(_lazy(reader, shape, np.dtype(dtype).newbyteorder("=")), name="scene", attrs=attrs)
     scene = scene.assign_coords(
         band=np.arange(1, count + 1),
         good_band=("band", np.ones(count, bool) if bands.good is None else bands.good),
     )
-    of_bands = {"wavelength": bands.wavelength, "fwhm": bands.fwhm, "band_name": bands.names, **own_scale}
+    of_bands = {"wavelength": bands.wavelength, "fwhm": bands.fwhm, "band_name": bands.names, "gain": gains,
+               "offset": offsets}  # fmt: skip
     for name, values in of_bands.items():
         if values is not None:
             scene = scene.assign_coords({name: ("band", np.asarray(values))})

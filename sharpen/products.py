@@ -7,7 +7,6 @@ was at hand.
 import re
 import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +17,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from lkca.data.bands import Bands, checked_gains, describe_bands
+from lkca.data.hdf5 import HdfReader, open_hdf5
 from lkca.data.wavelengths import in_nanometres
 from sharpen.georeference import Georeference, envi_georeference
-from sharpen.hdf import HdfReader, control_points, number_of, open_cube, open_file, scene_of, text_fields
+from sharpen.hdf import band_lists, control_points, number_of, open_cube, packed, scene_of, text_fields
 from sharpen.lazy import make_scene
-from sharpen.metadata import Bands, scaling
 
 EMIT_CUBES = ("reflectance", "radiance", "reflectance_uncertainty")
 TANAGER_CUBES = ("surface_reflectance", "toa_radiance", "ortho_surface_reflectance", "ortho_radiance")
@@ -30,11 +30,11 @@ PRISMA_GROUP = re.compile(r"PRS_L2[BCD]_HCO")
 SPECTRAL_IMAGE = re.compile(r"SPECTRAL_IMAGE[^/]*$", re.IGNORECASE)
 
 
-def open_hdf5(
+def open_product(
     path: Path, key: str | None = None, layout: str | None = None, default: str | None = None
 ) -> xr.DataArray:
     """Open an HDF5 or netCDF-4 file: a known product, else its 3-D dataset; see `sharpen.io.open_scene`."""
-    with open_file(path) as file:
+    with open_hdf5(path) as file:
         swaths = list(file["HDFEOS/SWATHS"]) if "HDFEOS/SWATHS" in file else []
         prisma = next((name for name in swaths if PRISMA_GROUP.fullmatch(name)), None)
         if layout is None and "sensor_band_parameters" in file:
@@ -59,7 +59,7 @@ def _open_emit(path: Path, file: h5py.File, key: str | None) -> xr.DataArray:
     data, parameters = file[name], file["sensor_band_parameters"]
     wavelength, fwhm = in_nanometres(path, data.shape[2], parameters["wavelengths"][()], parameters["fwhm"][()], "nm")
     good = parameters["good_wavelengths"][()] != 0 if "good_wavelengths" in parameters else None
-    attrs = {"scale_factor": 1.0, "add_offset": 0.0, "metadata": text_fields(file.attrs)}
+    attrs = {"metadata": text_fields(file.attrs)}
     where = None
     if "location" in file:
         where = control_points(file["location/lat"], file["location/lon"])
@@ -77,20 +77,17 @@ def _open_tanager(path: Path, file: h5py.File, group: str) -> xr.DataArray:
     if name is None:
         raise ValueError(f"{path}: a Tanager file without {' or '.join(TANAGER_CUBES)}; it holds {', '.join(fields)}")
     data = fields[name]
-    listed = {field: data.attrs.get(field) for field in ("wavelengths", "fwhm", "good_wavelengths")}
-    wavelength, fwhm = in_nanometres(path, data.shape[0], listed["wavelengths"], listed["fwhm"])
-    good = None if listed["good_wavelengths"] is None else np.asarray(listed["good_wavelengths"]) != 0
+    bands = describe_bands(path, data.shape[0], band_lists(file, data)).updated(packed(path, data, data.shape[0]))
     if "GRIDS" in group:
         where = _hdfeos_grid(file, file[group])
     else:
         where = control_points(*(file[f"{group}/Geolocation Fields/{name}"] for name in ("Latitude", "Longitude")))
     attrs = {"metadata": text_fields({**file[group].attrs, **data.attrs})}
-    attrs |= scaling(path, [number_of(data.attrs, "scale_factor", 1)], [number_of(data.attrs, "add_offset", 0)])
     mask = None
     if "nodata_pixels" in fields:
         attrs["mask"] = "nodata_pixels"
         mask = _HdfMask(path, fields["nodata_pixels"].name)
-    return scene_of(path, data, "BHW", attrs, Bands(wavelength, fwhm, good), where, mask=mask)
+    return scene_of(path, data, "BHW", attrs, bands, where, mask=mask)
 
 
 def _open_neon(path: Path, group: h5py.Group) -> xr.DataArray:
@@ -108,10 +105,10 @@ def _open_neon(path: Path, group: h5py.Group) -> xr.DataArray:
     where = envi_georeference(path, {"map info": "{" + map_info.strip("{} ") + "}"})
     if "EPSG Code" in system:
         where = Georeference(CRS.from_epsg(int(system["EPSG Code"][()])), where.transform)
-    attrs = {"metadata": text_fields(group.attrs)}
-    attrs |= scaling(path, [1 / number_of(data.attrs, "Scale_Factor", 1.0)], [0.0])
+    gains = np.full(data.shape[2], 1 / number_of(data.attrs, "Scale_Factor", 1.0))
+    bands = Bands(wavelength, fwhm, good, None, *checked_gains(path, gains, 0 * gains))
     no_data = number_of(data.attrs, "Data_Ignore_Value", None)
-    return scene_of(path, data, "HWB", attrs, Bands(wavelength, fwhm, good), where, no_data)
+    return scene_of(path, data, "HWB", {"metadata": text_fields(group.attrs)}, bands, where, no_data)
 
 
 def _open_prisma(path: Path, file: h5py.File, group: str) -> xr.DataArray:
@@ -146,8 +143,7 @@ def _open_prisma(path: Path, file: h5py.File, group: str) -> xr.DataArray:
     first = next(iter(cubes.values()))
     shape = (len(found), first.shape[0], first.shape[2])
     attrs = {"source": str(path), "files": [str(path)], "mask": "0 in all bands", "metadata": text_fields(file.attrs)}
-    attrs |= scaling(path, gains, offsets)
-    bands = Bands(np.array(wavelength), np.array(fwhm), None, band_names)
+    bands = Bands(np.array(wavelength), np.array(fwhm), None, band_names, *checked_gains(path, gains, offsets))
     where = _prisma_georeference(file, group, shape)
     return make_scene(reader, shape, first.dtype, attrs, bands, where, mask=_AllZero(path, first.name, first.shape[1]))
 
@@ -191,10 +187,9 @@ def _hdfeos_grid(file: h5py.File, group: h5py.Group) -> Georeference:
 
 @dataclass(frozen=True)
 class Product:
-    """bands : what the XML file says. attrs : scaling. no_data : the background value. file : the XML file."""
+    """bands : what the XML file says. no_data : the background value. file : the XML file."""
 
     bands: Bands
-    attrs: Mapping[str, object]
     no_data: float | None
     file: Path
 
@@ -241,9 +236,8 @@ def read_product(image: Path, count: int) -> Product | None:
     }
     good = np.array([number in expected for number, _ in sorted(rows)]) if expected else None
     background = root.findtext(".//specific/backgroundValue")
-    return Product(
-        Bands(wavelength, fwhm, good), scaling(path, gains, offsets), float(background) if background else None, path
-    )
+    bands = Bands(wavelength, fwhm, good, None, *checked_gains(path, gains, offsets))
+    return Product(bands, float(background) if background else None, path)
 
 
 def _band_of(element: ElementTree.Element) -> tuple[int, tuple[float, ...]] | None:
@@ -294,5 +288,5 @@ class _HdfMask:
         self.path, self.name = path, name
 
     def __call__(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
-        with open_file(self.path) as file:
+        with open_hdf5(self.path) as file:
             return file[self.name][rows, columns] != 0

@@ -1,8 +1,9 @@
 """Open what GDAL opens, by rasterio: georeference, masks, alpha, pages, tags of every spelling."""
 
+import contextlib
 import re
-import struct
-from dataclasses import replace
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,34 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from lkca.data import envi
-from lkca.data.geotiff import MAX_BANDS, is_tiff, open_raster
+from lkca.data.bands import describe_bands, numbers_of
+from lkca.data.envi_header import as_texts
+from lkca.data.geotiff import (
+    RasterReader,
+    check_raster,
+    check_tiff,
+    is_tiff,
+    no_data_of,
+    open_raster,
+    raster_bands,
+    raster_fields,
+)
+from lkca.data.scene_file import Reader
 from sharpen.georeference import Georeference, envi_georeference
-from sharpen.lazy import Reader, make_scene
-from sharpen.metadata import describe_bands, header_scaling, scaling
+from sharpen.lazy import make_scene
 from sharpen.products import read_product
 
 BLOCK_BYTES = 2**20  # a row of blocks of all bands, from which on it is worth a word
+ALPHA_SIDE = 256  # pixels on a side of the middle of an alpha band that are looked at
+MAX_ALPHA_VALUES = 32  # different values in them: a mask has two, one with soft edges a few
 DRIVER_PREFIX = re.compile(r"([A-Z][A-Z0-9_]+):|/vsi")
 SPATIAL_DIMENSIONS = re.compile(r"\{.*\b(y|x|lat|lon|latitude|longitude|rows?|lines?|downtrack|crosstrack)\b.*\}")
 
 
-def open_gdal(path: str | Path) -> xr.DataArray:
+def open_gdal(path: str | Path, header: Path | None = None) -> xr.DataArray:
     """Open a file, or a subdataset by GDAL's name for it; see `sharpen.io.open_scene`.
+
+    header : the ENVI header by whose name a TIFF was found.
 
     Raises
     ------
@@ -35,7 +51,6 @@ def open_gdal(path: str | Path) -> xr.DataArray:
     FileNotFoundError
         A source of a .vrt is missing.
     """
-    header = _header_of_tiff(path) if isinstance(path, Path) and is_tiff(path) else None
     with open_raster(path) as raster:
         return _scene_of(raster, path, header)
 
@@ -53,43 +68,45 @@ def _scene_of(raster: rasterio.DatasetReader, path: str | Path, header: Path | N
         raise ValueError(f"{path}: holds {dtype} numbers; a scene has real ones. Save its abs() or real part.")
     pages = _pages(raster, path)
     count = len(pages or [1]) * len(spectral)
+    sources = _sources(raster)
     # GDAL turns a netCDF image upside down where nothing says where its rows lie.
-    options = {"GDAL_NETCDF_BOTTOMUP": "NO"} if raster.driver == "netCDF" and raster.transform.is_identity else {}
-    reader: Reader = _PageReader(pages, spectral) if pages else _GdalReader(str(path), spectral, options)
+    options = {"GDAL_NETCDF_BOTTOMUP": "NO"} if any(each.is_unplaced_netcdf for each in sources) else {}
+    reader: Reader = _PageReader(pages, spectral) if pages else RasterReader(str(path), spectral, options)
     files = [str(path), *(file for file in raster.files if file != str(path) and not DRIVER_PREFIX.match(file))]
-    attrs = {"source": str(path), "files": files}
+    attrs = {"source": str(path)}
     block = raster.block_shapes[0][0] * raster.width * raster.count * np.dtype(dtype).itemsize
     if block > BLOCK_BYTES:  # GDAL's own copy of the blocks of all bands, and one as it comes out of the file
         attrs["read_at_once"] = 2 * block
-    attrs |= scaling(path, *([values[band - 1] for band in spectral] for values in (raster.scales, raster.offsets)))
-    fields = {**raster.tags(), **raster.tags(ns="ENVI")}
-    spaces = ("IMAGERY", "ENVI", None)
-    tags = [{name: text for space in spaces for name, text in raster.tags(band, ns=space).items()} for band in spectral]
-    names = [raster.descriptions[band - 1] for band in spectral]
-    no_data = [raster.nodatavals[band - 1] for band in spectral]
-    if pages:
-        tags, names, no_data = [], [], no_data[:1]
     mask = None
     alpha = next((band for band in raster.indexes if band not in spectral), None)
     if alpha or MaskFlags.per_dataset in {flag for flags in raster.mask_flag_enums for flag in flags} and not pages:
         attrs["mask"] = "alpha" if alpha else "mask"
+        _warn_of_alpha(raster, path, alpha)
         mask = _GdalMask(str(path), alpha)
-    where = _georeference(raster)
-    if header is not None:
-        fields = _header_fields(header)
-        attrs["files"] = [*files, str(header)]
-        attrs |= _drop_scaling(attrs, header_scaling(header, count, fields))
-        ignored = _number(fields.get("data ignore value"))
-        no_data = no_data if ignored is None else [ignored]
+    fields, described, where = raster_fields(raster), None, _georeference(raster)
+    no_data = no_data_of(path, raster)
+    no_data = no_data[:1] if pages else [no_data[band - 1] for band in spectral]
+    if isinstance(path, Path) and is_tiff(path):
+        described = envi.tiff_header(path, (count if pages else raster.count, raster.height, raster.width), header)
+    if described is not None:
+        header, fields = described[0], as_texts(described[1])
+        files = [*files, str(header)]
+        ignored = numbers_of(header, fields, "data ignore value", 1)
+        no_data = ignored or no_data
         where = envi_georeference(header, fields) if where == Georeference() else where
-    bands = describe_bands(header or path, count, fields, tags, names)
-    product = read_product(Path(path), count) if header is None else None
+    bands = describe_bands(path, count, fields) if pages else raster_bands(header or path, raster, fields, spectral)
+    product = read_product(Path(path), count) if described is None else None
     if product is not None:
-        known = {name: value for name, value in vars(product.bands).items() if value is not None}
-        bands = replace(bands, **known)
-        attrs["files"] = [*files, str(product.file)]
-        attrs |= _drop_scaling(attrs, product.attrs)
+        bands, files = bands.updated(product.bands), [*files, str(product.file)]
         no_data = [product.no_data] if no_data[0] is None else no_data
+    placed = [each.said for each in sources if each.said]
+    if where == Georeference() and placed:
+        warnings.warn(
+            f"{path}: says not where it lies, though its source {placed[0]}, which is left out: write the .vrt "
+            "with gdal_translate, which keeps it",
+            stacklevel=4,
+        )
+    attrs["files"] = files
     attrs["metadata"] = {name: text for name, text in fields.items() if not re.fullmatch(r"Band_\d+", name)}
     return make_scene(reader, (count, raster.height, raster.width), dtype, attrs, bands, where, no_data, mask)
 
@@ -98,8 +115,7 @@ def _check(raster: rasterio.DatasetReader, path: str | Path) -> None:
     if not raster.count:
         names = ", ".join(raster.subdatasets[:8]) or "nothing"
         raise ValueError(f"{path}: holds no image itself, but {names}. Give one of these names in its place.")
-    if raster.count > MAX_BANDS:
-        raise ValueError(f"{path}: says that it has {raster.count} bands, more than {MAX_BANDS}; is it damaged?")
+    check_raster(path, raster)
     missing = [file for file in raster.files if not DRIVER_PREFIX.match(file) and not Path(file).exists()]
     if missing:
         raise FileNotFoundError(f"{path}: names {missing[0]} as a source, which is no file here; make {path} again")
@@ -112,12 +128,26 @@ def _check(raster: rasterio.DatasetReader, path: str | Path) -> None:
         )
 
 
+def _warn_of_alpha(raster: rasterio.DatasetReader, path: str | Path, alpha: int | None) -> None:
+    """Warn of an alpha band that looks like data: GDAL calls the last of four bands of bytes alpha by itself."""
+    if alpha is None:
+        return
+    row, column = (max(0, (size - ALPHA_SIDE) // 2) for size in raster.shape)
+    found = np.unique(raster.read(alpha, window=Window(column, row, ALPHA_SIDE, ALPHA_SIDE), boundless=False))
+    if len(found) > MAX_ALPHA_VALUES:
+        warnings.warn(
+            f"{path}: its band {alpha} is declared as alpha, so it is taken as a mask and left out, but it has values "
+            f"like data ({found[0]} to {found[-1]}). If it is a band: gdal_translate -colorinterp_{alpha} undefined",
+            stacklevel=5,
+        )
+
+
 def _check_whole(raster: rasterio.DatasetReader, path: Path) -> None:
     """Raise ValueError for a truncated file of a format for which GDAL silently makes up what is missing."""
     size = path.stat().st_size
     try:
         if raster.driver == "GTiff":
-            _check_page_list(path)
+            check_tiff(path)
         elif raster.driver == "EHdr":
             row = sum(np.dtype(kind).itemsize for kind in raster.dtypes) * raster.width
             _check_size(path, row * raster.height, size)
@@ -126,7 +156,7 @@ def _check_whole(raster: rasterio.DatasetReader, path: Path) -> None:
                 _check_size(path, 512 * int(stream.read(32)[16:]), size)  # it counts blocks of 512 bytes
         elif raster.driver == "netCDF":
             scipy.io.netcdf_file(path, mmap=True).close()
-    except (ValueError, TypeError, IndexError, struct.error) as error:
+    except (ValueError, TypeError, IndexError) as error:
         if str(path) in str(error):
             raise
         raise ValueError(f"{path}: truncated or damaged ({error}). Copy or download it again.") from error
@@ -135,27 +165,6 @@ def _check_whole(raster: rasterio.DatasetReader, path: Path) -> None:
 def _check_size(path: str | Path, needed: int, found: int) -> None:
     if found < needed:
         raise ValueError(f"{path}: truncated: {found} bytes, at least {needed} expected. Copy or download it again.")
-
-
-def _check_page_list(path: Path) -> None:
-    """Raise ValueError where a TIFF's list of pages leads beyond its end: GDAL silently leaves out what follows."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(16)
-        order = "<" if start[:2] == b"II" else ">"
-        is_big = start[2:4] in (b"+\0", b"\0+")
-        count, entry, pointer = ("Q", 20, "Q") if is_big else ("H", 12, "I")
-        (place,) = struct.unpack_from(order + pointer, start, 8 if is_big else 4)
-        seen: set[int] = set()
-        while place and place not in seen:
-            seen.add(place)
-            _check_size(path, place + 8, size)
-            stream.seek(place)
-            (entries,) = struct.unpack(order + count, stream.read(struct.calcsize(order + count)))
-            end = place + struct.calcsize(order + count) + entry * entries
-            _check_size(path, end + struct.calcsize(order + pointer), size)
-            stream.seek(end)
-            (place,) = struct.unpack(order + pointer, stream.read(struct.calcsize(order + pointer)))
 
 
 def _pages(raster: rasterio.DatasetReader, path: str | Path) -> list[str]:
@@ -193,66 +202,32 @@ def _georeference(raster: rasterio.DatasetReader) -> Georeference:
     return Georeference(raster.crs or None, transform, (), raster.rpcs)
 
 
-def _header_of_tiff(path: Path) -> Path | None:
-    """Return the ENVI header that describes a TIFF; None where there is none, or it has raw data of its own.
+@dataclass(frozen=True)
+class _Source:
+    """A dataset that numbers come from. said : what it says of its place, "" for nothing."""
 
-    Raises
-    ------
-    ValueError
-        A header that says it is a TIFF's, but not of this size.
-    """
-    header = envi.find_header(path)
-    if header is None:
-        return None
-    fields = _header_fields(header)
-    means_tiff = "tif" in (fields.get("file type", "") + fields.get("interleave", "")).lower()
-    if not means_tiff:
-        try:
-            if not is_tiff(envi.find_data(header, envi.read_header(header))):
-                return None
-        except FileNotFoundError:
-            return None
-    with open_raster(path) as raster:
-        declared = tuple(fields.get(name, "").strip() for name in ("bands", "lines", "samples"))
-        found = tuple(str(size) for size in (raster.count, raster.height, raster.width))
-    if declared == found:
-        return header
-    if means_tiff:
-        raise ValueError(
-            f"{header}: says (bands, lines, samples) ({', '.join(declared)}), but {path.name} has "
-            f"({', '.join(found)}). One of the two belongs to another image."
-        )
-    return None
+    is_unplaced_netcdf: bool
+    said: str
 
 
-def _header_fields(header: Path) -> dict[str, str]:
-    fields = envi.read_header(header)
-    return {name: envi.text_of(fields, name) for name in fields}
+def _sources(raster: rasterio.DatasetReader) -> list[_Source]:
+    """Return the dataset itself, or the sources of a .vrt that says not where it lies."""
+    if raster.driver != "VRT":
+        return [_source(raster, "")]
+    found = []
+    for name in raster.files if _georeference(raster) == Georeference() else ():
+        with contextlib.suppress(ValueError), open_raster(name) as source:  # files of other kinds are listed, too
+            if source.driver != "VRT":
+                found.append(_source(source, name))
+    return found
 
 
-def _drop_scaling(attrs: dict[str, object], found: dict[str, object]) -> dict[str, object]:
-    """Return what a header says of the scale, after what the TIFF said of it was dropped from `attrs`."""
-    for name in ("scale_factor", "add_offset", "gains", "offsets") if found else ():
-        attrs.pop(name, None)
-    return dict(found)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text.strip("{} "))
-    except ValueError:
-        return None
-
-
-class _GdalReader:
-    """Reads windows of a dataset, opened anew each time: GDAL keeps what it unpacked until it closes the file."""
-
-    def __init__(self, name: str, indexes: list[int], options: dict[str, str]) -> None:
-        self.name, self.indexes, self.options = name, indexes, options
-
-    def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        with rasterio.Env(**self.options), open_raster(self.name) as raster:
-            return raster.read([self.indexes[band] for band in bands], window=Window.from_slices(rows, columns))
+def _source(raster: rasterio.DatasetReader, name: str) -> _Source:
+    where = _georeference(raster)
+    has = {"control points": where.gcps, "rational polynomials (RPC)": where.rpcs, "a transform": where.transform}
+    what = " and ".join(each for each, there in has.items() if there)
+    unplaced = raster.driver == "netCDF" and where.transform is None
+    return _Source(unplaced, f"{name} has {what}" if name and what else "")
 
 
 class _PageReader:

@@ -18,7 +18,7 @@ WINDOW = 8  # LR pixels on a side over which a pattern is averaged
 # stopped after 1 to 6 short epochs have 0.53 to 1.00 and 0.10 to 0.95.
 MAX_GRID = 0.1
 MIN_LIKENESS = 0.9
-MIN_SHARE = 0.05  # of the image's own standard deviation; what is added to a smooth scene is less, and tells nothing
+MIN_SHARE = 0.05  # of the scene's own standard deviation; what is added to a smooth scene is less, and tells nothing
 MAX_LOSS = 0.1  # of likeness between the image's own fine texture and what is added: a noisy scene has little itself
 
 
@@ -49,12 +49,15 @@ class Texture:
         return found
 
 
-def measure_texture(added: Tensor, image: Tensor, scale: int) -> Texture:
+def measure_texture(added: Tensor, image: Tensor, scale: int, deviation: Tensor | None = None) -> Texture:
     """Measure what a network adds (B, r·h, r·w) to an image; bands to which it adds next to nothing do not count.
 
     image : (B, h, w), the input, whose first pixel is that of `added`.
+    deviation : (B,), standard deviation of the scene that `image` is a part of, by default of `image`: what is added to
+        calm water is little beside the scene's contrast, and shows nowhere.
     """
-    deviation = image.double().flatten(1).std(dim=1, correction=0)
+    if deviation is None:
+        deviation = image.double().flatten(1).std(dim=1, correction=0)
     counts = added.double().flatten(1).std(dim=1, correction=0) > MIN_SHARE * deviation
     even = crop_to_multiple(image, 2)
     fine = even - resize(resize(even, 1 / 2), 2)

@@ -22,6 +22,7 @@ PIECE = 32  # LR pixels on a side of the smaller of two pieces whose time is mea
 MIN_PIECES = 16  # a smaller scene is done about as soon as it is estimated
 TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
 MIN_TEXTURE_SIDE = 16
+SAMPLED_SIDE = 64  # rows, and columns, of a scene that stand for its contrast
 MAX_TEXTURE_VALUES = 2**23  # of it, upsampled: it shall not need more memory than what is written
 
 
@@ -75,13 +76,14 @@ class RangeCounter:
             strip = strip[:, ~torch.from_numpy(missing)][:, None]
         if not strip.shape[2]:
             return
-        least, most = strip.amin((1, 2)), strip.amax((1, 2))
-        wide = (least < self.low - self.tolerance) | (most > self.high + self.tolerance)
-        for band in wide.nonzero().flatten().tolist():
-            low, high, tolerance = self.low[band], self.high[band], self.tolerance[band]
-            self.total += int(((strip[band] < low - tolerance) | (strip[band] > high + tolerance)).sum())
-            excess = max(low - least[band], most[band] - high) / max(high - low, tolerance)
-            self.excess = max(self.excess, float(excess))
+        least, most = strip.amin(2).amin(1), strip.amax(2).amax(1)
+        low, high = self.low - self.tolerance, self.high + self.tolerance
+        for outside, limit, compare in ((least < low, low, torch.lt), (most > high, high, torch.gt)):
+            for band in outside.nonzero().flatten().tolist():
+                self.total += int(torch.count_nonzero(compare(strip[band], limit[band])))
+        width = torch.maximum(self.high - self.low, self.tolerance)
+        excess = torch.where((least < low) | (most > high), torch.maximum(self.low - least, most - self.high), 0)
+        self.excess = max(self.excess, float((excess / width.clamp_min(1e-30)).max()))
 
     def in_words(self, values: int, clamped: int) -> str:
         """Return a line; values : written in all. clamped : held to the range of their neighbourhood."""
@@ -98,15 +100,13 @@ def seconds_needed(method: Method, lr: Rows) -> float | None:
     if min(height, width) < 2 * side or height * width < MIN_PIECES * side**2:
         return None
     trial, times = copy.copy(method), []
-    for each in (side, 2 * side):
-        piece = ImageRows(_middle(lr, each))
-        for _ in range(2):  # the first time prepares memory and kernels
-            begun = time.perf_counter()
-            for _ in trial.strips(piece):
-                pass
+    for each in (side, side, 2 * side):  # the first time prepares memory and kernels
+        begun = time.perf_counter()
+        for _ in trial.strips(ImageRows(_middle(lr, each))):
+            pass
         times.append(time.perf_counter() - begun)
-    a_pixel = max(times[1] - times[0], 0.1 * times[1]) / (3 * side**2)  # what does not grow with the piece is left out
-    return times[1] + a_pixel * (height * width - 4 * side**2)
+    a_pixel = max(times[2] - times[1], 0.1 * times[2]) / (3 * side**2)  # what does not grow with the piece is left out
+    return times[2] + a_pixel * (height * width - 4 * side**2)
 
 
 def in_words(seconds: float) -> str:
@@ -125,7 +125,10 @@ def texture_remarks(method: Method, lr: Rows) -> list[str]:
         return []
     piece = _middle(lr, side)
     sharpened = torch.cat([strip.values for strip in copy.copy(method).strips(ImageRows(piece))], dim=1)
-    return measure_texture(sharpened - resize(piece, method.scale), piece, method.scale).remarks()
+    every = -(-width // SAMPLED_SIDE)
+    sample = [lr.rows(row, row + 1)[:, :, ::every].clone() for row in range(0, height, -(-height // SAMPLED_SIDE))]
+    deviation = torch.cat(sample, dim=1).double().flatten(1).std(dim=1, correction=0)
+    return measure_texture(sharpened - resize(piece, method.scale), piece, method.scale, deviation).remarks()
 
 
 def peak_memory() -> int:

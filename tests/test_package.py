@@ -53,7 +53,7 @@ def test_importing_a_package_or_its_commands_does_not_import_torch(package):
 
 def test_generated_pages_are_up_to_date(monkeypatch):
     monkeypatch.delenv("LKCA_OUTPUT", raising=False)  # the committed pages, not those of a copy
-    from lkca.paper.pages import stale_pages
+    from lkca.pages import stale_pages
 
     assert stale_pages() == [], "run `lkca results` and commit what it writes"
 

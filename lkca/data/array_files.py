@@ -1,7 +1,6 @@
 """Open MATLAB files (v5 by scipy, v7.3 by h5py) and numpy files: arrays whose axes only a convention names."""
 
 import difflib
-import itertools
 import struct
 import warnings
 import zipfile
@@ -15,24 +14,28 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from lkca.data.bands import describe_bands, meaning
+from lkca.data.hdf5 import HdfReader, check_stored, open_hdf5
 from lkca.data.scene_file import Reader, SceneFile
-from lkca.data.wavelengths import in_nanometres
 
 NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16", "float32", "float64"}
 NUMPY_NAMES = {"double": "float64", "single": "float32"}  # MATLAB's other numeric types have numpy's names
-WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "wavelengths_nm")
+USUAL_LAYOUT = "HWB"
+MAX_LISTED = 10_000  # numbers of a variable that describes the bands
 BLOCK_BYTES = 2**24  # about what a memory-mapped file shows at once
 
 Variables = dict[str, tuple[tuple[int, ...], str]]
 """Name -> (shape as MATLAB or numpy shows it, type: numpy's name, or MATLAB's for what is no number)."""
 
 
-def open_array_file(path: Path, key: str | None, layout: str) -> SceneFile:
+def open_array_file(path: Path, key: str | None, layout: str | None) -> SceneFile:
     """Open a .mat, .npy or .npz file; see `lkca.data.read.open_scene_file`."""
-    axes = tuple(layout.index(axis) for axis in "BHW")
+    axes = tuple((layout or USUAL_LAYOUT).index(axis) for axis in "BHW")
     if path.suffix.lower() in (".npy", ".npz") or not _starts(path, b"MATLAB ") and path.suffix.lower() != ".mat":
         return _open_npz(path, key, axes) if zipfile.is_zipfile(path) else _open_npy(path, key, axes)
-    return _open_v73(path, key, axes) if h5py.is_hdf5(path) else _open_v5(path, key, axes)
+    if not h5py.is_hdf5(path):
+        return _open_v5(path, key, axes)
+    return _open_v73(path, key, axes, layout is not None)
 
 
 def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "array") -> None:
@@ -93,64 +96,29 @@ def _check_v5(path: Path) -> None:
 # --- MATLAB v7.3: HDF5 with the axes in reverse order
 
 
-def _open_v73(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
-    try:
-        with h5py.File(path, "r") as file:
-            variables = {name: _described(file, name) for name in file if not name.startswith("#")}
-            key = _choose_key(path, variables, key)
-            data, named = file[key], _wavelengths_key(variables)
-            if data.external or data.is_virtual:
-                raise ValueError(
-                    f"{path}: the numbers of {key} lie in other files, which are not read; save them in one file"
-                )
-            dtype, chunks = data.dtype.newbyteorder("="), data.chunks
-            _warn_of_gaps(path, data)
-            listed = file[named][()].ravel() if named and file[named].shape is not None else None
-    except MemoryError:
-        raise
-    except Exception as error:  # on damaged bytes h5py raises almost anything
-        if str(path) in str(error) and isinstance(error, ValueError):
-            raise
-        raise _damaged(path, "cannot be read, truncated or damaged", error) from error
+def _open_v73(path: Path, key: str | None, axes: tuple[int, ...], told: bool) -> SceneFile:
+    """Open HDF5; told : whether the caller gave the axes, which else a file of another program leaves open."""
+    with open_hdf5(path) as file:
+        variables = {name: _described(file, name) for name in file if not name.startswith("#")}
+        key = _choose_key(path, variables, key)
+        data = file[key]
+        check_stored(path, data)
+        if not told and "MATLAB_class" not in data.attrs and not _starts(path, b"MATLAB "):
+            warnings.warn(
+                f"{path}: was not written by MATLAB; {key} is read as MATLAB would, {variables[key][0]} as height, "
+                "width and bands. If it was stored in that order, as h5py does, give layout BWH (--layout)",
+                stacklevel=4,
+            )
+        dtype, chunks = data.dtype.newbyteorder("="), data.chunks
+        listed = {name: _listed(file[name][()], variables[name][1]) for name in _band_lists(variables, key)}
     shape = tuple(variables[key][0][axis] for axis in axes)
-    in_file = tuple(2 - axis for axis in axes)  # where bands, rows and columns lie in the file
-
-    def read(rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        first = min(bands)
-        span = (slice(first, max(bands) + 1), rows, columns)
-        try:
-            with h5py.File(path, "r") as file:
-                block = file[key][tuple(span[in_file.index(axis)] for axis in range(3))]
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _damaged(path, f"{key} cannot be read, truncated or damaged", error) from error
-        return block.transpose(in_file)[_together([band - first for band in bands])]
-
-    chunk_bands = (chunks[0] if chunks else 1) if in_file[0] == 0 else 0
+    in_file = "".join("BHW"[axes.index(2 - place)] for place in range(3))
+    chunk_bands = (chunks[0] if chunks else 1) if in_file[0] == "B" else 0
     if 4 * chunk_bands > shape[0]:  # too many bands at once: then by rows, though chunks are unpacked repeatedly
         chunk_bands = 0
-    wavelengths, _ = in_nanometres(path, shape[0], listed)
-    return SceneFile(
-        path, "matlab v7.3", shape, dtype, read, [path], wavelengths,
-        chunk_bands=chunk_bands,
-    )  # fmt: skip
-
-
-def _warn_of_gaps(path: Path, data: h5py.Dataset) -> None:
-    """Warn of chunks that were never stored, or whose entry in the index is damaged: HDF5 silently fills them."""
-    if data.chunks is None:
-        expected, stored = {None}, {None} if data.id.get_offset() is not None else set()
-    else:
-        expected = set(itertools.product(*(range(0, *pair) for pair in zip(data.shape, data.chunks, strict=True))))
-        stored = set()
-        data.id.chunk_iter(lambda chunk: stored.add(chunk.chunk_offset))
-    if missing := len(expected - stored):
-        warnings.warn(
-            f"{path}: {missing} of {len(expected)} chunks of {data.name} are not in the file; they are read as "
-            f"{data.fillvalue}",
-            stacklevel=4,
-        )
+    bands = describe_bands(path, shape[0], listed)
+    reader = HdfReader(path, key, in_file)
+    return SceneFile(path, "matlab v7.3", shape, dtype, reader, [path], bands, chunk_bands=chunk_bands)
 
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:
@@ -273,11 +241,11 @@ def _whole_scene(
         # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
         return np.ascontiguousarray(load(key).transpose(axes), dtype=dtype)
 
-    named = _wavelengths_key(variables)
-    wavelengths, _ = in_nanometres(path, shape[0], load(named).ravel() if named else None)
+    listed = {name: _listed(load(name), variables[name][1]) for name in _band_lists(variables, key)}
+    bands = describe_bands(path, shape[0], listed)
     return SceneFile(
-        path, kind, shape, dtype, lambda rows, columns, bands: cube()[bands, rows, columns], [path], wavelengths
-    )  # fmt: skip
+        path, kind, shape, dtype, lambda rows, columns, chosen: cube()[chosen, rows, columns], [path], bands
+    )
 
 
 def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
@@ -298,8 +266,27 @@ def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
     return key
 
 
-def _wavelengths_key(variables: Variables) -> str | None:
-    return next((n for n, (_, kind) in variables.items() if n.lower() in WAVELENGTH_NAMES and kind in NUMBERS), None)
+def _band_lists(variables: Variables, key: str) -> list[str]:
+    """Return the variables beside the scene that describe its bands: wavelengths, their unit, widths, bad bands."""
+    return [
+        name
+        for name, (shape, kind) in variables.items()
+        if name != key
+        and 0 < np.prod(shape, dtype=object) <= MAX_LISTED
+        and (meaning(name) == "unit" if _is_text(kind) else meaning(name) and kind in NUMBERS | {"logical", "bool"})
+    ]
+
+
+def _listed(array: NDArray, kind: str) -> list | str:
+    """Return a variable's numbers, or its text, which MATLAB v7.3 stores as numbers of characters."""
+    items = array.ravel().tolist()
+    return (
+        list(items) if not _is_text(kind) else "".join(chr(item) if isinstance(item, int) else item for item in items)
+    )
+
+
+def _is_text(kind: str) -> bool:
+    return kind.startswith(("char", "str"))
 
 
 def _starts(path: Path, magic: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from lkca.data.array_files import check_array
+from lkca.data.bands import Bands, checked_gains, describe_bands, numbers_of
 from lkca.data.scene_file import SceneFile
-from lkca.data.wavelengths import Wavelengths, in_nanometres
 
 MAX_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, classic and BigTIFF
@@ -36,8 +36,7 @@ def open_geotiff(path: Path) -> SceneFile:
     `sharpen` reads those.
     """
     with open_raster(path) as raster:
-        if raster.count > MAX_BANDS:
-            raise ValueError(f"{path}: says that it has {raster.count} bands, more than {MAX_BANDS}; is it damaged?")
+        check_raster(path, raster)
         flags = {flag for band in raster.mask_flag_enums for flag in band}
         for found, what in (
             (len(raster.subdatasets) > 1, "several pages"),
@@ -47,20 +46,20 @@ def open_geotiff(path: Path) -> SceneFile:
             (len(set(raster.dtypes)) > 1, "bands of unlike types"),
         ):
             if found:
-                raise ValueError(f"{path}: has {what}, which is not read here; open it with sharpen.open_scene")
+                raise ValueError(
+                    f"{path}: has {what}, which is not read here; sharpen.open_scene reads all but classes"
+                )
         shape, kind = (raster.count, raster.height, raster.width), raster.dtypes[0]
         check_array(path, shape, kind, "image")
-        fields = {name.lower(): text for space in (None, "ENVI") for name, text in raster.tags(ns=space).items()}
-        wavelengths, fwhm = _wavelengths(path, raster, fields)
-        gains, offsets = own_units(path, raster.scales, raster.offsets)
         beside = [Path(file) for file in raster.files if Path(file).name != path.name]
         return SceneFile(
-            path, "geotiff", shape, np.dtype(kind), lambda *part: _read(str(path), *part), [path, *beside],
-            wavelengths, fwhm, raster.nodata, gains, offsets, fields,
+            path, "geotiff", shape, np.dtype(kind), RasterReader(str(path), raster.indexes, {}), [path, *beside],
+            raster_bands(path, raster), no_data_of(path, raster)[0],
+            {name.lower(): text for name, text in raster_fields(raster).items()},
         )  # fmt: skip
 
 
-def _check_tiff(path: Path) -> None:
+def check_tiff(path: Path) -> None:
     """Raise ValueError where a page of a TIFF, or a value of its tags, lies beyond the end of the file.
 
     GDAL leaves out what it cannot read of these: pages, wavelengths, scale factors, the georeference.
@@ -94,7 +93,7 @@ def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
     path : a file, which is checked first if it is a TIFF; or GDAL's name of one, such as `GTIFF_DIR:2:a.tif`.
     """
     if isinstance(path, Path) and path.is_file() and is_tiff(path):
-        _check_tiff(path)
+        check_tiff(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # most benchmark scenes have no georeference
         try:
@@ -105,31 +104,54 @@ def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
             raise ValueError(f"{path}: cannot be read, truncated or damaged ({cause}). Copy it again.") from error
 
 
-def own_units(path: Path, gains: object, offsets: object) -> tuple[NDArray | None, NDArray | None]:
-    """Return gains and offsets (B,) where bands differ or have an offset; None twice where one factor serves for all."""
-    gains, offsets = np.asarray(gains, np.float64), np.asarray(offsets, np.float64)
-    if not (np.isfinite(gains).all() and np.isfinite(offsets).all() and gains.all()):
-        warnings.warn(f"{path}: its gains or offsets hold 0 or no number; they are left out", stacklevel=3)
-        return None, None
-    alike = not offsets.any() and np.ptp(gains) <= 1e-9 * abs(gains[0])
-    return (None, None) if alike else (gains, offsets)
+def check_raster(path: object, raster: rasterio.DatasetReader) -> None:
+    """Raise ValueError for what no image of spectra has: too many bands, a colour table."""
+    if raster.count > MAX_BANDS:
+        raise ValueError(f"{path}: says that it has {raster.count} bands, more than {MAX_BANDS}; is it damaged?")
+    if raster.colorinterp == (ColorInterp.palette,):
+        raise ValueError(f"{path}: has a colour table: it holds classes, not spectra. Choose an image of spectra.")
 
 
-def _read(path: str, rows: slice, columns: slice, bands: list[int]) -> NDArray:
-    with open_raster(path) as raster:
-        return raster.read([band + 1 for band in bands], window=Window.from_slices(rows, columns))
+def raster_fields(raster: rasterio.DatasetReader) -> dict[str, str]:
+    """Return the tags of a dataset, those of GDAL's ENVI domain included."""
+    return {**raster.tags(), **raster.tags(ns="ENVI")}
 
 
-def _wavelengths(
-    path: Path, raster: rasterio.DatasetReader, fields: dict[str, str]
-) -> tuple[Wavelengths | None, Wavelengths | None]:
-    """Return wavelengths and widths from GDAL's IMAGERY tags, else from the bands' own, else from the dataset's lists."""
-    for space, names in (("IMAGERY", ("central_wavelength_um", "fwhm_um")), (None, ("wavelength", "fwhm"))):
-        tags = [{name.lower(): value for name, value in raster.tags(i, ns=space).items()} for i in raster.indexes]
-        centres, widths = ([each.get(name) for each in tags] for name in names)
-        if None not in centres:
-            unit = "um" if space else tags[0].get("wavelength_units") or tags[0].get("wavelength_unit")
-            return in_nanometres(path, raster.count, centres, None if None in widths else widths, unit)
-    lists = {name: fields[name].strip("{}[], ").split(",") for name in ("wavelength", "fwhm") if name in fields}
-    unit = fields.get("wavelength_units") or fields.get("wavelength_unit")
-    return in_nanometres(path, raster.count, lists.get("wavelength"), lists.get("fwhm"), unit)
+def no_data_of(source: object, raster: rasterio.DatasetReader) -> Sequence[float | None]:
+    """Return the no-data value of each band; where GDAL has none, that of a tag `data_ignore_value`."""
+    if raster.nodatavals[0] is None and (tag := numbers_of(source, raster_fields(raster), "data ignore value", 1)):
+        return tag * raster.count
+    return raster.nodatavals
+
+
+def raster_bands(
+    source: object,
+    raster: rasterio.DatasetReader,
+    fields: Mapping[str, str] | None = None,
+    indexes: Sequence[int] | None = None,
+) -> Bands:
+    """Return what a dataset, and the header beside it, say of its bands.
+
+    source : the file, for messages. fields : of the header, which wins; None takes the dataset's tags.
+    indexes : of the bands, from 1; None takes all.
+    """
+    indexes = raster.indexes if indexes is None else indexes
+    spaces = ("IMAGERY", "ENVI", None)
+    tags = [{name: text for space in spaces for name, text in raster.tags(band, ns=space).items()} for band in indexes]
+    names = [raster.descriptions[band - 1] for band in indexes]
+    gains, offsets = ([each[band - 1] for band in indexes] for each in (raster.scales, raster.offsets))
+    own = Bands(None, None, None, None, *checked_gains(source, gains, offsets))
+    return own.updated(
+        describe_bands(source, len(indexes), raster_fields(raster) if fields is None else fields, tags, names)
+    )
+
+
+class RasterReader:
+    """Reads windows of a dataset, opened anew each time: GDAL keeps what it unpacked until it closes the file."""
+
+    def __init__(self, name: str, indexes: Sequence[int], options: Mapping[str, str]) -> None:
+        self.name, self.indexes, self.options = name, indexes, options
+
+    def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
+        with rasterio.Env(**self.options), open_raster(self.name) as raster:
+            return raster.read([self.indexes[band] for band in bands], window=Window.from_slices(rows, columns))

@@ -232,7 +232,7 @@ def join_scene(dataset: Dataset) -> tuple[Area, Wavelengths | None, str]:
 
 
 def usable_bands(scene: SceneFile) -> list[int]:
-    """Return the bands, from 0, that the header's `bbl` does not mark as bad and that hold data somewhere.
+    """Return the bands, from 0, that the file does not mark as bad and that hold data somewhere.
 
     Warns of those left out.
 
@@ -241,11 +241,7 @@ def usable_bands(scene: SceneFile) -> list[int]:
     ValueError
         If none is left.
     """
-    marks = scene.metadata.get("bbl", "").strip("{} ").split(",")
-    try:
-        bad = [band for band, mark in enumerate(marks) if float(mark) == 0] if len(marks) == scene.shape[0] else []
-    except ValueError:
-        bad = []
+    bad = [] if scene.bands.good is None else np.flatnonzero(~scene.bands.good).tolist()
     dead = []
     if scene.no_data is not None or scene.dtype.kind == "f":
         for band in sorted({*range(scene.shape[0])} - {*bad}):

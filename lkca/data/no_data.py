@@ -52,7 +52,8 @@ def missing_values(values: NDArray, declared: float | None) -> tuple[Mask, Mask]
         certain |= values == own
     if is_float:
         certain |= ~np.isfinite(values)
-        undeclared |= (np.abs(values) > MAX_VALUE) & ~certain
+        with np.errstate(over="ignore"):  # half precision holds no such number
+            undeclared |= (np.abs(values) > MAX_VALUE) & ~certain
     if (is_float or signed) and np.fmin.reduce(values, axis=None, initial=0) <= max(FILLS):
         least = (np.iinfo(values.dtype).min,) if signed else ()
         for fill in (*FILLS, *least):

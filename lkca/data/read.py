@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.no_data import far_pixels, find_no_data, missing_pixels, warn_of_fills
-from lkca.data.scene_file import Bands, SceneFile
+from lkca.data.scene_file import BandChoice, SceneFile
 from lkca.data.wavelengths import Wavelengths
 from lkca.files import expand
 
@@ -40,7 +40,7 @@ def read_scene(
     key: str | None = None,
     rows: slice = slice(None),
     columns: slice = slice(None),
-    bands: Bands = slice(None),
+    bands: BandChoice = slice(None),
     layout: str | None = None,
 ) -> SceneData:
     """Read a scene or a part of it into memory; see `open_scene_file` for the arguments and errors."""
@@ -50,7 +50,7 @@ def read_scene(
     return SceneData(
         values,
         find_no_data(values, scene.no_data, scene.path),
-        *(None if each is None else each[chosen] for each in (scene.wavelengths, scene.fwhm)),
+        *(None if each is None else each[chosen] for each in (scene.bands.wavelength, scene.bands.fwhm)),
         scene.metadata,
     )
 
@@ -88,14 +88,13 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
     if suffix in (".mat", ".npy", ".npz") or start.startswith((b"MATLAB ", b"\x93NUMPY")):
         from lkca.data import array_files
 
-        return array_files.open_array_file(path, key, layout or "HWB")
+        return array_files.open_array_file(path, key, layout)
     if key is not None or layout is not None:
         raise ValueError(f"{path}: key and layout are for .mat, .npy and .npz files; this format knows its own axes")
     from lkca.data import envi, geotiff
 
     if geotiff.is_tiff(path):
-        header = envi.find_header(path)
-        return envi.open_tiff_pair(path, header) if header else geotiff.open_geotiff(path)
+        return envi.open_tiff(path)
     if suffix in (".tif", ".tiff"):
         raise ValueError(f"{path}: not a TIFF file, though its name says so (it starts with {start[:8]!r})")
     if suffix == ".hdr" or suffix in envi.DATA_SUFFIXES or envi.find_header(path):
@@ -104,11 +103,12 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
 
 
 def read_cube(
-    scene: SceneFile, rows: slice = slice(None), columns: slice = slice(None), bands: Bands = slice(None)
+    scene: SceneFile, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Read a part as float32 (B, H, W) with its no-data mask (H, W), holding one copy and a small piece of the file.
 
-    Gains and offsets of single bands are applied. No-data pixels become 0 in the cube.
+    Gains are applied where they differ by band, or have an offset; one factor for all is left to the peak of a dataset.
+    No-data pixels become 0 in the cube.
 
     Raises
     ------
@@ -145,8 +145,9 @@ def read_cube(
         undeclared[place] |= filled
         with np.errstate(over="ignore"):  # what is too large for float32 is no data, and becomes 0 below
             into[:] = part
-    if scene.gains is not None:
-        for image, gain, offset in zip(cube, scene.gains[chosen], scene.offsets[chosen], strict=True):
+    gains, offsets = scene.bands.gains, scene.bands.offsets
+    if gains is not None and (offsets.any() or np.ptp(gains) > 1e-9 * abs(gains[0])):
+        for image, gain, offset in zip(cube, gains[chosen], offsets[chosen], strict=True):
             image *= np.float32(gain)
             image += np.float32(offset)
     warn_of_fills(scene.path, int(undeclared.sum()), undeclared.size)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lkca.data.wavelengths import Wavelengths
+from lkca.data.bands import Bands
 
-Bands = slice | Sequence[int]
+BandChoice = slice | Sequence[int]
 Reader = Callable[[slice, slice, list[int]], NDArray]
 """(rows, columns, bands) -> (b, h, w) in the file's type; slices have a start, a stop and step 1."""
 
@@ -20,8 +20,7 @@ class SceneFile:
     """A scene on disk; its numbers are read when they are asked for.
 
     shape : (B, H, W). dtype : as in the file, in native byte order.
-    files : all that the scene is read from. no_data : the declared value.
-    wavelengths, fwhm : (B,) nm. gains, offsets : (B,) where bands have their own: value = gain · number + offset.
+    files : all that the scene is read from. no_data : the declared value. bands : what the file says of them.
     metadata : the file's own header fields. chunk_bands : that lie together in a file stored band by band, else 0.
     """
 
@@ -31,15 +30,17 @@ class SceneFile:
     dtype: np.dtype
     reader: Reader = field(repr=False)
     files: list[Path] = field(default_factory=list)
-    wavelengths: Wavelengths | None = field(default=None, repr=False)
-    fwhm: Wavelengths | None = field(default=None, repr=False)
+    bands: Bands = field(default_factory=Bands, repr=False)
     no_data: float | None = None
-    gains: NDArray[np.float64] | None = field(default=None, repr=False)
-    offsets: NDArray[np.float64] | None = field(default=None, repr=False)
     metadata: dict[str, str] = field(default_factory=dict, repr=False)
     chunk_bands: int = 0
 
-    def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: Bands = slice(None)) -> NDArray:
+    @property
+    def wavelengths(self) -> NDArray[np.float64] | None:
+        """Wavelengths (B,) in nm; None if unknown."""
+        return self.bands.wavelength
+
+    def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)) -> NDArray:
         """Read a part, (b, h, w) in the file's type, and no more than that where the format allows it.
 
         Raises
@@ -55,7 +56,7 @@ class SceneFile:
         block = block[:, :: row_range.step, :: column_range.step]
         return np.require(block, self.dtype, ["C", "W", "O"])
 
-    def band_list(self, bands: Bands) -> list[int]:
+    def band_list(self, bands: BandChoice) -> list[int]:
         """Return band numbers from 0 for a slice or a list that may count from the end."""
         count = self.shape[0]
         if isinstance(bands, slice):

@@ -81,6 +81,11 @@ def band_order(cube: NDArray[np.float32], wavelengths: Wavelengths | None) -> It
         )
 
 
+def middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the part of a cube that decides which axis is the bands."""
+    return tuple(slice(max(0, (length - VIEWED_SIDE) // 2), (length + VIEWED_SIDE) // 2) for length in shape)
+
+
 def band_axis(cube: NDArray) -> int:
     """Return the axis (0, 1 or 2) of a cube that looks like bands; 0 unless another is clearly likelier.
 
@@ -89,8 +94,7 @@ def band_axis(cube: NDArray) -> int:
     """
     if min(cube.shape) < MIN_SIDE:
         return 0
-    middle = (slice(max(0, (length - VIEWED_SIDE) // 2), (length + VIEWED_SIDE) // 2) for length in cube.shape)
-    part = np.nan_to_num(cube[tuple(middle)].astype(np.float64), posinf=0, neginf=0)
+    part = np.nan_to_num(cube[middle(cube.shape)].astype(np.float64), posinf=0, neginf=0)
     count = max(1, min(COMPONENTS, min(part.shape) // 4))
     outside = []
     for axis in range(3):
@@ -102,16 +106,17 @@ def band_axis(cube: NDArray) -> int:
     return best if sure else 0
 
 
-def doubtful_axes(cube: NDArray, layout: str = "HWB") -> str:
+def doubtful_axes(cube: NDArray, shape: tuple[int, ...] | None = None, layout: str = "HWB") -> str:
     """Return a sentence where another axis of (B, H, W) looks more like bands than the one read as such; else "".
 
+    cube : the scene, or its `middle`. shape : of the whole scene.
     layout : the order of axes that the file was read in, which does not say it itself.
     """
-    axis = band_axis(cube)
+    axis, shape = band_axis(cube), shape or cube.shape
     if axis == 0:
         return ""
-    letters = layout.translate(str.maketrans({"B": "BHW"[axis], "BHW"[axis]: "B"}))
+    likelier = ("BHW", "HBW", "HWB")[layout.index("BHW"[axis])]
     return (
-        f"read as {cube.shape[0]} bands, but its axis of length {cube.shape[axis]} looks much more like bands: is the "
-        f"order of its axes {letters}?"
+        f"read as {shape[0]} bands, but its axis of length {shape[axis]} looks much more like bands: are its axes in "
+        f"the right order? Its layout may be {likelier}"
     )

@@ -20,38 +20,54 @@ RGB_NM = (650.0, 550.0, 450.0)
 MAX_COLOUR_DISTANCE = 60.0  # nm between a band and the colour that it shows
 
 
+def nanometres(unit: str) -> float | None:
+    """Return how many nm a unit is, in any spelling; None for what is no length."""
+    unit = unit.strip("{} ").lower()
+    return NANOMETRES.get(unit, NANOMETRES.get(unit.removesuffix("s")))
+
+
 def in_nanometres(
     path: Path | str,
     bands: int,
     wavelengths: Iterable[str | float] | None,
     fwhm: Iterable[str | float] | None = None,
     unit: str | None = None,
+    fwhm_unit: str | None = None,
 ) -> tuple[Wavelengths | None, Wavelengths | None]:
     """Return wavelengths and band widths (FWHM) in nm, each float64 (B,), or None where unknown.
 
-    Without a unit, values that are all within 0.3 to 15 are taken as micrometres and within 300 to 15000 as nanometres.
-    The widths are taken to have the unit of the wavelengths. A list that does not fit, or a unit that is no length, is
-    left out with a warning: a scene is usable without.
+    Without a unit, values that are all within 0.3 to 15 are taken as micrometres and within 300 to 15000 as nanometres,
+    unless they count the bands. The widths have the unit of the wavelengths, or one of their own. A list that does not
+    fit, or a unit that is no length, is left out with a warning: a scene is usable without.
     """
     centres = _numbers(path, "wavelengths", bands, wavelengths)
     factor = None if centres is None else _nanometres_each(path, centres, unit)
     if factor is None:
         return None, None
     widths = _numbers(path, "band widths (fwhm)", bands, fwhm)
-    return centres * factor, None if widths is None else widths * factor
+    return centres * factor, None if widths is None else widths * (nanometres(fwhm_unit or "") or factor)
 
 
 def _nanometres_each(path: Path | str, values: Wavelengths, unit: str | None) -> float | None:
-    unit = (unit or "").strip().lower()
-    factor = NANOMETRES.get(unit, NANOMETRES.get(unit.removesuffix("s")))
-    if factor is None and unit in UNSTATED:
-        if np.all((values >= 0.3) & (values <= 15)):
-            return 1e3
-        if np.all((values >= 300) & (values <= 15000)):
-            return 1.0
-    elif factor is None:
+    unit = (unit or "").strip("{} ").lower()
+    factor = nanometres(unit)
+    if factor is not None:
+        return factor
+    if unit not in UNSTATED:
         warnings.warn(f"{path}: its wavelengths are in {unit!r}, which is no length; they are left out", stacklevel=3)
-    return factor
+        return None
+    if len(values) > 1 and np.array_equal(values, 1 + np.arange(len(values))):
+        return None  # numbers of bands
+    if np.all((values >= 0.3) & (values <= 15)):
+        return 1e3
+    if np.all((values >= 300) & (values <= 15000)):
+        return 1.0
+    warnings.warn(
+        f"{path}: its wavelengths, {values.min():g} to {values.max():g}, have no unit, and are neither all micrometres "
+        "nor all nanometres; they are left out",
+        stacklevel=3,
+    )
+    return None
 
 
 def _numbers(path: Path | str, what: str, bands: int, values: Iterable[str | float] | None) -> Wavelengths | None:

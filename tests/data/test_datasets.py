@@ -9,13 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 import scipy.io
 
 from lkca.data.datasets import DATASETS, find_dataset, load_dataset, small_scenes, whole_scene
 from lkca.data.loaders import missing_files
 from lkca.data.patches import split_patches
 from lkca.data.split import Area, crop_no_data, hold_out_strip, hot_pixel_limit, largest_valid_rectangle, normalise
-from tests.data.scene_files import coded, write_envi, write_npy, write_v5
+from tests.data.scene_files import coded, write_envi, write_npy, write_tiff, write_v5
 
 SMALL = [dataset.name for dataset in small_scenes()]
 
@@ -238,6 +239,19 @@ def test_own_scene_leaves_bad_and_dead_bands_out(tmp_path: Path) -> None:
     assert split.bands == 2 and split.wavelengths.tolist() == [450, 750]
     with pytest.raises(ValueError, match="mine.hdr: 0 of 4 bands"):
         load_dataset(str(write_envi(tmp_path / "mine.img", cube, bbl="{0, 0, 1, 0}")))
+
+
+def test_own_geotiff_leaves_out_what_the_tags_of_its_bands_mark(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).random((4, 40, 20)).astype(np.float32)
+    path = write_tiff(tmp_path / "mine.tif", cube)
+    with rasterio.open(path, "r+") as raster:
+        raster.descriptions = [f"{nm} Nanometers" for nm in (450, 550, 650, 750)]
+        for band in raster.indexes:
+            raster.update_tags(band, bbl=int(band != 2))
+    with pytest.warns(UserWarning, match="mine.tif: 3 of 4 bands are used; left out: 2 "):
+        split = load_dataset(str(path))
+    assert split.wavelengths.tolist() == [450, 650, 750]
+    assert split.train[0].cube == pytest.approx(np.clip(cube[[0, 2, 3], :30] / split.peak, 0, 1), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,9 @@ def by_lkca(path: Path) -> Fields:
     return {
         "values": _plain(values),
         "no data": (scene.no_data, _plain(find_no_data(values, scene.no_data, path))),
-        "wavelengths": (_plain(scene.wavelengths), _plain(scene.fwhm)),
-        "scale": (_plain(scene.gains), _plain(scene.offsets), scene.metadata.get("reflectance scale factor")),
+        "wavelengths": (_plain(scene.bands.wavelength), _plain(scene.bands.fwhm)),
+        "scale": (_plain(scene.bands.gains), _plain(scene.bands.offsets)),
+        "good bands": _plain(scene.bands.good),
         "place": scene.metadata.get("map info"),
     }
 

@@ -92,9 +92,9 @@ def test_weights_that_gain_too_little_are_not_kept(scene: Path, tmp_path: Path, 
     assert not done.gained and "finetuned" not in done.table.index
 
 
-@pytest.mark.parametrize("size", [(16, 17), (40, 50), (20, 200)])
+@pytest.mark.parametrize("size", [(7, 10), (16, 17), (40, 50), (20, 200)])
 def test_a_small_scene_is_refused_before_training(size: tuple[int, int], tmp_path: Path) -> None:
-    scene = write_envi(tmp_path / "s.hdr", synthetic_scene(*size, 6, seed=0).cube)
+    scene = write_envi(tmp_path / "s.hdr", synthetic_scene(48, 208, 6, seed=0).cube[:, : size[0], : size[1]])
     with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} pixels are too few"):
         finetune(scene, 4, "bicubic")
     assert not list((tmp_path / "runs").glob("*"))

@@ -226,3 +226,13 @@ def test_products_without_their_cube(tmp_path: Path) -> None:
             file.create_group(group)
         with pytest.raises(ValueError, match=f"{name}.h5"):
             open_scene(tmp_path / f"{name}.h5")
+
+
+def test_a_scale_factor_of_unknown_direction_is_named(tmp_path: Path, cube: np.ndarray) -> None:
+    path = tmp_path / "stranger.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("reflectance", data=cube)
+        data.attrs["Scale_Factor"] = 10000.0
+    with pytest.warns(UserWarning, match="Scale_Factor = 10000.0"):
+        scene = open_scene(path, layout="BHW")
+    np.testing.assert_array_equal(read_block(scene), cube)

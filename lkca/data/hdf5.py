@@ -1,0 +1,66 @@
+"""Read windows of datasets in HDF5 files, which may be damaged or hold less than they say."""
+
+import contextlib
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+from numpy.typing import NDArray
+
+
+class HdfReader:
+    """Reads windows of one dataset whose axes are in the order of `axes`, letters of B, H and W."""
+
+    def __init__(self, path: Path, name: str, axes: str) -> None:
+        self.path, self.name, self.axes = path, name, axes
+
+    def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
+        first = min(bands)
+        wanted = {"B": slice(first, max(bands) + 1), "H": rows, "W": columns}
+        with open_hdf5(self.path) as file:
+            block = file[self.name][tuple(wanted[axis] for axis in self.axes)]
+        block = block.transpose([self.axes.index(axis) for axis in "BHW"])
+        return block if len(block) == len(bands) else block[[band - first for band in bands]]
+
+
+@contextlib.contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open by h5py, whose errors become a ValueError that names the file."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged bytes h5py raises almost anything
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(
+            f"{path}: cannot be read, truncated or damaged ({error}). Copy, save or download it again."
+        ) from error
+
+
+def check_stored(path: Path, data: h5py.Dataset, no_data: float | None = None) -> None:
+    """Refuse numbers that lie in other files; warn of chunks that are not in the file, which HDF5 silently fills.
+
+    Chunks may never have been stored, or their entry in the index is damaged. no_data : such a filling needs no word.
+    """
+    if data.external or data.is_virtual or Path(data.file.filename) != path:
+        raise ValueError(
+            f"{path}: the numbers of {data.name} lie in other files, which are not read; copy them into one"
+        )
+    if no_data is not None and data.fillvalue == no_data:
+        return
+    if data.chunks is None:
+        expected, stored = {None}, {None} if data.id.get_offset() is not None else set()
+    else:
+        expected = set(itertools.product(*(range(0, *pair) for pair in zip(data.shape, data.chunks, strict=True))))
+        stored = set()
+        data.id.chunk_iter(lambda chunk: stored.add(chunk.chunk_offset))
+    if missing := len(expected - stored):
+        warnings.warn(
+            f"{path}: {missing} of {len(expected)} chunks of {data.name} are not in the file; they are read as "
+            f"{data.fillvalue}",
+            stacklevel=4,
+        )
