@@ -55,6 +55,7 @@ benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py --csv results/bench_training.csv
 	$(BIN)/python benchmarks/bench_layers.py --csv results/bench_layers.csv
 	$(BIN)/python benchmarks/bench_inference.py --rounds 3 --sizes 16 32 --csv results/bench_inference.csv
+	$(BIN)/python benchmarks/bench_sharpen.py --csv results/bench_sharpen.csv
 
 coverage: export OMP_NUM_THREADS := 1
 coverage: $(SETUP)

@@ -46,17 +46,14 @@ def build(name: str, small: bool) -> nn.Module:
 def find_ways(name: str, model: nn.Module, folder: Path, threads: int) -> Iterator[tuple[str, Callable]]:
     """Yield the ways through a network: name, and a function of (n, B, h, w)."""
     fast = accelerate(fold(copy.deepcopy(model)))
-    bfloat16 = isinstance(model, LKCANet) and native_bfloat16()
     yield "plain", model
     yield "fast", fast
-    if bfloat16:
+    if isinstance(model, LKCANet) and native_bfloat16():
         yield "fast, bfloat16", partial(_in_bfloat16, fast)
     onnx = folder / f"{name}.onnx"
     if not onnx.is_file():
         export_module(model, onnx, torch.rand(2, BANDS, 5, 6), Metadata(name, BANDS, SCALE))
-    for precision in ("float32", "bfloat16") if bfloat16 else ("float32",):
-        way = "OpenVINO" if precision == "float32" else "OpenVINO, bfloat16"
-        yield way, partial(_run_onnx, OnnxNetwork(onnx, threads, precision))
+    yield "OpenVINO", partial(_run_onnx, OnnxNetwork(onnx, threads))
 
 
 def measure(models: dict[str, nn.Module], folder: Path, size: int, threads: int, rounds: int) -> pd.DataFrame:

@@ -19,16 +19,20 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from lkca.files import atomic_write, expand, write_text
 from lkca.models import build_model
-from lkca.run import Run
+
+if TYPE_CHECKING:
+    from lkca.run import Run  # imports scipy.interpolate, which takes a second
 
 FORMAT = "lkca-weights-1"  # the only entry in the header of a weights file; its value is JSON
 STATE = b"lkca-state-1 "  # begins a state; its SHA-256 follows on the same line
@@ -134,7 +138,8 @@ def load_weights(
         check_files(path.parent, WEIGHTS)
     make = build or (lambda m: build_model(m.model, m.bands, m.scale, **m.options))
     try:
-        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # shapes alone, before any memory is taken
+        # Shapes alone, before any memory is taken.
+        with torch.device("meta"), _NormsOfShape(), warnings.catch_warnings(action="ignore"):
             expected = {name: tensor.shape for name, tensor in make(metadata).state_dict().items()}
         if expected != {name: tensor.shape for name, tensor in tensors.items()}:
             raise ValueError("the weights have other names or shapes")
@@ -173,6 +178,16 @@ def read_weights(path: str | Path) -> tuple[Metadata, dict[str, Tensor]]:
         raise ValueError(f"{path} is damaged ({error}): copy it again, or train the run again") from error
     _check_finite(path, tensors)
     return metadata, tensors
+
+
+class _NormsOfShape(TorchFunctionMode):
+    """Give weight normalisation on the device "meta" a norm without values: torch's own imports its compiler, 2 s."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        if func is not torch.norm_except_dim:
+            return func(*args, **(kwargs or {}))
+        weight, _, dim = args
+        return weight.new_empty([side if axis == dim else 1 for axis, side in enumerate(weight.shape)])
 
 
 def _check_finite(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
@@ -261,7 +276,7 @@ class Result:
     record : content of metrics.json, with params, macs and diverged_in_epoch. provenance : of provenance.json.
     """
 
-    run: Run
+    run: "Run"
     metrics: dict[str, float]
     images: dict[str, dict[str, float]]
     history: pd.DataFrame
@@ -279,7 +294,7 @@ class Result:
         return load_weights(self.folder / WEIGHTS, device, self.run.name)[0]
 
 
-def load_result(run: Run) -> Result:
+def load_result(run: "Run") -> Result:
     """Return the result of a finished run, after a check that its files are what was written.
 
     Raises

@@ -164,7 +164,9 @@ def _read_kernel(psf: str, version: int) -> NDArray[np.float64]:
             kernel = np.loadtxt(path, delimiter="," if suffix == ".csv" else None, ndmin=2)
         kernel = kernel.astype(np.float64)
     except Exception as error:  # on damaged bytes the readers raise almost anything
-        raise ValueError(f"{path}: not a readable kernel ({error})") from error
+        raise ValueError(
+            f"{path}: not a readable kernel ({error}); .txt has a row of numbers on each line, .csv commas between them"
+        ) from error
     if kernel.ndim != 2 or not all(side % 2 for side in kernel.shape):
         raise ValueError(
             f"{path}: a kernel has two axes of odd length, a pixel in its middle; its shape is {kernel.shape}"

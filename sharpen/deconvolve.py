@@ -199,15 +199,17 @@ def sharpen_eigenimages(
 
 
 def network_inputs(
-    plan: Plan, eigenimages: Tensor, filtered: Tensor, network: EigenimageNetwork
+    plan: Plan, eigenimages: Tensor, filtered: Tensor, network: EigenimageNetwork, deviation: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return what the network sees, (k, inputs, h, w), and the spectra (B, k) of one unit of each residual.
 
     Its first channel is v, divided by its standard deviation, the second v of the first eigenimage. A network with more
     inputs also sees the eigenimage as it was, and the conditions of `conditions`.
+
+    deviation : (k,), standard deviation of v over the image that it is a part of; by default that of `filtered`.
     """
     count = min(network.components, len(filtered))
-    deviation = filtered[:count].flatten(1).std(dim=1, correction=0)
+    deviation = filtered[:count].flatten(1).std(dim=1, correction=0) if deviation is None else deviation
     unit = torch.where(deviation > 0, 1 / deviation.clamp_min(1e-12), 0)[:, None, None]
     v = filtered[:count] * unit
     spectra = plan.basis.spectra()[:, :count] * deviation

@@ -2,7 +2,8 @@
 
 Methods: bicubic; back-projection with the bicubic kernel and with the PSF's own; the Wiener estimate; the network
 alone, which takes every LR image for a bicubic one without noise; the network after the Wiener estimate ("sharpen"),
-with the PSF known, and estimated from the image ("sharpen, auto"). Noise is always estimated.
+with the PSF known, and estimated from the image ("sharpen, auto"; here from smaller images too than users have, see
+`ESTIMATE_SIDE`). Noise is always estimated.
 """
 
 import hashlib
@@ -41,6 +42,7 @@ PROTOCOL = "bicubic"  # the degradation of the paper
 SYNTHETIC, SYNTHETIC_SEEDS, SYNTHETIC_SIDE = "synthetic", range(2_000_000, 2_000_005), 96
 ASSUMED = ("bicubic", "mean", *(f"gaussian:{sigma}" for sigma in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.8)))
 MIN_SIDE = 10  # LR pixels a side, below which a scale is left out
+ESTIMATE_SIDE = 20  # LR pixels a side that tell a PSF here: small scenes become smaller LR images than users have
 KEY = ["scene", "scale", "degradation", "method", "data_checksum", "weights"]
 TRACE = ("commit", "torch", "device", "threads", "started")
 
@@ -153,7 +155,7 @@ def measure_case(scene: Scene, scale: int, name: str) -> list[dict[str, object]]
     degradation = DEGRADATIONS[name]
     hr = crop_to_multiple(scene.cube, scale)
     lr = degradation(hr, scale)
-    estimate = estimate_psf(lr, scale)
+    estimate = estimate_psf(lr, scale, ESTIMATE_SIDE)
     rows = []
     for method in METHODS:
         psf = {RIGHT: degradation.psf, WIENER: degradation.psf, KNOWN: degradation.psf, AUTO: estimate.psf}.get(

@@ -16,10 +16,9 @@ import numpy as np
 import xarray as xr
 
 from lkca.files import Log, atomic_write, expand
-from sharpen.axes import doubt_axes
 from sharpen.choose import check_bands, choose_method
 from sharpen.deconvolve import middle
-from sharpen.io import SceneWriter, numbers_in, open_scene, usable_bands
+from sharpen.io import SceneWriter, doubt_axes, numbers_in, open_scene, usable_bands
 from sharpen.methods import EigenimageMethod
 from sharpen.pictures import Colours, SceneViews, png
 from sharpen.psf import estimate_psf

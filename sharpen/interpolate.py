@@ -1,6 +1,7 @@
-"""Fast paths of a CPU: bicubic upsampling by rows, back-projection at LR size, limits of values.
+"""Fast paths of a CPU: bicubic upsampling by rows, back-projection and deconvolution at LR size, limits of values.
 
-They equal `lkca.resize` and `lkca.degradation` but for rounding (tests/sharpen/test_interpolate.py).
+They equal `lkca.resize`, `lkca.degradation` and `sharpen.deconvolve` but for rounding
+(tests/sharpen/test_interpolate.py).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from lkca.degradation import round_trip, round_trip_kernel, sum_corrections
 from lkca.resize import mirror_indices
+from sharpen.deconvolve import Plan
+from sharpen.spectra import Transfer
 
 UPSAMPLING_RADIUS = 2  # LR pixels on either side that bicubic upsampling looks at
 COLUMNS = 16  # LR columns that one matrix product upsamples across
@@ -22,20 +25,20 @@ LIMIT_RADIUS = 2  # LR pixels to each side that limit a pixel's value
 LIMIT_MARGIN = 0.5  # of the neighbours' range, allowed above and below it
 
 
-def upsample_rows(padded: Tensor, scale: int) -> Tensor:
-    """Upsample rows by bicubic: (n + 4, B, w) -> (r·n, B, r·w).
+def upsample_rows(padded: Tensor, scale: int, out: Tensor) -> Tensor:
+    """Upsample rows by bicubic: (B, n + 4, w) -> out (B, r·n, r·w).
 
     padded : the rows with two more at either end, mirrored where the image ends. It equals `lkca.resize` of the image,
     but for rounding, at a quarter of the time.
     """
-    rows, bands, width = padded.shape
+    bands, rows, width = padded.shape
     margin = UPSAMPLING_RADIUS
     columns = -(-width // COLUMNS) * COLUMNS
     x = padded[..., mirror_indices(width, margin, padded.device)]
-    x = F.pad(x, (0, columns - width)).unfold(2, COLUMNS + 2 * margin, COLUMNS).flatten(0, 2)
-    x = (x @ _bicubic_weights(COLUMNS, scale).T).view(rows, bands, -1)[..., : width * scale]
-    down = _bicubic_weights(rows - 2 * margin, scale)
-    return (down @ x.reshape(rows, -1)).view(-1, bands, width * scale)
+    x = F.pad(x, (0, columns - width)) if columns > width else x
+    x = x.unfold(2, COLUMNS + 2 * margin, COLUMNS).flatten(0, 2)
+    x = (x @ _bicubic_weights(COLUMNS, scale).T).view(bands, rows, -1)[..., : width * scale]
+    return torch.bmm(_bicubic_weights(rows - 2 * margin, scale).expand(bands, -1, -1), x, out=out)
 
 
 @lru_cache
@@ -97,6 +100,68 @@ def convolve_mirrored(x: Tensor, kernel: Tensor) -> Tensor:
         return _multiply(x, transfer)
     rows, columns = (mirror_indices(n, side // 2, x.device) for n, side in zip(x.shape[-2:], kernel.shape, strict=True))
     return F.conv2d(x[:, None, rows][..., columns], kernel.to(x)[None, None])[:, 0]
+
+
+def filter_leading(plan: Plan, eigenimages: Tensor, up: bool = True) -> tuple[Tensor | None, Tensor]:
+    """Return what `Plan.filter` does, z and v of eigenimages (K, h, w); by the cosine transform for symmetric PSFs.
+
+    up : False leaves z out, which is then None.
+    """
+    count, height, width = eigenimages.shape
+    transfer = Transfer(height, width, plan.scale, plan.psf)
+    if not all(_is_real(factor) for pair in transfer.psf for factor in pair):
+        z, v = plan.filter(eigenimages)
+        return z if up else None, v
+    pairs = (*transfer.psf, transfer.down, transfer.up)
+    pairs = [(rows[:height].real.float(), columns[:width].real.float()) for rows, columns in pairs]
+    *psf, down, upward = pairs
+    squares = transfer.squares[0][:height].float(), transfer.squares[1][:width].float()
+    workers = torch.get_num_threads()
+    z, v = torch.empty_like(eigenimages) if up else None, torch.empty_like(eigenimages)
+    powers = plan.spectra.power[:count]
+    for power in powers.unique().tolist():
+        seen, to_down, to_up = _moments(psf, down, upward, squares, power, transfer.least**2)
+        for number in (powers == power).nonzero().flatten().tolist():
+            spectrum = scipy.fft.dctn(eigenimages[number].numpy(), norm="ortho", workers=workers)
+            inverse = 1 / (seen + float(plan.spectra.ratio[number]))
+            for target, wanted in ((z, to_up), (v, to_down)):
+                if target is None:
+                    continue
+                gain = wanted * inverse
+                gain[0, 0] = 1
+                filtered = scipy.fft.idctn(spectrum * gain.numpy(), norm="ortho", workers=workers, overwrite_x=True)
+                target[number] = torch.from_numpy(filtered)
+    return z, v
+
+
+def _moments(
+    psf: list[tuple[Tensor, Tensor]],
+    down: tuple[Tensor, Tensor],
+    up: tuple[Tensor, Tensor],
+    squares: tuple[Tensor, Tensor],
+    power: float,
+    least: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `Transfer.everywhere` does at the frequencies of a cosine transform, (h, w) each.
+
+    psf, down, up, squares : of `Transfer`, (h, aliases) and (w, aliases), real.
+    """
+    height, width, aliases = len(squares[0]), len(squares[1]), squares[0].shape[1]
+    seen, to_down, to_up = (torch.zeros(height, width) for _ in range(3))
+    for i in range(aliases):
+        for j in range(aliases):
+            scene = (squares[0][:, i, None] + squares[1][:, j]).clamp_(min=least).log_().mul_(-power / 2).exp_()
+            response = sum(torch.outer(rows[:, i], columns[:, j]) for rows, columns in psf)
+            scene *= response
+            seen += scene * response
+            to_down += scene.mul(down[0][:, i, None]).mul_(down[1][:, j])
+            to_up += scene.mul_(up[0][:, i, None]).mul_(up[1][:, j])
+    to_up /= torch.outer((up[0] ** 2).sum(1), (up[1] ** 2).sum(1))
+    return seen, to_down, to_up
+
+
+def _is_real(response: Tensor) -> bool:
+    return bool(response.imag.abs().max() <= 1e-9 * response.abs().max()) if response.is_complex() else True
 
 
 def _multiply(x: Tensor, factors: NDArray[np.float64]) -> Tensor:

@@ -8,13 +8,22 @@ from torch import Tensor, nn
 
 from lkca.degradation import Degradation, round_trip, round_trip_kernel
 from lkca.fast import accelerate, computing_in, fold
+from lkca.psf import check_kernel_fits
 from lkca.resize import resize
 from sharpen.deconvolve import SAMPLE_SIDE, TAIL_RADIUS, middle, network_inputs, prepare
-from sharpen.interpolate import LIMIT_RADIUS, UPSAMPLING_RADIUS, convolve_mirrored, corrections, value_limits
+from sharpen.fast import FastLayers, feature_bytes
+from sharpen.interpolate import (
+    LIMIT_RADIUS,
+    UPSAMPLING_RADIUS,
+    convolve_mirrored,
+    corrections,
+    filter_leading,
+    value_limits,
+)
 from sharpen.model import Basis, EigenimageNetwork, principal_components
 from sharpen.psf import estimate_psf
 from sharpen.strips import CHUNK_ROWS, WINDOW_MARGIN, Mask, Method, Window
-from sharpen.tiles import FLOAT, Rows, resident, spans, through_tiles
+from sharpen.tiles import FLOAT, Rows, resident, side_by_side, spans, through_tiles
 from sharpen.uncertainty import band_deviations, eigenimage_deviations
 
 OVERLAP = 32  # LR pixels around a tile of a network that looks at the whole image, see docs/own-scenes.md
@@ -35,6 +44,7 @@ class PlannedMethod(Method):
         self.noise = noise
 
     def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
+        check_kernel_fits(self.psf, *(self.scale * side for side in lr.shape[1:]))
         fitting = max(0.0, memory - resident()) / 2 / (SAMPLE_BYTES * lr.shape[0])
         rows, columns = middle(*lr.shape[1:], int(max(MIN_SAMPLE_SIDE, min(SAMPLE_SIDE, fitting**0.5))))
         basis = basis_of(lr, missing, lr.shape[0])
@@ -58,7 +68,7 @@ class PlannedMethod(Method):
     def window(self, lr: Rows, start: int, stop: int, pixels: int) -> Window:
         first, last = max(0, start - OVERLAP), min(lr.shape[1], stop + OVERLAP)
         eigenimages = coefficients_of(lr, self.plan.leading_basis, first, last)
-        return Window(first, leading=self._leading(eigenimages, self.plan.filter(eigenimages)[0]))
+        return Window(first, leading=self._leading(eigenimages, filter_leading(self.plan, eigenimages)[0]))
 
     def window_margin(self) -> int:
         return OVERLAP
@@ -86,15 +96,18 @@ class EigenimageMethod(PlannedMethod):
         uncertain: bool = False,
     ) -> None:
         super().__init__(name, network.scale, psf, noise, limited=True)
-        self.network, self.precision = accelerate(fold(copy.deepcopy(network))), precision
+        self.network, self.precision = fold(copy.deepcopy(network)), precision
+        self.network.raw = FastLayers(self.network, precision)
         self.overlap = OVERLAP if network.attention else network.radius
         # A network of two inputs is made for bicubic LR images without noise, which need no deconvolution.
         self.planned = uncertain or network.head.in_channels > 2 or (psf, noise) != ("bicubic", np.inf)
         self.steps = 0 if self.planned else network.steps
         self.uncertain = uncertain
         self.basis: Basis | None = None
+        self._deviations: Tensor | None = None  # of an image that does not fit into one window
 
     def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
+        self._deviations = None
         if self.planned:
             super().prepare(lr, missing, memory)
         else:
@@ -113,15 +126,14 @@ class EigenimageMethod(PlannedMethod):
         eigenimages = coefficients_of(lr, self.plan.leading_basis if self.planned else self.basis, first, last)
         leading = z = v = None
         if self.planned:
-            z, v = self.plan.filter(eigenimages)
-            inputs, spectra = network_inputs(self.plan, eigenimages, v, self.network)
+            z, v = filter_leading(self.plan, eigenimages)
+            unit = self._deviation(lr, v, (start, stop))
+            inputs, spectra = network_inputs(self.plan, eigenimages, v, self.network, unit)
             leading = self._leading(eigenimages, z)
-            unit = v[: len(inputs)].flatten(1).std(dim=1, correction=0)
         else:
             inputs, spectra, unit = self.network.pairs(eigenimages), self.basis.spectra(), None
-        with computing_in(self.precision):
-            tiles = self.scale, self.overlap, pixels, self.on_tile
-            detail = through_tiles(self.network.limited, inputs, *tiles)[:, 0]
+        tiles = self.scale, self.overlap, pixels, self.on_tile, side_by_side()
+        detail = through_tiles(self.network.limited, inputs, *tiles)[:, 0]
         # What the overlap gave is cut off, then what back-projection looked at.
         edges = max(0, start - self._reach()), min(height, stop + self._reach())
         above, below = max(0, start - WINDOW_MARGIN), min(height, stop + WINDOW_MARGIN)
@@ -132,6 +144,25 @@ class EigenimageMethod(PlannedMethod):
         leading, z, v = (each if each is None else each[:, rows] for each in (leading, z, v))
         return Window(above, detail, spectra, low, leading, z, v, unit)
 
+    def _deviation(self, lr: Rows, v: Tensor, rows: tuple[int, int]) -> Tensor:
+        """Return the standard deviations (k,) over the image that divide v before the network sees it.
+
+        v : (K, n, w), of the window of LR rows `rows`.
+        """
+        height, count = lr.shape[1], min(self.network.components, len(v))
+        if rows == (0, height):
+            return v[:count].flatten(1).std(dim=1, correction=0)
+        if self._deviations is None:
+            sums, squares = torch.zeros(2, count, dtype=torch.float64)
+            for start, stop, first, last in spans(height, rows[1] - rows[0], OVERLAP):
+                part = coefficients_of(lr, self.plan.leading_basis, first, last)[:count]
+                part = filter_leading(self.plan, part, up=False)[1][:, start - first : stop - first].double()
+                sums += part.sum((1, 2))
+                squares += part.square().sum((1, 2))
+            number = height * lr.shape[2]
+            self._deviations = (squares / number - (sums / number) ** 2).clamp_min(0).sqrt().float()
+        return self._deviations
+
     def window_margin(self) -> int:
         return self._reach() + self.overlap
 
@@ -139,15 +170,14 @@ class EigenimageMethod(PlannedMethod):
         if not self.planned:
             return super().limits(lr, base, start, stop)
         # The sensor has blurred the LR image: what is sharp leaves its range. The deconvolved image sets the limits.
-        limits = value_limits(base.transpose(0, 1))
-        return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS].transpose(0, 1)[:, None] for limit in limits)
+        return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS] for limit in value_limits(base))
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
         images = self.network.components * int(1.5 * FLOAT * self.scale**2) + FILTER_BYTES * self.planned
         return (images + 3 * FLOAT * (self.plan.leading if self.planned else 0)) * shape[2]
 
     def tile_pixel_bytes(self) -> int:
-        return MAPS[self.precision] * FLOAT * self.network.head.out_channels
+        return side_by_side() * feature_bytes(self.network, self.precision)
 
     def deviation(self, window: Window, first: int, last: int) -> Tensor | None:
         if not self.uncertain:

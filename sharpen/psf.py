@@ -42,40 +42,67 @@ EIGENIMAGES = 3  # that are fitted
 TEMPER = 4.0  # by which likelihoods are flattened, because no spectrum is exactly a power of the frequency
 NOISE_SPREAD = 0.3  # of log σ² between what the last eigenimages say and what a leading one holds
 ERROR = 0.045  # LR pixels, standard deviation of estimates on synthetic scenes beside that of the likelihood
-CAUTION = 0.7  # standard deviations that the width used lies below the estimate
+CAUTION = 1.0  # standard deviations that the width used lies below the estimate
 OWN_SIGMA, OWN_SPREAD = 0.55, 0.3  # HR pixels: mean and standard deviation of the blur that HR scenes have themselves
 BICUBIC_RANGE = (0.33, 0.43)  # widths that are taken for bicubic: Gaussians hardly differ from it, and it is milder
-MIN_SIDE, SURE_SIDE = 20, 32  # LR pixels: smaller images get the default; from the second on an estimate may be sure
-SURE_ERROR = 0.08  # LR pixels, the largest standard deviation of a sure estimate
+MIN_SIDE = 32  # LR pixels; smaller images get the default
+WIDEST = 0.95  # LR pixels; no sensor blurs more (its modulation at Nyquist would be 0.01): the scene itself is soft
+SURE_ERROR, LARGEST_ERROR = 0.08, 0.16  # LR pixels, standard deviations of a sure estimate, and of one that is used
 NOISELESS = 60.0  # dB; noise below that counts as none
 MIN_VARIATION = 1e-4  # of the mean, below which an image is too flat to tell
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """A published PSF: psf as `lkca.psf` takes it, and where the number is from."""
+    """A published PSF.
+
+    psf : as `lkca.psf` takes it. evidence : "specification", "laboratory" or "flight", by which it is known.
+    source : the published number, how the PSF follows, and where it is from.
+    """
 
     psf: str
+    evidence: str
     source: str
+
+
+def nyquist_gaussian(modulation: float) -> str:
+    """Return the Gaussian PSF whose modulation transfer at LR Nyquist, exp(-π²σ²/2), is `modulation` (0 to 1)."""
+    return f"gaussian:{math.sqrt(-2 * math.log(modulation)) / math.pi:.2f}"
 
 
 SENSORS = {
     "AVIRIS": Sensor(
         "gaussian:0.5",
+        "specification",
         "field of view of a pixel 1 mrad (20 m from 20 km), 614 pixels in a swath of 10.5 km (17.1 m): a full width at "
         "half maximum of 1.17 pixels; J. Gao, Digital Analysis of Remotely Sensed Imagery, 2009, table 2.26",
     ),
     "EnMAP": Sensor(
-        "gaussian:0.53",
+        nyquist_gaussian(0.25),
+        "specification",
         "MTF above 0.25 across and above 0.16 along the track at a period of 60 m, two pixels (EnMAP HSI instrument "
         "specification): at most 0.53 and 0.61 pixels; the milder one for both",
     ),
+    "Hyperion": Sensor(
+        nyquist_gaussian(0.28),
+        "flight",
+        "MTF at Nyquist 0.22 to 0.28 at 630 nm before launch, 0.23 to 0.27 at 630 nm and 0.28 at 1650 nm in flight: "
+        "0.51 to 0.55 pixels; the mildest. J. Pearlman et al., IEEE Trans. Geosci. Remote Sens. 41(6), 2003, table of "
+        "instrument characteristics",
+    ),
     "HySpex": Sensor(
         "gaussian:0.47",
+        "specification",
         "width at half maximum 1.1 times the spatial sampling (Mjolnir V-1240; hyspex.com, key quality parameters)",
     ),
+    "PRISMA": Sensor(
+        nyquist_gaussian(0.096),
+        "flight",
+        "MTF at Nyquist 0.054 to 0.096, measured on edges in images: 0.69 to 0.77 pixels; the mildest. U.S. Geological "
+        "Survey, System characterization of Earth observation sensors, Open-File Report 2021-1030, chapter K",
+    ),
 }
-"""Sensors with a published number that could be checked; MTF m at Nyquist is a Gaussian of √(-2 ln m)/π pixels."""
+"""Sensors with a published number that could be checked, of several the mildest."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +111,7 @@ class Estimate:
 
     psf : to be used, milder than the likeliest. sigma : width as a Gaussian, LR pixels, NaN if unknown.
     low, high : one standard deviation below and above it. snr : median over bands in dB, infinite without noise.
-    sure : whether the image is large and the likelihood narrow. text : all of this in a sentence.
+    sure : whether the likelihood is narrow. text : all of this in a sentence.
     """
 
     psf: str
@@ -137,7 +164,14 @@ def estimate_psf(lr: Tensor, scale: int = 4, min_side: int = MIN_SIDE) -> Estima
     sigma = math.sqrt(max(seen**2 - own**2, (seen / 2) ** 2))
     spread = float((weights * (SIGMAS - seen) ** 2).sum()) ** 0.5
     error = math.hypot(spread, ERROR, own * OWN_SPREAD / scale / sigma)
-    sure = min(height, width) >= SURE_SIDE and error <= SURE_ERROR
+    if sigma > WIDEST:
+        return _default(
+            f"{size} look blurred by {sigma:.2f} of them, more than by any sensor: a scene without fine texture, or an "
+            "image that was upsampled before; give its PSF if you know it"
+        )
+    if error > LARGEST_ERROR and sigma >= BICUBIC_RANGE[0]:
+        return _default(f"{size} do not tell their PSF ({sigma:.2f} ± {error:.2f} LR pixels)")
+    sure = min(height, width) >= MIN_SIDE and error <= SURE_ERROR
     psf = _mild(sigma - CAUTION * error)
     snr = _signal_to_noise(lr, images, basis, scale, psf)
     noise = "no noise to speak of" if math.isinf(snr) else f"noise {snr:.0f} dB below the signal"

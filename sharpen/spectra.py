@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import scipy.fft
 import torch
 from torch import Tensor
 
@@ -62,6 +63,13 @@ class Transfer:
             scene = torch.exp(-power * logs)
             sums.append(((seen * scene).sum(1), (to_down * scene).sum(1), (to_up * scene).sum(1)))
         return tuple(torch.stack(part) for part in zip(*sums, strict=True))
+
+    def seen(self, i: Tensor, j: Tensor, powers: Tensor) -> Tensor:
+        """Return the first of `moments`, Σ|P|²S, alone."""
+        psf = sum(rows[i][:, :, None] * columns[j][:, None, :] for rows, columns in self.psf)
+        squares = self.squares[0][i][:, :, None] + self.squares[1][j][:, None, :]
+        logs, seen = squares.clamp_min(self.least**2).log() / 2, psf.real**2 + psf.imag**2
+        return torch.stack([(seen * torch.exp(-power * logs)).sum((1, 2)) for power in powers])
 
     def fidelity(self, i: Tensor, j: Tensor, power: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return Σ|P|²S, |ΣUP*S|² / ΣU² and ΣS at rows i and columns j, (n,) each, for the expected error."""
@@ -180,22 +188,30 @@ def fit_spectra(eigenimages: Tensor, basis: Basis, scale: int, psf: str, noise: 
 
 def periodogram(images: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """Return the squares of the cosine transform of (k, h, w) at rows i and columns j, (k, n); white noise gives σ²."""
-    height, width = images.shape[1:]
-    square = torch.fft.rfft2(mirrored(images.double())).abs() ** 2
-    return square[:, i, j] / (4 * height * width)
+    spectrum = scipy.fft.dctn(images.double().numpy(), axes=(1, 2), norm="ortho", workers=torch.get_num_threads())
+    return torch.from_numpy(spectrum)[:, i, j] ** 2
 
 
 def signal_powers(transfer: Transfer, i: Tensor, j: Tensor, powers: Tensor) -> Tensor:
     """Return Σ|P|²S, (number of powers, n), as a cosine transform sees it: it mixes frequencies i and -i."""
-    return (transfer.moments(i, j, powers)[0] + transfer.moments(-i % transfer.shape[0], j, powers)[0]) / 2
+    return (transfer.seen(i, j, powers) + transfer.seen(-i % transfer.shape[0], j, powers)) / 2
 
 
 def profile_likelihood(periodograms: Tensor, signals: Tensor, ratios: Tensor) -> tuple[Tensor, Tensor]:
     """Return Whittle's negative log-likelihood at the best level c, and that c, (k, powers, ratios) each."""
-    models = signals[:, None] + ratios[:, None]  # (powers, ratios, n)
-    count = periodograms.shape[1]
-    levels = ((periodograms @ (1 / models).flatten(0, 1).T) / count).unflatten(1, models.shape[:2]).clamp_min(1e-30)
-    return count * levels.log() + models.log().sum(-1), levels
+    count, found = periodograms.shape[1], []
+    for signal in signals:  # one power after the other, in the processor's cache
+        models = signal + ratios[:, None]  # (ratios, n)
+        levels = (periodograms @ models.reciprocal().T / count).clamp_min(1e-30)
+        found.append((count * levels.log() + _sum_of_logs(models), levels))
+    return tuple(torch.stack(part, dim=1) for part in zip(*found, strict=True))
+
+
+def _sum_of_logs(x: Tensor) -> Tensor:
+    """Return the sum of log x over the last axis, as logarithms of products of eight: a tenth of the time."""
+    eighths = x.shape[-1] // 8 * 8
+    products = x[..., :eighths].unflatten(-1, (8, -1)).prod(-2)
+    return products.log().sum(-1) + x[..., eighths:].log().sum(-1)
 
 
 def noise_of_last(noises: Tensor, misfit: Tensor, basis: Basis) -> Tensor | None:

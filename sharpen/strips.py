@@ -23,9 +23,10 @@ MIN_TILE_PIXELS = 4096
 TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
 USED_SHARE = 0.95  # of the memory that is planned for: a process grows a little
 CHUNK_ROWS = 64  # LR rows whose base is made together
-STRIP_ROWS = 4  # LR rows that are upsampled together: more leave the processor's cache
+STRIP_ROWS = 4  # LR rows that are upsampled together
 CHUNKS = 10  # arrays of a chunk's size that are held at once
-STRIPS = 7  # arrays of a strip's size that are held at once, those on their way to the file too
+BANDS = 16  # that are upsampled together: more leave the processor's cache
+STRIPS = 5  # arrays of a strip's size that are held at once, those on their way to the file too
 WINDOW_MARGIN = 5  # LR rows that a window knows on either side of its own
 Mask = NDArray[np.bool_]
 
@@ -109,13 +110,13 @@ class Method:
         raise NotImplementedError
 
     def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return the limits of values in LR rows `start` … `stop`: two of (n, 1, B, w).
+        """Return the limits of values in LR rows `start` … `stop`: two of (B, n, w).
 
-        base : (n + 4, B, w), what is upsampled, with two rows more at either end.
+        base : (B, n + 4, w), what is upsampled, with two rows more at either end.
         """
         first, last = max(0, start - LIMIT_RADIUS), min(lr.shape[1], stop + LIMIT_RADIUS)
         limits = value_limits(lr.rows(first, last))
-        return tuple(limit[:, start - first : stop - first].transpose(0, 1)[:, None] for limit in limits)
+        return tuple(limit[:, start - first : stop - first] for limit in limits)
 
     def deviation(self, window: Window, first: int, last: int) -> Tensor | None:
         """Return the standard deviation of LR rows `first` … `last`, (B, r·n, r·w), if it is asked for."""
@@ -142,13 +143,28 @@ class Method:
                 base = self._padded_base(lr, window, first, last)
                 limits = self.limits(lr, base, first, last) if self.limited else None
                 for top, bottom, _, _ in spans(last, thin, first=first):
-                    strip = upsample_rows(base[top - first : bottom - first + 2 * radius], self.scale)
-                    if window.detail is not None:
-                        here = slice(self.scale * (top - window.first), self.scale * (bottom - window.first))
-                        strip = _add(strip, window.detail[:, here], window.spectra)
-                    if limits:
-                        strip = self._clamp(strip, *(limit[top - first : bottom - first] for limit in limits))
-                    yield Strip(strip.transpose(0, 1), self.deviation(window, top, bottom))
+                    rows = slice(top - first, bottom - first + 2 * radius)
+                    held = [limit[:, top - first : bottom - first] for limit in limits or ()]
+                    strip = self._strip(base[:, rows], window, slice(top - window.first, bottom - window.first), held)
+                    yield Strip(strip, self.deviation(window, top, bottom))
+
+    def _strip(self, padded: Tensor, window: Window, rows: slice, limits: list[Tensor]) -> Tensor:
+        """Return HR values (B, r·n, r·w) of a window's LR rows; padded (B, n + 4, w), limits (B, n, w)."""
+        bands, count, width = padded.shape
+        strip = torch.empty(bands, self.scale * (count - 2 * UPSAMPLING_RADIUS), self.scale * width)
+        detail = spectra = None
+        if window.detail is not None:
+            detail = window.detail[:, self.scale * rows.start : self.scale * rows.stop]
+            detail, spectra = (detail, None) if window.spectra is None else (detail.flatten(1), window.spectra)
+        for first, last, _, _ in spans(bands, BANDS):  # everything is done to a part while the cache has it
+            part = upsample_rows(padded[first:last], self.scale, strip[first:last])
+            if spectra is not None:
+                part.view(last - first, -1).addmm_(spectra[first:last], detail)
+            elif detail is not None:
+                part.add_(detail[first:last])
+            if limits:
+                self._clamp(part, *(limit[first:last] for limit in limits))
+        return strip
 
     def _sizes(self, shape: tuple[int, int, int], memory: float) -> tuple[int, int, int, int]:
         """Return LR rows of a strip, of a chunk and of a window, and LR pixels of a tile, that fit into the memory."""
@@ -172,7 +188,7 @@ class Method:
         return thin, thick, max(rows, thick), int(pixels)
 
     def _padded_base(self, lr: Rows, window: Window, first: int, last: int) -> Tensor:
-        """Return what is upsampled for rows `first` … `last`, with two more at either end: (n + 4, B, w)."""
+        """Return what is upsampled for rows `first` … `last`, with two more at either end: (B, n + 4, w)."""
         height, radius, margin = lr.shape[1], UPSAMPLING_RADIUS, self.base_margin()
         above, below = max(0, first - radius), min(height, last + radius)
         outer = max(0, above - margin), min(height, below + margin)
@@ -183,18 +199,13 @@ class Method:
         if window.low is not None:
             base = base + torch.tensordot(window.spectra, window.low[:, rows], 1)
         mirrored = mirror_indices(height, radius, base.device)[first : last + 2 * radius] - above
-        return base.transpose(0, 1)[mirrored].contiguous()
+        return base[:, mirrored]
 
-    def _clamp(self, strip: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        cells = strip.view(len(low), self.scale, *strip.shape[1:])
-        clamped = cells.clamp(*(limit.repeat_interleave(self.scale, -1) for limit in (low, high)))
+    def _clamp(self, part: Tensor, low: Tensor, high: Tensor) -> None:
+        """Clamp HR values (b, r·n, r·w) in place to the limits (b, n, w) of their LR pixels."""
+        cells = part.view(*low.shape[:2], self.scale, -1)
+        low, high = (limit.repeat_interleave(self.scale, -1)[:, :, None] for limit in (low, high))
+        clamped = cells.clamp(low, high)
         if not torch.equal(clamped, cells):
-            self.clamped += int((clamped != cells).sum())
-        return clamped.view(strip.shape)
-
-
-def _add(strip: Tensor, detail: Tensor, spectra: Tensor | None) -> Tensor:
-    """Add detail (k, n, r·w) by its spectra (B, k) to a strip (n, B, r·w)."""
-    if spectra is None:
-        return strip.add_(detail.transpose(0, 1))
-    return strip.baddbmm_(spectra.expand(len(strip), -1, -1), detail.transpose(0, 1))
+            self.clamped += int(torch.count_nonzero(clamped != cells))
+            cells.copy_(clamped)

@@ -1,7 +1,9 @@
 """Divide images into tiles and strips, so that a scene of any size is sharpened in bounded memory."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from math import ceil, sqrt
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 import psutil
@@ -10,6 +12,7 @@ from torch import Tensor
 
 FLOAT = 4  # bytes of a float32
 MIN_TILE_SIDE = 16  # LR pixels of a tile without its overlap
+MAX_WORKERS = 2  # tiles that are worked on at once
 
 
 class Rows(Protocol):
@@ -64,6 +67,11 @@ def tiles(height: int, width: int, overlap: int, max_pixels: int) -> list[Tile]:
     return found
 
 
+def side_by_side() -> int:
+    """Return how many tiles are worked on at once: two, each with half of torch's threads, wait less than one would."""
+    return min(MAX_WORKERS, torch.get_num_threads())
+
+
 def through_tiles(
     function: Callable[[Tensor], Tensor],
     image: Tensor,
@@ -71,22 +79,43 @@ def through_tiles(
     overlap: int,
     max_pixels: int,
     on_tile: Callable[[int, int], None] = lambda done, count: None,
+    workers: int = 1,
 ) -> Tensor:
-    """Apply a function that upsamples (n, C, h, w) to (n, c, r·h, r·w) tile by tile, one image after another: float32.
+    """Apply a function that upsamples (n, C, h, w) to (n, c, r·h, r·w) to each tile of each image: float32.
 
     It equals the function of the whole image if an output pixel depends on no more than `overlap` LR pixels around it.
-    on_tile : called after each tile with how many of how many are done.
+    on_tile : called after each tile with how many of how many are done. workers : tiles that are worked on at once,
+    without gradients if there are several.
     """
     height, width = image.shape[-2:]
-    pieces = tiles(height, width, overlap, max_pixels)
-    count, result = len(image) * len(pieces), None
-    for number, each in enumerate(image.split(1)):
-        for place, (inner, outer) in enumerate(pieces):
-            part = function(each[..., *outer])[0]
-            on_tile(number * len(pieces) + place + 1, count)
-            if result is None:
-                result = torch.empty(len(image), len(part), scale * height, scale * width, device=part.device)
-            cut = (scale * (i.start - o.start) for i, o in zip(inner, outer, strict=True))
-            cut = (slice(c, c + scale * (i.stop - i.start)) for c, i in zip(cut, inner, strict=True))
-            result[number, :, *(slice(scale * i.start, scale * i.stop) for i in inner)] = part[:, *cut]
-    return result
+    jobs = [(number, tile) for number in range(len(image)) for tile in tiles(height, width, overlap, max_pixels)]
+    results: list[Tensor] = []
+    lock, threads = Lock(), torch.get_num_threads()
+    workers = min(workers, len(jobs))
+
+    def work(number: int, tile: Tile) -> None:
+        part = function(image[number : number + 1, :, *tile.outer])[0]
+        with lock:
+            if not results:
+                shape = len(image), len(part), scale * height, scale * width
+                results.append(torch.empty(shape, device=part.device))
+        cut = (scale * (i.start - o.start) for i, o in zip(tile.inner, tile.outer, strict=True))
+        cut = (slice(c, c + scale * (i.stop - i.start)) for c, i in zip(cut, tile.inner, strict=True))
+        results[0][number, :, *(slice(scale * i.start, scale * i.stop) for i in tile.inner)] = part[:, *cut]
+
+    if workers <= 1:
+        for done, job in enumerate(jobs, 1):
+            work(*job)
+            on_tile(done, len(jobs))
+        return results[0]
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
+    try:
+        for done, future in enumerate(
+            as_completed([pool.submit(torch.inference_mode()(work), *job) for job in jobs]), 1
+        ):
+            future.result()
+            on_tile(done, len(jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # a part of it is of the whole process
+    return results[0]

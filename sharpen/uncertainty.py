@@ -3,41 +3,49 @@
 The Wiener estimate knows its mean squared error for a scene of the fitted spectrum, one number for each eigenimage.
 Where in the image the error lies is told by local contrast: edges err, calm areas do not. For eigenimage i
 
-    log σ = a + b·log(root of the expected error) + c·log(local deviation) + d·log(local step),
+    log σ = a + b·log(root of the expected error) + c·log(local deviation) + d·log(local step) + e·m + f·n,
 
-the local deviation of v over 5x5 LR pixels, the step the gradient of the sharpened eigenimage. The four coefficients of
-each scale are fitted to the logarithm of errors on synthetic scenes under `CALIBRATED_ON` (`calibrate`), and a factor
-is chosen so that 68 % of their errors lie within one σ. Errors have heavier tails than a normal distribution: 95 % of
-them lie within `WIDE` times σ. Bands follow by the eigenimages' spectra; errors of different eigenimages are taken as
-independent.
+the local deviation of v over 5x5 LR pixels, the step the gradient of the sharpened eigenimage, m the PSF's response at
+Nyquist, n the noise. All is calibrated on synthetic scenes under `CALIBRATED_ON`: b, c, d by the logarithm of errors;
+e, f so that the share of errors within one σ depends on neither PSF nor noise; a so that in the mean it is 68 %. Errors
+have heavier tails than a normal distribution, and scenes differ: `WIDE` times σ holds 95 % on three of four synthetic
+scenes. Bands follow by the eigenimages' spectra; errors of different eigenimages are taken as independent.
+
+After a change of the weights `python -m sharpen.uncertainty` calibrates anew, and prints what belongs in
+`COEFFICIENTS` and `WIDE`.
 """
 
+import argparse
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lkca.degradation import DEGRADATIONS
 from lkca.resize import resize
-from sharpen.deconvolve import Plan, plan_image, sharpen_eigenimages
+from sharpen.deconvolve import Plan, conditions, plan_image, sharpen_eigenimages
 from sharpen.model import EigenimageNetwork
 from sharpen.spectra import Transfer
 
 COEFFICIENTS = {
-    2: (-0.0859, 0.9996, 0.1778, 0.4526),
-    4: (-0.0066, 0.7225, 0.1032, 0.4695),
-    8: (0.5238, 0.4439, -0.0077, 0.4444),
+    2: (-0.3115, 0.9542, 0.1721, 0.4647, 0.2163, 0.8185),
+    4: (-0.0956, 0.5174, 0.1026, 0.477, 0.0681, 0.2872),
+    8: (0.4249, 0.6455, -0.016, 0.4166, 0.0191, 0.0523),
 }
-"""a, b, c, d of each scale, by `calibrate`."""
-WIDE = {2: 2.525, 4: 2.58, 8: 2.571}
+"""a to f of each scale, by `calibrate`."""
+WIDE = {2: 2.831, 4: 2.931, 8: 2.633}
 """σ to either side that hold 95 % of the errors, of each scale, by `calibrate`; one σ holds 68 %."""
+HELD, WIDE_HELD, WIDE_SCENES = 0.6827, 0.95, 0.75  # shares of errors, and of scenes that `WIDE` is enough for
 CALIBRATED_ON = tuple(DEGRADATIONS.values())
-CALIBRATION_SEEDS = range(3_000_000, 3_000_008)  # of synthetic scenes that neither train nor validate the network
+CALIBRATION_SEEDS = range(3_000_000, 3_000_016)  # of synthetic scenes that neither train nor validate the network
 WINDOW = 5  # LR pixels on a side, over which the local deviation is taken
 FLOOR = 0.05  # of the root of the expected error, added to local contrast: calm areas are not certain
 GRID = 32  # frequencies along an axis for the expected error
+STRIDE = 3  # every so many pixels of a row and of a column calibrate; odd, so that all phases of an LR pixel do
 MEAN_LOG = -0.635  # mean of log|e| for an error e of standard deviation 1
 
 
@@ -57,7 +65,7 @@ def expected_errors(plan: Plan) -> Tensor:
 
 
 def features(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Tensor:
-    """Return what σ is made of, (4, k, r·h, r·w).
+    """Return what σ is made of in every pixel, (4, k, r·h, r·w): 1 and the logarithms beside b, c and d.
 
     filtered : v, (k, h, w). sharpened : (k, r·h, r·w), the eigenimages that were put together.
     """
@@ -74,10 +82,20 @@ def features(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Tensor:
     return torch.stack([ones, root.log() * ones, (local + FLOOR * root).log(), (step + FLOOR * root).log()])
 
 
+def scene_conditions(plan: Plan) -> Tensor:
+    """Return m and n, (2,): the PSF's response at Nyquist, and the noise of the leading eigenimages from 0 to 1."""
+    weights = plan.leading_basis.sigma**2
+    return (weights / weights.sum().clamp_min(1e-30)) @ conditions(plan, plan.leading)
+
+
 def eigenimage_deviations(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Tensor:
     """Return σ of the eigenimages (k, r·h, r·w); see `features`."""
-    coefficients = torch.tensor(COEFFICIENTS[plan.scale])
-    return torch.einsum("f,fkhw->khw", coefficients, features(plan, filtered, sharpened)).exp()
+    return _deviations(torch.tensor(COEFFICIENTS[plan.scale]), plan, features(plan, filtered, sharpened))
+
+
+def _deviations(coefficients: Tensor, plan: Plan, parts: Tensor) -> Tensor:
+    local, whole = coefficients[:4], coefficients[4:]
+    return (torch.einsum("f,fkhw->khw", local, parts) + whole @ scene_conditions(plan)).exp()
 
 
 def band_deviations(plan: Plan, deviations: Tensor) -> Tensor:
@@ -121,37 +139,80 @@ def coverage(error: Tensor, deviation: Tensor, scale: int) -> tuple[float, float
 
 
 def calibrate(
-    scale: int, network: EigenimageNetwork, seeds: range = CALIBRATION_SEEDS
+    scale: int,
+    network: EigenimageNetwork,
+    seeds: range = CALIBRATION_SEEDS,
+    log: Callable[[str], object] = lambda line: None,
 ) -> tuple[tuple[float, ...], float]:
-    """Return `COEFFICIENTS` and `WIDE` of a scale, fitted to synthetic scenes under all of `CALIBRATED_ON`."""
-    from lkca.data.synthetic_sensors import landscape_cube
-    from sharpen.training import SIDE
+    """Return `COEFFICIENTS` and `WIDE` of a scale, fitted to synthetic scenes under all of `CALIBRATED_ON`.
 
-    normal, target, ratios = torch.zeros(4, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), []
-    cases = []
+    log : gets a line on each degradation: the shares of errors within one and `WIDE` new σ.
+    """
+    from lkca.data.synthetic_sensors import landscape_cube
+    from sharpen.samples import SIDE
+
+    normal, target, cases = torch.zeros(4, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), []
     for seed in seeds:
         hr = torch.from_numpy(landscape_cube(seed, SIDE[scale]))
         for degradation in CALIBRATED_ON:
             lr = degradation(hr, scale, seed)
             plan = plan_image(lr, scale, degradation.psf)
             v, sharpened = sharpened_eigenimages(plan, lr, network)
-            truth = plan.leading_basis.coefficients(hr)
-            x = features(plan, v, sharpened).double()
+            error = _thinned(hr - _bands(plan, lr, sharpened))
+            x, wrong = (
+                _thinned(part)
+                for part in (features(plan, v, sharpened), plan.leading_basis.coefficients(hr) - sharpened)
+            )
+            y = wrong.abs().clamp_min(1e-6).double().log() - MEAN_LOG
             # Errors of band b are sums over eigenimages: those with much variance count.
-            weight = plan.leading_basis.sigma.double()[:, None, None].expand_as(x[0]) ** 2
-            y = (truth - sharpened).abs().clamp_min(1e-6).double().log() - MEAN_LOG
-            normal += torch.einsum("fkhw,gkhw,khw->fg", x, x, weight)
-            target += torch.einsum("fkhw,khw,khw->f", x, y, weight)
-            cases.append((plan, x, hr - _bands(plan, lr, sharpened)))
-    coefficients = torch.linalg.solve(normal, target)
-    for plan, x, error in cases:
-        deviation = band_deviations(plan, torch.einsum("f,fkhw->khw", coefficients, x).exp().float())
-        ratios.append((error.abs() / deviation).flatten()[::7])
-    found = np.quantile(torch.cat(ratios).numpy(), (0.6827, 0.95))
-    coefficients[0] += math.log(found[0])
-    return tuple(round(float(value), 4) for value in coefficients), round(float(found[1] / found[0]), 3)
+            weight = plan.leading_basis.sigma.double()[:, None, None].expand_as(y) ** 2
+            normal += torch.einsum("fkhw,gkhw,khw->fg", x.double(), x.double(), weight)
+            target += torch.einsum("fkhw,khw,khw->f", x.double(), y, weight)
+            cases.append((plan, x, error))
+    coefficients = torch.cat([torch.linalg.solve(normal, target).float(), torch.zeros(2)])
+    held = np.quantile(_ratios(coefficients, cases), HELD, axis=1)
+    wholes = np.stack([scene_conditions(plan).numpy() for plan, _, _ in cases])
+    coefficients[4:] = torch.from_numpy(np.linalg.lstsq(wholes - wholes.mean(0), np.log(held))[0])
+    ratios = _ratios(coefficients, cases)
+    one = np.quantile(ratios, HELD)
+    wide = np.quantile(np.quantile(ratios, WIDE_HELD, axis=1), WIDE_SCENES)
+    for number, degradation in enumerate(CALIBRATED_ON):
+        part = ratios[number :: len(CALIBRATED_ON)]
+        shares = ", ".join(f"{(part <= limit).mean():.1%}" for limit in (one, wide))
+        log(f"{degradation.psf}, noise {degradation.noise:g} dB: {shares}")
+    coefficients[0] += math.log(one)
+    return tuple(round(float(value), 4) for value in coefficients), round(float(wide / one), 3)
+
+
+def _ratios(coefficients: Tensor, cases: list[tuple[Plan, Tensor, Tensor]]) -> NDArray:
+    """Return errors in units of σ, (cases, pixels times bands)."""
+    rows = [error.abs() / band_deviations(plan, _deviations(coefficients, plan, x)) for plan, x, error in cases]
+    return torch.stack([row.flatten() for row in rows]).numpy()  # all scenes are of one size
+
+
+def _thinned(images: Tensor) -> Tensor:
+    every = slice(STRIDE // 2, None, STRIDE)
+    return images[..., every, every].contiguous()
 
 
 def _bands(plan: Plan, lr: Tensor, sharpened: Tensor) -> Tensor:
     detail = (plan.leading_basis.spectra() @ sharpened.flatten(1)).unflatten(1, sharpened.shape[1:])
     return detail + resize(plan.tail(lr)[0] + plan.basis.mean[:, None, None], plan.scale)
+
+
+def main() -> None:
+    """Calibrate from the command line."""
+    from sharpen.model import load_pretrained
+
+    parser = argparse.ArgumentParser(
+        prog="python -m sharpen.uncertainty", description="Calibrate standard deviations on synthetic scenes."
+    )
+    parser.add_argument("--scale", type=int, choices=sorted(WIDE), help="default: all")
+    scale = parser.parse_args().scale
+    for each in (scale,) if scale else sorted(WIDE):
+        coefficients, wide = calibrate(each, load_pretrained(each), log=print)
+        print(f"COEFFICIENTS[{each}] = {coefficients}\nWIDE[{each}] = {wide}")
+
+
+if __name__ == "__main__":
+    main()

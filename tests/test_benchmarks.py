@@ -39,3 +39,11 @@ def test_layers(run_benchmark) -> None:
     assert (parts["milliseconds"] > 0).all() and (parts["least milliseconds"] > 0).all()
     head = parts[parts["layer"] == "head 3x3"]
     assert head["MMACs"].tolist() == pytest.approx([128 * 128 * 9 * 32 * 32 / 1e6] * 2)
+
+
+def test_sharpen(run_benchmark) -> None:
+    options = ("--rows", "40", "--columns", "33", "--bands", "6", "--rounds", "1", "--ways", "sharpen, wiener")
+    table = run_benchmark("bench_sharpen", *options).set_index("way")
+    assert set(table.index) == {"GDAL cubic", "sharpen, wiener"} and table["times cubic"]["GDAL cubic"] == 1
+    assert (table["until work"] < table["seconds"]).all() and table["GB"].between(0.02, 2).all()
+    assert table["MPSNR"]["sharpen, wiener"] > table["MPSNR"]["GDAL cubic"] > 15

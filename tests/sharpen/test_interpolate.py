@@ -21,9 +21,10 @@ def lr() -> Tensor:
 @pytest.mark.parametrize("width", [1, 5, 16, 37])
 def test_rows_are_upsampled_as_the_whole_image(scale: int, width: int) -> None:
     image = torch.rand(4, 9, width, generator=torch.Generator().manual_seed(1))
-    padded = image[:, mirror_indices(9, 2, image.device)].transpose(0, 1)
+    padded = image[:, mirror_indices(9, 2, image.device)]
     for first, last in ((0, 9), (0, 1), (3, 7)):
-        found = upsample_rows(padded[first : last + 4], scale).transpose(0, 1)
+        out = torch.empty(4, scale * (last - first), scale * width)
+        found = upsample_rows(padded[:, first : last + 4], scale, out)
         assert torch.allclose(found, resize(image, scale)[:, first * scale : last * scale], atol=1e-5)
 
 

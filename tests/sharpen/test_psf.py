@@ -1,7 +1,9 @@
 """The PSF is found from the image alone, erring towards milder; images that do not tell get the default."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,10 @@ from torch import Tensor
 from lkca.data.synthetic_sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.psf import check_psf
-from sharpen.psf import DEFAULT, SENSORS, estimate_psf, sensor_psf
+from lkca.resize import resize
+from sharpen.arrays import sharpen
+from sharpen.psf import DEFAULT, MIN_SIDE, SENSORS, estimate_psf, nyquist_gaussian, sensor_psf
+from sharpen.spectra import nyquist_response
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def test_odd_images_still_tell(scenes: list[Tensor], change: str) -> None:
 @pytest.mark.parametrize(
     "lr",
     [
-        torch.rand(5, 12, 40),
+        torch.rand(5, MIN_SIDE - 1, 40),
         torch.ones(5, 40, 40),
         torch.full((5, 40, 40), math.nan),
         torch.rand(1, 1, 1),
@@ -89,15 +94,52 @@ def test_images_that_do_not_tell_get_the_default(lr: Tensor) -> None:
     assert DEFAULT in estimate.text
 
 
-def test_small_images_are_not_sure(scenes: list[Tensor]) -> None:
-    lr = Degradation("gaussian:0.5")(scenes[0], 4)
-    assert not estimate_psf(lr[:, :25, :25], 4).sure
+def test_a_smaller_image_may_be_asked_but_is_not_sure(scenes: list[Tensor]) -> None:
+    lr = Degradation("gaussian:0.5")(scenes[0], 4)[:, :25, :25]
+    estimate = estimate_psf(lr, 4, min_side=20)
+    assert estimate.sigma == pytest.approx(0.5, abs=0.15) and not estimate.sure
+
+
+def waves(noise: float) -> Tensor:
+    """A scene of a few sines, which no power law fits."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    image = torch.stack([torch.sin(x / (7 + k)) + torch.cos(y / (9 + k)) for k in range(6)])
+    return image + noise * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("soft", ["blurred", "sines", "noisy sines", "ramp", "noise", "upsampled"])
+def test_scenes_without_texture_are_not_taken_for_wide_psfs(scenes: list[Tensor], soft: str) -> None:
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    lr = {
+        "blurred": lambda: Degradation("gaussian:1.4")(scenes[0], 4),
+        "sines": lambda: waves(0),
+        "noisy sines": lambda: waves(1e-3),
+        "ramp": lambda: torch.stack([x + k * y for k in range(4)]),
+        "noise": lambda: torch.randn(6, 48, 48, generator=torch.Generator().manual_seed(0)),
+        "upsampled": lambda: resize(Degradation("gaussian:0.5")(scenes[0], 8), 2),
+    }[soft]()
+    estimate = estimate_psf(lr, 4)
+    assert (estimate.psf, estimate.sure) == (DEFAULT, False)
 
 
 @pytest.mark.parametrize("name", SENSORS)
 def test_sensors_have_a_usable_psf_and_a_source(name: str) -> None:
     check_psf(sensor_psf(name.upper()))
+    assert SENSORS[name].evidence in ("specification", "laboratory", "flight")
     assert len(SENSORS[name].source) > 20
+
+
+@pytest.mark.parametrize("modulation", [0.1, 0.25, 0.4])
+def test_a_modulation_at_nyquist_gives_the_gaussian_that_has_it(modulation: float) -> None:
+    assert nyquist_response(8, nyquist_gaussian(modulation)) == pytest.approx(modulation, abs=0.01)
+
+
+def test_a_kernel_larger_than_the_scene_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "kernel.npy", np.ones((81, 81)))
+    with pytest.warns(UserWarning, match="sums to"), pytest.raises(ValueError, match="81x81"):
+        sharpen(
+            np.random.default_rng(0).random((2, 16, 40), np.float32), weights="wiener", psf=str(tmp_path / "kernel.npy")
+        )
 
 
 def test_an_unknown_sensor_is_refused() -> None:

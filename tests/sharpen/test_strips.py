@@ -59,6 +59,28 @@ def test_windows_and_tiles_are_exact_without_channel_attention(lr: Tensor, sizes
         assert torch.allclose(joined(make(), lr, sizes), joined(make(), lr), atol=3e-5)
 
 
+def test_what_the_network_sees_is_divided_by_deviations_of_the_whole_image(lr: Tensor) -> None:
+    lr = lr * torch.linspace(0.5, 1.5, 120)[:, None]  # another contrast in every window
+    methods = [EigenimageMethod("", small_network(**LOCAL), "gaussian:0.5", 40.0) for _ in range(2)]
+    whole, windows = (
+        joined(method, lr, sizes) for method, sizes in zip(methods, (None, (4, 8, 30, 10**9)), strict=True)
+    )
+    assert torch.allclose(windows, whole, atol=1e-3 * float(lr.max()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tiles_side_by_side_are_the_same(workers: int) -> None:
+    image = torch.rand(3, 1, 30, 41, generator=torch.Generator().manual_seed(1))
+    done: list[int] = []
+    with torch.inference_mode():
+        found = through_tiles(
+            lambda x: nn.functional.interpolate(x, scale_factor=2), image, 2, 2, 400,
+            lambda number, count: done.append(number), workers,
+        )  # fmt: skip
+        assert torch.equal(found, nn.functional.interpolate(image, scale_factor=2))
+    assert done == list(range(1, len(done) + 1)) and len(done) > 6
+
+
 def test_with_channel_attention_tiles_are_near_and_it_is_said(lr: Tensor) -> None:
     whole, tiled = (EigenimageMethod("", small_network()) for _ in range(2))
     change = joined(tiled, lr, (4, 64, 60, 1500)) - joined(whole, lr)

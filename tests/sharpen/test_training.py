@@ -1,5 +1,6 @@
 """Training of the eigenimage network: what it sees, that it learns, that it resumes with the same bits."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-import sharpen.training as training
 from lkca.degradation import Degradation
+from sharpen import samples, training
 from sharpen.deconvolve import sharpen_tensor
 from sharpen.model import EigenimageNetwork, load_network, load_pretrained
 
@@ -18,13 +19,14 @@ TINY = {"blocks": 1, "channels": 16}
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few, small scenes and steps."""
-    for name, value in {"STEPS": 4, "BATCH": 4, "POOL": 3, "FRESH": 1, "VALIDATION_SCENES": 1}.items():
-        monkeypatch.setattr(training, name, value)
+    for name, value in {"STEPS": 4, "BATCH": 2, "POOL": 3, "FRESH": 1}.items():
+        monkeypatch.setattr(samples, name, value)
+    monkeypatch.setattr(training, "VALIDATION_SCENES", 1)
     monkeypatch.setattr(training, "VALIDATION_DEGRADATIONS", (Degradation("gaussian:0.5", 30.0),))
 
 
 def test_degradations_are_varied() -> None:
-    drawn = [training.draw_degradation(np.random.default_rng(seed)) for seed in range(200)]
+    drawn = [samples.draw_degradation(np.random.default_rng(seed)) for seed in range(200)]
     kinds = [degradation.psf.partition(":")[0] for degradation, _ in drawn]
     assert {"bicubic", "mean", "gaussian"} == set(kinds)
     assert any("," in degradation.psf for degradation, _ in drawn)  # anisotropic
@@ -34,8 +36,8 @@ def test_degradations_are_varied() -> None:
 
 def test_targets_are_what_the_wiener_estimate_lacks() -> None:
     network = EigenimageNetwork(4, attention=False, inputs=5)
-    images = training.make_images(7, 4, network)
-    count = training.COMPONENTS + training.BANDS + training.MIXTURES
+    images = samples.make_images(7, 4, network)
+    count = samples.COMPONENTS + samples.BANDS + samples.MIXTURES
     assert images.inputs.shape == (count, 5, 24, 24)
     assert images.targets.shape == (count, 16, 24, 24)
     assert images.inputs.isfinite().all() and images.targets.isfinite().all()
@@ -44,13 +46,12 @@ def test_targets_are_what_the_wiener_estimate_lacks() -> None:
 
 
 def test_a_local_network_starts_from_one_with_attention(small: None) -> None:
-    old = load_pretrained(4)
+    old = load_pretrained(4, "real")  # has the attention
     network = EigenimageNetwork(4, attention=False, inputs=5)
-    stream = training.SceneStream(4, 3, network)
-    samples = next(stream.batches(0))
-    training.start_from(old, network, samples[:, :2])
+    images = next(samples.SceneStream(4, 3, network).batches(0))[:, :5]
+    training.start_from(old, network, images)
     with torch.no_grad():
-        one, other = old.residual(samples[:, :2]), network.residual(samples[:, :5])
+        one, other = old.residual(images[:, :2]), network.residual(images)
     assert (one - other).std() < 0.5 * one.std()
 
 
@@ -60,6 +61,10 @@ def test_training_learns_and_its_weights_sharpen(small: None) -> None:
     assert len(history) == 2 and history["validation"].notna().all()
     state = load_network(folder / "weights.safetensors")[1]
     assert state.options["attention"] is False
+    record = json.loads((folder / "record.json").read_text())
+    assert record["epochs"] == 2 and record["validation, dB over the Wiener estimate"] == pytest.approx(
+        history["validation"].max(), abs=1e-4
+    )
 
 
 def test_a_training_that_is_resumed_ends_with_the_same_bits(small: None, tmp_path: Path) -> None:

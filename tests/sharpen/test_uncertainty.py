@@ -8,6 +8,7 @@ from lkca.data.synthetic_sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.metrics import mpsnr
 from lkca.resize import resize
+from sharpen import uncertainty
 from sharpen.deconvolve import plan_image, sharpen_tensor, wiener
 from sharpen.model import EigenimageNetwork, load_pretrained
 from sharpen.uncertainty import coverage, expected_errors, standard_deviation
@@ -26,6 +27,23 @@ def test_intervals_cover_errors_of_scenes_left_out(degradation: Degradation) -> 
     within, within_wide = np.mean(shares, axis=0)
     assert within == pytest.approx(0.68, abs=0.1)
     assert within_wide == pytest.approx(0.95, abs=0.05)
+
+
+def test_calibration_makes_intervals_hold_what_they_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seeds = EigenimageNetwork(4, blocks=1, channels=16).eval(), range(3_000_000, 3_000_003)
+    degradations = Degradation("gaussian:0.5"), Degradation("mean", 35.0)
+    monkeypatch.setattr(uncertainty, "CALIBRATED_ON", degradations)
+    coefficients, wide = uncertainty.calibrate(4, network, seeds)
+    monkeypatch.setitem(uncertainty.COEFFICIENTS, 4, coefficients)
+    monkeypatch.setitem(uncertainty.WIDE, 4, wide)
+    shares = []
+    for seed in seeds:
+        hr = torch.from_numpy(landscape_cube(seed, 96))
+        for degradation in degradations:
+            lr = degradation(hr, 4, seed)
+            error = sharpen_tensor(lr, 4, degradation.psf, None, network) - hr
+            shares.append(coverage(error, standard_deviation(lr, 4, degradation.psf, None, network), 4))
+    assert np.mean(shares, axis=0) == pytest.approx([0.6827, 0.95], abs=0.01)
 
 
 def test_large_deviations_are_where_large_errors_are() -> None:

@@ -235,4 +235,4 @@ def test_a_scale_factor_of_unknown_direction_is_named(tmp_path: Path, cube: np.n
         data.attrs["Scale_Factor"] = 10000.0
     with pytest.warns(UserWarning, match="Scale_Factor = 10000.0"):
         scene = open_scene(path, layout="BHW")
-    np.testing.assert_array_equal(read_block(scene), cube)
+    np.testing.assert_array_equal(scene.to_numpy(), cube)
