@@ -8,12 +8,14 @@ A synthetic scene of 128 bands, int16 and georeferenced, is seen through a Gauss
 it, in a process of its own, all in turns. GDAL's ways are `rasterio.warp.reproject` with as many threads, which is what
 `gdalwarp -r cubic` and `-r lanczos` call; their file is laid out as that of `sharpen`. Quality is measured on smaller
 scenes, of which the large one is put together. A time is the shortest of all rounds; "until work" is from the start of
-the process until all that has to be known of the scene is known. Needs no data.
+the process until all that has to be known of the scene is known. The command `gdalwarp` joins where it is installed.
+Needs no data.
 """
 
 import argparse
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,7 @@ SEEDS = range(5_000_000, 5_000_004)  # of scenes that neither train nor validate
 AT_WORK = "at work"  # in the line that says so
 WHERE = {"crs": "EPSG:32632", "transform": from_origin(5e5, 5.4e6, 30, 30)}
 GDAL = {"GDAL cubic": "cubic", "GDAL lanczos": "lanczos"}
+GDALWARP = {f"gdalwarp -r {how}": how for how in ("cubic", "lanczos")}  # where that command is installed
 OURS = {
     "sharpen, bicubic": ("--weights", "bicubic"),
     "sharpen, wiener": ("--weights", "wiener"),
@@ -74,6 +77,11 @@ def command(way: str, source: Path, target: Path, weights: str | None, threads: 
     """Return the command that sharpens a file."""
     if way in GDAL:
         return [sys.executable, "-c", WARP, GDAL[way], str(source), str(target), str(SCALE), str(threads)]
+    if way in GDALWARP:
+        with rasterio.open(source) as lr:
+            size = SCALE * lr.width, SCALE * lr.height
+        options = ["-q", "-multi", "-wo", f"NUM_THREADS={threads}", "-wm", "512", "-ts", *map(str, size)]
+        return [shutil.which("gdalwarp"), "-r", GDALWARP[way], *options, str(source), str(target)]
     words = [sys.executable, "-u", "-m", "sharpen", str(source), str(target), "--overwrite", "--no-quicklook"]
     given = () if weights is None or OURS[way] else ("--weights", weights)
     return [*words, *OURS[way], *given]
@@ -121,13 +129,14 @@ def write(path: Path, image: NDArray[np.int16]) -> Path:
 
 
 def main() -> None:
+    here = [*GDAL, *(GDALWARP if shutil.which("gdalwarp") else ()), *OURS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=576, help="of the scene that is timed")
     parser.add_argument("--columns", type=int, default=512)
     parser.add_argument("--bands", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--ways", nargs="+", default=[*GDAL, *OURS], choices=[*GDAL, *OURS])
+    parser.add_argument("--ways", nargs="+", default=here, choices=here)
     parser.add_argument("--weights", help="of the network, by default the pretrained ones")
     parser.add_argument("--csv", type=Path, help="write the table there")
     arguments = parser.parse_args()

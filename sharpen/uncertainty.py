@@ -32,12 +32,12 @@ from sharpen.model import EigenimageNetwork
 from sharpen.spectra import Transfer
 
 COEFFICIENTS = {
-    2: (-0.3115, 0.9542, 0.1721, 0.4647, 0.2163, 0.8185),
-    4: (-0.0956, 0.5174, 0.1026, 0.477, 0.0681, 0.2872),
-    8: (0.4249, 0.6455, -0.016, 0.4166, 0.0191, 0.0523),
+    2: (-0.2743, 1.0258, 0.1464, 0.4783, 0.2693, 0.8002),
+    4: (-0.0808, 0.5553, 0.0725, 0.4987, 0.0816, 0.2911),
+    8: (0.4471, 0.6477, -0.0263, 0.4292, 0.0245, 0.0501),
 }
 """a to f of each scale, by `calibrate`."""
-WIDE = {2: 2.831, 4: 2.931, 8: 2.633}
+WIDE = {2: 2.816, 4: 2.954, 8: 2.634}
 """σ to either side that hold 95 % of the errors, of each scale, by `calibrate`; one σ holds 68 %."""
 HELD, WIDE_HELD, WIDE_SCENES = 0.6827, 0.95, 0.75  # shares of errors, and of scenes that `WIDE` is enough for
 CALIBRATED_ON = tuple(DEGRADATIONS.values())
