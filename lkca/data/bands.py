@@ -177,7 +177,7 @@ def _header_gains(
 def _good_bands(
     source: object, count: int, fields: Mapping[str, str], tags: Sequence[Mapping[str, str]]
 ) -> NDArray[np.bool_] | None:
-    """Return False for the bands that the list of bad bands marks with 0."""
+    """Return False for the bands that the list of bad bands marks with 0, or that a list of good bands' numbers lacks."""
     marks = split_list(_find(fields, "bbl")[0])
     if marks is None or len(marks) == 1 < count:
         own = [_find(each, "bbl")[0] for each in tags]
@@ -189,6 +189,8 @@ def _good_bands(
         numbers = [float(words.get(str(mark).lower(), mark)) for mark in marks]
     except ValueError:
         numbers = []
+    if "good bands" in fields and len(numbers) < count and set(numbers) <= set(range(1, count + 1)):
+        return np.isin(np.arange(1, count + 1), numbers)
     if len(numbers) != count:
         warnings.warn(
             f"{source}: its list of bad bands (bbl) is not a number for each of {count} bands; it is left out",

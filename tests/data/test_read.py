@@ -224,3 +224,10 @@ def test_header_of_another_image_beside_a_tiff_is_ignored(tmp_path: Path, cube: 
     write_tiff(tmp_path / "scene.tif", cube[:2, :9])
     assert scene_shape(tmp_path / "scene.tif") == (2, 9, 6)
     assert scene_shape(tmp_path / "scene.hdr") == cube.shape
+
+
+def test_numbers_of_good_bands_are_not_marks(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).random((12, 9, 6))
+    scipy.io.savemat(tmp_path / "scene.mat", {"data": cube, "good_bands": [[1], [2], [4], [6]]})
+    scene = open_scene_file(tmp_path / "scene.mat")
+    assert scene.bands.good.tolist() == [True, True, False, True, False, True]
