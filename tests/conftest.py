@@ -13,9 +13,9 @@ from lkca.files import data_folder
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Compute in one thread: the bits of a sum depend on their number."""
+    """Compute in one thread, whatever the test before did: the bits of a sum depend on their number."""
     torch.set_num_threads(1)
 
 

@@ -10,7 +10,7 @@ import rasterio
 import sharpen
 from sharpen.files import Sharpened, sharpen_file, sharpen_many
 from sharpen.io import open_scene
-from sharpen.strips import Method
+from sharpen.strips import USED_SHARE, Method
 from sharpen.tiles import resident
 from tests.sharpen.scenes import B, H, W, mixture, write_envi, write_network, write_run_weights
 
@@ -46,7 +46,7 @@ def bicubic(source: Path, target: Path, **options: object) -> Sharpened:
 def test_a_file_gets_the_numbers_of_an_array(
     scene: Path, cube: np.ndarray, weights: Path, tmp_path: Path, settings: dict, little: bool
 ) -> None:
-    memory = resident() + 6e7 if little else 2e9
+    memory = (resident() + 6e7) / USED_SHARE if little else 2e9
     done = sharpen_file(scene, tmp_path / "out.tif", weights=weights, memory=memory, log=quiet, **settings)
     expected = np.rint(sharpen.sharpen(cube, weights=weights, **settings))
     with rasterio.open(tmp_path / "out.tif") as raster:
