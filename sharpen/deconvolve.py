@@ -132,10 +132,14 @@ def prepare(
     known = None
     if noise is not None:
         power = sample.double().square().mean(dim=(1, 2)) * 10 ** (-noise / 10)
-        power = power / basis.spread.double() ** 2
-        known = (basis.vectors.double() ** 2).T @ power / basis.sigma.double().clamp_min(1e-15) ** 2
+        known = noise_variances(basis, power / basis.spread.double() ** 2)
     spectra = fit_spectra(basis.coefficients(sample), basis, scale, psf, known)
     return Plan(scale, psf, basis, spectra, min(leading, len(basis.sigma)))
+
+
+def noise_variances(basis: Basis, power: Tensor) -> Tensor:
+    """Return the noise variances (k,) of eigenimages, by the noise powers (B,) of bands that have variance 1."""
+    return (basis.vectors.double() ** 2).T @ power / basis.sigma.double().clamp_min(1e-15) ** 2
 
 
 def middle(height: int, width: int, side: int = SAMPLE_SIDE) -> tuple[slice, slice]:
@@ -215,10 +219,14 @@ def network_inputs(
     spectra = plan.basis.spectra()[:, :count] * deviation
     if network.head.in_channels == 2:
         return network.pairs(v), spectra
-    constants = conditions(plan, count, unit[:, 0, 0])
-    images = [v, v[:1].expand_as(v), eigenimages[:count] * unit]
+    return stack_inputs(v, eigenimages[:count] * unit, conditions(plan, count, unit[:, 0, 0])), spectra
+
+
+def stack_inputs(v: Tensor, eigenimages: Tensor, constants: Tensor) -> Tensor:
+    """Return (k, 3 + c, h, w): v, the first v as a guide, the eigenimages, and constants (k, c) as images."""
+    images = [v, v[:1].expand_as(v), eigenimages]
     images += [column[:, None, None].expand_as(v) for column in constants.T]
-    return torch.stack(images, dim=1), spectra
+    return torch.stack(images, dim=1)
 
 
 def conditions(plan: Plan, count: int, unit: Tensor | float = 1.0) -> Tensor:

@@ -11,6 +11,9 @@ scenes of another. An LR image (B, h, w) is sharpened in three steps:
 3. Residuals are multiplied by σ_i, back-projected (Irani and Peleg 1991) and turned back into bands. What lies outside
    the k components is bicubic with back-projection.
 
+That is for bicubic LR images without noise. Through other PSFs the pretrained network follows a deconvolution, and sees
+three channels more: `sharpen.deconvolve.network_inputs`.
+
 EigenSR (arXiv 2409.04050) has the same aim with a large network for colour images, fine-tuned on eigenimages.
 """
 

@@ -83,13 +83,6 @@ SENSORS = {
         "MTF above 0.25 across and above 0.16 along the track at a period of 60 m, two pixels (EnMAP HSI instrument "
         "specification): at most 0.53 and 0.61 pixels; the milder one for both",
     ),
-    "Hyperion": Sensor(
-        nyquist_gaussian(0.28),
-        "flight",
-        "MTF at Nyquist 0.22 to 0.28 at 630 nm before launch, 0.23 to 0.27 at 630 nm and 0.28 at 1650 nm in flight: "
-        "0.51 to 0.55 pixels; the mildest. J. Pearlman et al., IEEE Trans. Geosci. Remote Sens. 41(6), 2003, table of "
-        "instrument characteristics",
-    ),
     "HySpex": Sensor(
         "gaussian:0.47",
         "specification",

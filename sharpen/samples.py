@@ -13,12 +13,12 @@ from lkca.data.synthetic_sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.resize import SYMMETRIES, resize, symmetry
 from lkca.trainer import epoch_generator
-from sharpen.deconvolve import Plan, conditions
+from sharpen.deconvolve import Plan, conditions, noise_variances, stack_inputs
 from sharpen.model import Basis, EigenimageNetwork, principal_components
 from sharpen.spectra import Spectra, fit_spectra
 
 STEPS, BATCH = 50, 8  # of an epoch, of a step
-PATCH = 24  # LR pixels on a side of a sample: with 12 the large kernels saw little but padding, and gained 0.06 dB less
+PATCH = 24  # LR pixels on a side of a sample: with 12 the large kernels see little but padding
 SIDE = {2: 64, 4: 96, 8: 192}  # HR pixels on a side of a scene
 POOL, FRESH = 48, 12  # scenes at hand, and how many of them each epoch replaces
 COMPONENTS, BANDS, MIXTURES = 8, 6, 4  # eigenimages, single bands and mixtures that a scene gives as images
@@ -72,7 +72,7 @@ def make_images(seed: int, scale: int, network: EigenimageNetwork) -> Images:
     images = basis.coefficients(lr)
     if rng.random() < TOLD:
         power = lr.double().square().mean(dim=(1, 2)) * 10 ** (-degradation.noise / 10)
-        spectra = fit_spectra(images, basis, scale, psf, _noise_in(basis, power / basis.spread.double() ** 2))
+        spectra = fit_spectra(images, basis, scale, psf, noise_variances(basis, power / basis.spread.double() ** 2))
     else:
         spectra = _estimated_spectra(images, lr, components, basis, scale, psf)
     plan = Plan(scale, psf, basis, spectra, images.shape[0])
@@ -80,22 +80,15 @@ def make_images(seed: int, scale: int, network: EigenimageNetwork) -> Images:
     unit = 1 / v.flatten(1).std(dim=1, correction=0).clamp_min(1e-12)
     targets = (basis.coefficients(hr) - resize(z, scale)) * unit[:, None, None]
     v, images = v * unit[:, None, None], images * unit[:, None, None]
-    channels = [v, v[:1].expand_as(v), images]
-    channels += [column[:, None, None].expand_as(v) for column in conditions(plan, len(v), unit).T]
-    inputs = torch.stack(channels[: network.head.in_channels], dim=1)
+    inputs = stack_inputs(v, images, conditions(plan, len(v), unit))[:, : network.head.in_channels]
     return Images(inputs, F.pixel_unshuffle(targets[:, None], scale), (1 / unit).clamp_max(1))
-
-
-def _noise_in(basis: Basis, power: Tensor) -> Tensor:
-    """Return the noise variance of eigenimages (k,) whose bands, of variance 1, have noise of these powers (B,)."""
-    return (basis.vectors.double() ** 2).T @ power / basis.sigma.double().clamp_min(1e-15) ** 2
 
 
 def _estimated_spectra(images: Tensor, lr: Tensor, components: Basis, basis: Basis, scale: int, psf: str) -> Spectra:
     """Return the spectra that are found in an LR image: conditions in training err as they do in use."""
     found = fit_spectra(components.coefficients(lr), components, scale, psf)
     power = components.vectors.double() ** 2 @ (components.sigma.double() ** 2 * found.noise)
-    drawn = fit_spectra(images, basis, scale, psf, _noise_in(basis, power))
+    drawn = fit_spectra(images, basis, scale, psf, noise_variances(basis, power))
     count = images.shape[0] - BANDS - MIXTURES
     parts = [(getattr(found, name)[:count], getattr(drawn, name)[count:]) for name in ("power", "level", "noise")]
     return Spectra(*(torch.cat(pair) for pair in parts))

@@ -76,7 +76,7 @@ def regions(dataset: Dataset, variant: str) -> Split:
 
 
 def single_scene(dataset: Dataset, variant: str) -> Split:
-    """Split a small scene: the far quarter of its longer side tests, the rest trains.
+    """Split a small scene: the last quarter of its longer side tests, the rest trains.
 
     The test area's sides are multiples of 8, so that every scale is measured on the same pixels.
     """
@@ -122,7 +122,7 @@ def leave_one_out(dataset: Dataset, variant: str) -> Split:
 
 
 def own_scene(dataset: Dataset, variant: str) -> Split:
-    """Split a user's file: the far quarter of its longer side tests, the rest trains. Useless bands are left out."""
+    """Split a user's file: the last quarter of its longer side tests, the rest trains. Useless bands are left out."""
     scene = open_scene_file(dataset.name)
     bands = usable_bands(scene)
     cube, no_data = read_cube(scene, bands=bands)

@@ -115,7 +115,7 @@ def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
     depth = np.zeros(no_data.shape[1] + 1, int)  # valid pixels upwards from this row; a 0 closes the last run
     for row, line in enumerate(no_data):
         depth[:-1] = np.where(line, 0, depth[:-1] + 1)
-        open_runs: list[tuple[int, int]] = []  # (first column, depth), depths rising
+        open_runs: list[tuple[int, int]] = []  # (first column, depth), depths ascending
         for column, d in enumerate(depth):
             start = column
             while open_runs and open_runs[-1][1] >= d:

@@ -42,7 +42,7 @@ def suspicions(
 
 
 def band_order(cube: NDArray[np.float32], wavelengths: Wavelengths | None) -> Iterator[str]:
-    """Yield a sentence if the bands seem to stand in another order than that of rising wavelengths.
+    """Yield a sentence if the bands seem to stand in another order than that of ascending wavelengths.
 
     Without wavelengths, neighbouring bands should be alike; a falling order cannot be seen in that.
     """
