@@ -91,27 +91,31 @@ def _plain(model: nn.Module) -> EigenimageNetwork:
 
 @torch.no_grad()
 def start_from(old: EigenimageNetwork, network: EigenimageNetwork, images: Tensor) -> None:
-    """Copy weights into a local network: of another local one, or of one with channel attention and two inputs.
+    """Copy weights into a network that may have fewer blocks (the last ones are left out), more inputs, no attention.
 
-    images : (n, inputs, h, w), over which the factors of the attention are averaged.
+    Weights of new inputs are 0. Where the attention goes, its factors become their means over the images.
+
+    images : (n, inputs, h, w).
     """
-    if not old.attention:
-        network.load_state_dict(old.state_dict())
+    blocks = len(network.body)
+    names = network.state_dict().keys()
+    state = {name: value for name, value in old.state_dict().items() if name in names}
+    weight = torch.zeros_like(network.head.weight)
+    seen = old.head.in_channels
+    weight[:, :seen] = state["head.weight"]
+    network.load_state_dict(state | {"head.weight": weight})
+    if old.attention == network.attention:
         return
     means: list[Tensor] = []
     hooks = [
         block.attention.channel_attention.weights.register_forward_hook(
             lambda module, inputs, output: means.append(output.mean(dim=0))
         )
-        for block in old.body
+        for block in old.body[:blocks]
     ]
-    old.raw(images[:, :2])
+    old.raw(images[:, :seen])
     for hook in hooks:
         hook.remove()
-    state = {name: value for name, value in old.state_dict().items() if "channel_attention" not in name}
-    weight = torch.zeros_like(network.head.weight)
-    weight[:, :2] = state["head.weight"]
-    network.load_state_dict(state | {"head.weight": weight}, strict=True)
     for block, factors in zip(network.body, means, strict=True):
         fuse = block.attention.fuse
         outputs, inputs = fuse.weight.shape[:2]
@@ -158,7 +162,7 @@ def train(
         optimizer=torch.optim.Adam(network.parameters(), lr=LEARNING_RATE),
         folder=folder,
         epochs=epochs,
-        identity={"scale": scale, "epochs": epochs, "seed": seed, "start": start and start.name},
+        identity={"scale": scale, "epochs": epochs, "seed": seed, "start": start and start.name, **options},
         metadata=Metadata(
             model=NAME,
             bands=1,
@@ -207,9 +211,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200, help=f"of {samples.STEPS} steps (default 200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, help="weights file to start from (default: random weights)")
+    parser.add_argument("--blocks", type=int, default=6)
+    parser.add_argument("--attention", action="store_true", help="with channel attention, which is left out by default")
+    parser.add_argument("--folder", type=Path, help="where to train (default: by scale, seed and epochs)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    train(arguments.scale, arguments.epochs, arguments.seed, arguments.start)
+    options = {"blocks": arguments.blocks, "attention": arguments.attention}
+    train(arguments.scale, arguments.epochs, arguments.seed, arguments.start, arguments.folder, **options)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,14 @@ def test_a_local_network_starts_from_one_with_attention(small: None) -> None:
     assert (one - other).std() < 0.5 * one.std()
 
 
+def test_a_network_starts_from_the_first_blocks_of_a_deeper_one() -> None:
+    old, network = EigenimageNetwork(4, attention=False, blocks=3), EigenimageNetwork(4, attention=False, blocks=2)
+    training.start_from(old, network, torch.empty(0))
+    del old.body[2:]
+    images = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(old.raw(images), network.raw(images))
+
+
 def test_training_learns_and_its_weights_sharpen(small: None) -> None:
     folder = training.train(4, 2, log=lambda line: None, **TINY)
     history = pd.read_csv(folder / "history.csv")
