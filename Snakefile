@@ -12,7 +12,8 @@ from lkca.files import project_root, results_folder, runs_folder
 from lkca.provenance import find_device
 from lkca.studies import notebooks
 from lkca.studies.batch import shown
-from lkca.studies.plan import finished, make_plan
+from lkca.studies.collect import finished
+from lkca.studies.plan import make_plan
 
 DEVICE = config.get("device", "auto")
 THREADS = int(config.get("threads", 1))

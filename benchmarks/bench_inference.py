@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lkca.checkpoints import Metadata
 from lkca.cost import cost
-from lkca.export import OnnxNetwork, export_module
+from lkca.export import export_module
 from lkca.fast import accelerate, computing_in, fold, native_bfloat16
 from lkca.models import MODELS, build_model
 from lkca.models.lkca import LKCANet
@@ -43,7 +43,7 @@ def build(name: str, small: bool) -> nn.Module:
     return model.requires_grad_(False)
 
 
-def find_ways(name: str, model: nn.Module, folder: Path, threads: int) -> Iterator[tuple[str, Callable]]:
+def find_ways(name: str, model: nn.Module, folder: Path, size: int, threads: int) -> Iterator[tuple[str, Callable]]:
     """Yield the ways through a network: name, and a function of (n, B, h, w)."""
     fast = accelerate(fold(copy.deepcopy(model)))
     yield "plain", model
@@ -53,7 +53,7 @@ def find_ways(name: str, model: nn.Module, folder: Path, threads: int) -> Iterat
     onnx = folder / f"{name}.onnx"
     if not onnx.is_file():
         export_module(model, onnx, torch.rand(2, BANDS, 5, 6), Metadata(name, BANDS, SCALE))
-    yield "OpenVINO", partial(_run_onnx, OnnxNetwork(onnx, threads))
+    yield "OpenVINO", _openvino(onnx, size, threads)
 
 
 def measure(models: dict[str, nn.Module], folder: Path, size: int, threads: int, rounds: int) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def measure(models: dict[str, nn.Module], folder: Path, size: int, threads: int,
     passes: dict[object, Callable[[], object]] = {"product": product}
     for name, model in models.items():
         expected = model(x)
-        for way, forward in find_ways(name, model, folder, threads):
+        for way, forward in find_ways(name, model, folder, size, threads):
             difference = (forward(x) - expected).abs().max() / expected.abs().max()
             if difference > (COARSE if "bfloat16" in way else TOLERANCE):
                 raise ValueError(f"{name}, {way}: differs from plain torch by {difference:.1e} of the largest value")
@@ -87,8 +87,15 @@ def _in_bfloat16(model: nn.Module, x: Tensor) -> Tensor:
         return model(x)
 
 
-def _run_onnx(network: OnnxNetwork, x: Tensor) -> Tensor:
-    return torch.from_numpy(network(x.numpy()))
+def _openvino(onnx: Path, size: int, threads: int) -> Callable[[Tensor], Tensor]:
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(onnx)
+    network.reshape([1, BANDS, size, size])  # a network of a fixed size is faster
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    compiled = core.compile_model(network, "CPU", hints)
+    return lambda x: torch.from_numpy(compiled(x.numpy())[0])
 
 
 @torch.inference_mode()

@@ -46,7 +46,6 @@ _MOVED = {
     "sharpen": "sharpen.sharpen",
     "upscale": "sharpen.sharpen_file",
 }
-
 __all__ = [*_HOMES]
 
 

@@ -9,19 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import lkca
 from lkca.studies import profile_names, study_names
 
-CONTINUES = {  # what an interrupted command does when it is given again; the others begin again
-    "train": "continues from the last finished epoch",
-    "run": "continues from the last finished epoch",
-    "study": "continues with what is missing",
-    "figures": "continues with what is missing",
-    "verify": "continues with the runs that are missing",
-}
-MOVED = {  # commands of version 0.1
-    "upscale": "sharpen SCENE OUT",
-    "train-on": "sharpen --finetune",
-    "weights": "python -m sharpen.training",
-    "report": "the executed notebooks in results/PROFILE/notebooks",
-}
+MOVED = {"upscale": "sharpen SCENE OUT", "train-on": "sharpen finetune SCENE"}  # commands of version 0.1
 SETTINGS = (  # of `train`: setting of lkca.Run, type, default in words, meaning
     ("variant", str, "the dataset's first", "variant of the dataset's protocol (lkca datasets)"),
     ("scale", int, "4", "2, 4 or 8"),
@@ -45,13 +33,11 @@ SETTINGS = (  # of `train`: setting of lkca.Run, type, default in words, meaning
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0 done, 1 not (all) done for printed reasons, 130 interrupted."""
-    command = ""
     try:
         words = sys.argv[1:] if arguments is None else list(arguments)
         if words and words[0] in MOVED:
             raise ValueError(f"lkca {words[0]} has moved: use {MOVED[words[0]]} (see CHANGELOG.md)")
         options = _parser().parse_args(words)
-        command = options.command
         warnings.showwarning = print_each_warning_once()
         return 0 if options.run(options) is not False else 1
     except (ValueError, OSError, ImportError) as error:
@@ -61,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: not enough memory ({error}): use a smaller batch, patch or network", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        then = CONTINUES.get(command, "begins again: nothing half-finished was left")
-        print(f"interrupted; the same command {then}", file=sys.stderr)
+        print(
+            "interrupted: what is finished stays, nothing is half-written; the same command does the rest",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -245,7 +233,7 @@ def _run(options: argparse.Namespace) -> bool:
 def _collect(options: argparse.Namespace) -> None:
     for name in options.names:
         _check_names(name, options.profile)
-    from lkca.studies.tables import collect
+    from lkca.studies.collect import collect
 
     for name in options.names:
         collect(name, options.profile, options.keep)

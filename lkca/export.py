@@ -1,7 +1,6 @@
-"""Trained networks as ONNX files: for other programs, and for a faster forward pass on a CPU by OpenVINO.
+"""Write trained networks as ONNX files, for other programs. Needs the packages of `pip install lkca[onnx]`.
 
-Needs the packages of `pip install lkca[onnx]`. OpenVINO was the fastest of the runtimes measured
-(`benchmarks/bench_inference.py`).
+On a CPU, OpenVINO was the fastest of the runtimes measured (`benchmarks/bench_inference.py` shows how it reads a file).
 """
 
 import copy
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lkca.checkpoints import FORMAT, Metadata, load_weights
@@ -26,7 +24,6 @@ from lkca.resize import resize
 RADIUS = 2  # LR pixels that bicubic upsampling reads on each side
 MAX_SIDE = 2**20  # pixels and images that the exported network accepts
 TOLERANCE = 1e-3  # of the largest output value, between torch and the exported network
-INSTALL = "ONNX needs packages that are not installed: pip install 'lkca[onnx]'"
 
 
 def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False) -> None:
@@ -59,7 +56,7 @@ def export_module(
     ----------
     module : maps "lr", float32 like `sample`, to "hr". It is not changed.
     sample : (n, C, h, w) with n, h, w at least 2 and different from each other.
-    metadata : written into the file, see `OnnxNetwork`.
+    metadata : written into the file as JSON, under the name `lkca.checkpoints.FORMAT`.
 
     Raises
     ------
@@ -72,7 +69,7 @@ def export_module(
     try:
         import onnxscript
     except ImportError as error:
-        raise ImportError(INSTALL) from error
+        raise ImportError("ONNX needs packages that are not installed: pip install 'lkca[onnx]'") from error
     network = fold(copy.deepcopy(module)).cpu()
     for parent in list(network.modules()):
         for name, child in parent.named_children():
@@ -96,52 +93,6 @@ def export_module(
     with atomic_write(target) as temporary:
         program.save(temporary)
         _check_agreement(temporary, network, sample)
-
-
-class OnnxNetwork:
-    """An exported network, run by OpenVINO on the CPU. Each new image size is compiled first, which takes a moment.
-
-    Parameters
-    ----------
-    path : a file by `export_onnx` or `export_module`. threads : default: as many as torch's.
-
-    Attributes
-    ----------
-    metadata : what the weights are for.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it was not exported here. ImportError: without the packages.
-    """
-
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        try:
-            import onnx
-            import openvino
-        except ImportError as error:
-            raise ImportError(INSTALL) from error
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no file {path}: write it with `lkca export WEIGHTS {path}`")
-        try:
-            properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-            self.metadata = Metadata(**json.loads(properties[FORMAT]))
-        except Exception as error:  # protobuf has its own types
-            raise ValueError(f"{path} was not written by `lkca export`, or is damaged ({error!r})") from error
-        self._core, self._path, self._compiled = openvino.Core(), str(path), {}
-        self._settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
-        }
-
-    def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run (n, B, h, w) to (n, B, r·h, r·w)."""
-        if lr.shape not in self._compiled:
-            network = self._core.read_model(self._path)
-            network.reshape(list(lr.shape))
-            self._compiled = {lr.shape: self._core.compile_model(network, "CPU", self._settings)}  # the last one only
-        return self._compiled[lr.shape](lr)[0]
 
 
 class _BicubicConvolution(nn.Module):

@@ -12,7 +12,6 @@ from lkca.files import figures_folder, project_root, results_folder, write_text
 from lkca.models import MODELS
 from lkca.paper.beside_page import beside_page, markdown
 from lkca.paper.evidence import read_results, trained
-from lkca.paper.rules import CLAIMS
 from lkca.paper.verdicts import PROFILES, Verdict, verdicts
 from lkca.studies import STUDIES
 
@@ -32,7 +31,6 @@ FOLDERS = {
     "verify": "Committed runs trained again",
     ".": "Benchmarks",
 }
-REPLACED = ("verdicts", "referee")  # tables of the first edition of the rules
 
 
 def write_pages() -> list[Path]:
@@ -80,10 +78,10 @@ def claims_table(found: Sequence[Verdict]) -> str:
         deciding = verdict.deciding
         rows.append(
             (
-                f"{verdict.claim}. {CLAIMS[verdict.claim].says}",
-                verdict.printed.number,
+                f"{verdict.name}. {verdict.claim.says}",
+                verdict.claim.number,
                 deciding.headline if deciding else "not measured",
-                f"[{verdict.word}](results/paper-beside-ours.md#claim-{verdict.claim})",
+                f"[{verdict.word}](results/paper-beside-ours.md#claim-{verdict.name})",
                 _notebook(_study_of(deciding.table), deciding.profile, "", "results/") if deciding else "-",
             )
         )
@@ -109,7 +107,7 @@ def _notebook(study: str, profile: str, root: str = "../", results: str = "") ->
 def results_page(found: Sequence[Verdict]) -> str:
     """Return results/README.md: an index with the headline of each table."""
     rows = [
-        (f"[{v.claim}](paper-beside-ours.md#claim-{v.claim}). {CLAIMS[v.claim].says}", v.printed.number,
+        (f"[{v.name}](paper-beside-ours.md#claim-{v.name}). {v.claim.says}", v.claim.number,
          v.deciding.headline if v.deciding else "-", f"**{v.word}**")
         for v in found
     ]  # fmt: skip
@@ -117,8 +115,7 @@ def results_page(found: Sequence[Verdict]) -> str:
     for profile in (*PROFILES, "quick"):
         parts += _profile(profile)
     for folder, heading in FOLDERS.items():
-        tables = [path for path in sorted((results_folder() / folder).glob("*.csv")) if path.stem not in REPLACED]
-        if tables:
+        if tables := sorted((results_folder() / folder).glob("*.csv")):
             lines = [(f"[{path.stem}]({_address(path)})", _first_row(pd.read_csv(path))) for path in tables]
             parts += [f"## {heading}", markdown(("table", "first row"), lines)]
     rest = [study for study in STUDIES.values() if study.runs is None]

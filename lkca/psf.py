@@ -5,7 +5,7 @@
 - "gaussian:S": a Gaussian of standard deviation S.
 - "gaussian:SY,SX,ANGLE": a Gaussian of standard deviation SX along an axis that is turned ANGLE degrees
   counter-clockwise from the rows, and SY across that axis.
-- the path of a kernel file (.npy, .txt, .csv, .tif): odd sides, in HR pixels, no negative weight; its middle is the
+- the path of a kernel file (.npy, .txt, .csv): odd sides, in HR pixels, no negative weight; its middle is the
   PSF's centre.
 
 S, SY and SX are in LR pixels, from 0.1 to 2.
@@ -26,7 +26,7 @@ from lkca.files import expand
 
 SIGMA_RANGE = (0.1, 2.0)  # LR pixels, standard deviation of a Gaussian
 TRUNCATION = 4  # standard deviations at which a Gaussian is cut off
-KERNEL_SUFFIXES = (".npy", ".txt", ".csv", ".tif", ".tiff")
+KERNEL_SUFFIXES = (".npy", ".txt", ".csv")
 MAX_CENTROID_SHIFT = 0.5  # HR pixels between a kernel's centroid and its middle, beyond which a warning is due
 SUM_TOLERANCE = 1e-3  # of a kernel's sum; beyond, a warning says that it is normalised
 
@@ -158,8 +158,6 @@ def _read_kernel(psf: str, version: int) -> NDArray[np.float64]:
     try:
         if suffix == ".npy":
             kernel = np.load(path, allow_pickle=False)
-        elif suffix in (".tif", ".tiff"):
-            kernel = _read_tiff(path)
         else:
             kernel = np.loadtxt(path, delimiter="," if suffix == ".csv" else None, ndmin=2)
         kernel = kernel.astype(np.float64)
@@ -177,12 +175,3 @@ def _read_kernel(psf: str, version: int) -> NDArray[np.float64]:
             f"{kernel.max():g}, sum {kernel.sum():g}"
         )
     return kernel
-
-
-def _read_tiff(path: Path) -> NDArray:
-    import rasterio  # here, because GDAL takes its time
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path) as raster:
-            return raster.read(1) if raster.count == 1 else raster.read()

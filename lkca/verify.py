@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +25,7 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
     """Train runs of results/`profile` again, in fresh folders, and compare their metrics at the printed digits.
 
     At least one of each network and of each kind of dataset is taken: see `choose_runs`. The table
-    results/verify/`profile`.csv and .md is written after every run: interrupted, the same call goes on where the commit
+    results/verify/`profile`.csv is written after every run: interrupted, the same call goes on where the commit
     is the same; complete, it starts again. Another CPU model may give other last digits, so the table names both.
 
     Parameters
@@ -60,39 +60,28 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
             rows[name] = _compare(by_name[name], committed.loc[name], code, device, log)
             table = pd.DataFrame([rows[name] for name in chosen if name in rows])
             write_text(path, table.to_csv(index=False))
-            write_text(path.with_suffix(".md"), _markdown(table))
             log(f"{name}: {rows[name]['verdict']}")
     return pd.DataFrame([rows[name] for name in chosen])
 
 
 def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:
-    """Return the names of the runs to train again, the cheapest first.
+    """Return the names of the runs to train again, the cheapest first by recorded seconds, a teacher's included.
 
-    At least one of each network and of each kind of dataset; then one of each network on each dataset and scale; then
-    any. Of those that would do, runs committed from this CPU model come first, then the cheapest by recorded seconds,
-    a teacher's included.
+    At least one of each network and of each kind of dataset, then the cheapest of the others.
     """
-    seconds, machine = committed["seconds"].to_dict(), cpu()
+    seconds = committed["seconds"].to_dict()
     cost = {
         name: seconds[name] + (seconds.get(runs[name].teacher().name, 0) if runs[name].distillation else 0)
         for name in committed.index
     }
-    elsewhere = (committed["cpu"] != machine).to_dict()
-    cheapest = sorted(cost, key=lambda name: (elsewhere[name], cost[name], name))
-    keys: tuple[tuple[Callable[[Run], object], bool], ...] = (
-        (lambda run: run.model, True),
-        (lambda run: find_dataset(run.dataset).kind, True),
-        (lambda run: (run.model, run.dataset, run.scale), False),
-        (lambda run: run.name, False),
-    )
-    chosen: list[str] = []
-    for key, required in keys:
-        covered = {key(runs[name]) for name in chosen}
-        for name in cheapest:
-            if key(runs[name]) not in covered and (required or len(chosen) < count):
-                chosen.append(name)
-                covered.add(key(runs[name]))
-    return sorted(chosen, key=lambda name: (cost[name], name))
+    cheapest = sorted(cost, key=lambda name: (cost[name], name))
+    first: dict[object, str] = {}
+    for name in cheapest:
+        first.setdefault(runs[name].model, name)
+        first.setdefault(find_dataset(runs[name].dataset).kind, name)
+    required = list(dict.fromkeys(first.values()))
+    others = [name for name in cheapest if name not in required]
+    return sorted([*required, *others[: max(0, count - len(required))]], key=cheapest.index)
 
 
 def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -> dict[str, object]:
@@ -103,7 +92,6 @@ def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -
     }
     largest = max(differences, key=differences.get)
     equal = differences[largest] < 0.5 * 10**-DECIMALS
-    machine = cpu()
     return {
         "run": run.name,
         "model": run.model,
@@ -113,24 +101,11 @@ def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -
         **{f"{metric}_{which}": values[metric] for metric in COMPARED for which, values in
            (("committed", committed), ("new", new))},
         "cpu_committed": committed["cpu"],
-        "cpu_new": machine,
-        "same_cpu": committed["cpu"] == machine,
+        "cpu_new": cpu(),
         "seconds": result.provenance["seconds"],
         "commit": code,
         "verdict": "equal" if equal else f"differs by {differences[largest]:.{DECIMALS}f} in {largest}",
     }  # fmt: skip
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    """Return the columns that a reader needs, at the compared digits."""
-    shown = table[["run", "dataset", "scale"]].copy()
-    for metric in ("MPSNR", "SAM", "MPSNR_bp"):
-        committed, new = (table[f"{metric}_{which}"].round(DECIMALS) for which in ("committed", "new"))
-        shown[f"{metric}, committed"] = committed.map(f"{{:.{DECIMALS}f}}".format)
-        shown[f"{metric}, again"] = new.map(f"{{:.{DECIMALS}f}}".format)
-    shown["CPU, committed"], shown["CPU, again"] = table["cpu_committed"], table["cpu_new"]
-    shown["all metrics"] = table["verdict"]
-    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
 def _begun(path: Path, chosen: Sequence[str], code: str) -> dict[str, dict[str, object]]:

@@ -146,7 +146,7 @@ def test_figures_are_drawn_from_the_tables_alone(checkout: Path) -> None:
     frame.to_csv(checkout / "results/tiny/block_count.csv", index=False)
     status, output = output_of(checkout, "figures", "block_count", "--profile", "tiny", "--jobs", "1")
     assert status == 0, output
-    assert "47.11" in (checkout / "results/tiny/block_count_quality.md").read_text()
+    assert "47.11" in (checkout / "results/tiny/block_count_quality.csv").read_text()
     assert (checkout / "results/tiny/notebooks/block_count.ipynb").is_file()
     assert not list(checkout.glob("runs/*/metrics.json"))
     frame[1:].to_csv(checkout / "results/tiny/block_count.csv", index=False)

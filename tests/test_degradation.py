@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn.functional import conv2d
@@ -82,14 +81,6 @@ def test_every_degradation_keeps_a_plane_in_its_place(name: str, scale: int) -> 
         torch.testing.assert_close(lr.mT, degradation(ramp.mT.contiguous(), scale))
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_a_centred_kernel_file_keeps_a_plane_in_its_place(scale: int, tmp_path: Path) -> None:
-    np.save(tmp_path / "box.npy", np.full((5, 3), 1 / 15))
-    ramp = torch.arange(16.0 * scale, dtype=torch.float64).expand(1, 16 * scale, -1).contiguous()
-    lr = Degradation(str(tmp_path / "box.npy")).downsample(ramp, scale)
-    torch.testing.assert_close(lr[:, 5:11, 5:11], resize(ramp, 1 / scale)[:, 5:11, 5:11])
-
-
 def test_a_kernel_file_is_convolved_with(kernel_file: str) -> None:
     """A point becomes the kernel, not its mirror image; at an even scale, the mean of four pixels is sampled."""
     point = torch.zeros(1, 27, 27, dtype=torch.float64)
@@ -106,19 +97,11 @@ def test_a_kernel_off_its_middle_is_warned_of(tmp_path: Path) -> None:
         Degradation(str(tmp_path / "shifted.npy"))
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".txt", ".csv", ".tif"])
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_kernel_files_of_every_kind(suffix: str, tmp_path: Path, image: torch.Tensor) -> None:
-    np.save(tmp_path / "right.npy", SKEWED)
-    path = tmp_path / f"kernel{suffix}"
-    if suffix == ".npy":
-        np.save(path, SKEWED)
-    elif suffix == ".tif":
-        with rasterio.open(path, "w", driver="GTiff", count=1, height=5, width=3, dtype="float64") as raster:
-            raster.write(SKEWED[None])
-    else:
-        np.savetxt(path, SKEWED, delimiter="," if suffix == ".csv" else " ")
-    right = Degradation(str(tmp_path / "right.npy")).downsample(image, 2)
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".txt", " "), (".csv", ",")])
+def test_kernel_files_of_text(suffix: str, delimiter: str, kernel_file: str, image: torch.Tensor) -> None:
+    path = Path(kernel_file).with_suffix(suffix)
+    np.savetxt(path, SKEWED, delimiter=delimiter)
+    right = Degradation(kernel_file).downsample(image, 2)
     assert torch.allclose(Degradation(str(path)).downsample(image, 2), right)
 
 
@@ -171,21 +154,12 @@ def test_unknown_psfs(psf: str) -> None:
         Degradation(psf)
 
 
-def test_missing_kernel_file() -> None:
+def test_a_missing_kernel_file_and_impossible_noise() -> None:
     with pytest.raises(FileNotFoundError, match="nowhere.npy"):
         Degradation("nowhere.npy")
-
-
-@pytest.mark.parametrize("noise", [math.nan, -math.inf, "30", None, True])
-def test_impossible_noise(noise: object) -> None:
-    with pytest.raises(ValueError, match="noise"):
-        Degradation(noise=noise)
-
-
-def test_wider_gaussians_are_softer() -> None:
-    image = torch.rand(1, 64, 64, generator=torch.Generator().manual_seed(0))
-    spread = [Degradation(f"gaussian:{sigma}")(image, 4).std().item() for sigma in (0.3, 0.5, 0.65, 0.8)]
-    assert spread == sorted(spread, reverse=True) and spread[0] > 1.5 * spread[-1]
+    for noise in (math.nan, -math.inf, "30", None, True):
+        with pytest.raises(ValueError, match="noise"):
+            Degradation(noise=noise)
 
 
 def test_noise_has_the_power_asked_for_in_each_band_and_the_same_bits_again() -> None:
@@ -242,23 +216,9 @@ def test_round_trip_kernel_is_the_operator_over_mirrored_edges(scale: int, psf: 
         assert torch.allclose(kernel, kernel.flip(0, 1))
 
 
-@pytest.mark.parametrize("psf", ["bicubic", "gaussian:0.5"])
-def test_downsampled_again_it_approaches_the_input(psf: str) -> None:
-    lr = torch.rand(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    upsampled = resize(lr, 4)
-
-    def error(steps: int) -> float:
-        return (Degradation(psf).downsample(back_project(upsampled, lr, steps, psf), 4) - lr).abs().max().item()
-
-    assert error(10) < error(3) < error(1) < error(0)
-
-
-@pytest.mark.parametrize("steps", (-1, 1.5, True))
-def test_impossible_steps_are_refused(steps: object) -> None:
-    with pytest.raises(ValueError, match="steps"):
-        back_project(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 2, 2), steps)
-
-
-def test_other_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(1, 1, 8, 9\)"):
-        back_project(torch.zeros(1, 1, 8, 9), torch.zeros(1, 1, 2, 2))
+@pytest.mark.parametrize(
+    ("width", "steps", "message"), [(8, -1, "steps"), (8, 1.5, "steps"), (8, True, "steps"), (9, 5, r"\(1, 1, 8, 9\)")]
+)
+def test_impossible_back_projections(width: int, steps: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        back_project(torch.zeros(1, 1, 8, width), torch.zeros(1, 1, 2, 2), steps)

@@ -6,7 +6,6 @@ import torch
 
 from lkca.data.patches import split_patches
 from lkca.data.split import Area, Split
-from lkca.degradation import Degradation
 from lkca.evaluate import evaluate, low_resolution, mean_quality, patch_mpsnr
 from lkca.metrics import METRICS
 from lkca.resize import resize
@@ -23,22 +22,9 @@ def test_an_image_is_cropped_at_the_bottom_and_right_with_a_warning() -> None:
     assert np.array_equal(hr.numpy(), image.cube[:, :16, :20]) and torch.equal(lr, resize(hr, 1 / 4))
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_multiple_of_the_scale_is_taken_whole() -> None:
-    lr, hr = low_resolution(area(16, 24), 8)
-    assert lr.shape == (3, 2, 3) and hr.shape == (3, 16, 24)
-
-
 def test_an_image_below_the_window_of_ssim_is_refused() -> None:
     with pytest.raises(ValueError, match="7x40"):
         low_resolution(area(7, 40), 4)
-
-
-def test_the_degradation_makes_the_lr_image() -> None:
-    image = area(16, 16)
-    lr, hr = low_resolution(image, 4, Degradation("mean"))
-    blocks = image.cube.reshape(3, 4, 4, 4, 4).mean(axis=(2, 4))
-    assert np.allclose(lr.numpy(), blocks, atol=1e-6) and hr.shape == (3, 16, 16)
 
 
 class Brighter(torch.nn.Module):

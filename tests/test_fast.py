@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lkca.fast import PRECISIONS, accelerate, computing_in, fold, predict
+from lkca.fast import accelerate, fold, predict
 from lkca.losses import supervised_loss
 from lkca.models import MODELS, build_model
 from lkca.models.lkca import LargeKernelBlock, LargeKernelChannelAttention, LKCANet
@@ -162,6 +162,8 @@ def test_predict_takes_one_image_and_keeps_the_mode() -> None:
     assert model.training and sharp.shape == (5, 12, 18) and sharp.dtype == torch.float32
     assert torch.allclose(sharp, model.eval()(lr[None])[0], atol=1e-6)
     assert torch.equal(predict(build_model("bicubic", 5, 2), lr), resize(lr, 2))
+    with pytest.raises(ValueError, match="float16"):
+        predict(model, lr, "float16")
     coarse = predict(model, lr, "bfloat16")
     assert 0 < (coarse - sharp).abs().max() < 0.1 * (sharp - resize(lr, 2)).std()  # bicubic stays in float32
 
@@ -191,12 +193,3 @@ def test_an_image_too_large_for_the_gpu_is_done_on_the_cpu() -> None:
     lr = torch.rand(3, 4, 5)
     with pytest.warns(UserWarning, match="4x5"):
         assert torch.equal(predict(TooLargeForTheGPU(), lr), lr)
-
-
-def test_precisions() -> None:
-    for precision in PRECISIONS:
-        with computing_in(precision):
-            product = torch.rand(2, 2) @ torch.rand(2, 2)
-        assert str(product.dtype) == f"torch.{precision}"
-    with pytest.raises(ValueError, match="float16"):
-        computing_in("float16")

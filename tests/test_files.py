@@ -1,7 +1,6 @@
 """Folders and atomic writing: after a kill or a full disk, the old content stands."""
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -79,16 +78,6 @@ def test_an_error_leaves_what_stood_there(tmp_path: Path, error: BaseException, 
         assert "table.csv" in str(caught.value) and "No space left" in str(caught.value)
 
 
-def test_a_real_full_disk_is_named(tmp_path: Path) -> None:
-    if not os.path.exists("/dev/full"):
-        pytest.skip("needs /dev/full")
-    with pytest.raises(OSError, match=r"table.csv: No space left"), atomic_write(tmp_path / "table.csv") as temporary:
-        temporary.unlink()
-        temporary.symlink_to("/dev/full")
-        temporary.write_text("half")
-    assert not any(tmp_path.iterdir())
-
-
 def test_kill_leaves_the_old_content_and_the_next_write_tidies_up(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("before")
@@ -111,12 +100,6 @@ def test_remove_unfinished(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
 
 
-def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        write_text(tmp_path / "file" / "table.csv", "a")
-
-
 def test_a_notebook_opened_by_hand_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LKCA_OUTPUT")
     monkeypatch.delenv("LKCA_BATCH", raising=False)
@@ -128,11 +111,3 @@ def test_a_notebook_opened_by_hand_changes_no_result(tmp_path: Path, monkeypatch
     assert (own / "results" / "quick" / "table.csv").read_text() == "of the study"
     write_text(files.results_folder() / "quick" / "table.csv", "mine")
     assert (tmp_path / "project" / "results" / "quick" / "table.csv").read_text() == "of the study"
-
-
-def test_a_notebook_of_the_batch_writes_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LKCA_OUTPUT")
-    monkeypatch.setenv("LKCA_BATCH", "1")
-    monkeypatch.setattr(files, "project_root", lambda: tmp_path)
-    use_own_output()
-    assert files.results_folder() == tmp_path / "results"

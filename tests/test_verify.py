@@ -44,10 +44,9 @@ def change(path: Path, run: Run, metric: str, by: float) -> None:
 def test_runs_that_come_out_as_committed_are_equal(committed: Path) -> None:
     table = verify("profile", 3, "cpu", quiet)
     assert set(table["run"]) == {run.name for run in RUNS} and (table["verdict"] == "equal").all()
-    assert (table["MPSNR_committed"] == table["MPSNR_new"]).all() and table["same_cpu"].all()
-    written = results_folder() / "verify" / "profile.csv"
-    assert pd.read_csv(written)["run"].tolist() == table["run"].tolist()
-    assert RUNS[1].name in written.with_suffix(".md").read_text()
+    assert (table["MPSNR_committed"] == table["MPSNR_new"]).all()
+    written = pd.read_csv(results_folder() / "verify" / "profile.csv")
+    assert written["run"].tolist() == table["run"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_the_cheapest_of_each_network_and_kind_of_dataset_are_chosen() -> None:
         student.teacher(): 30.0,  # makes the first student the dearer one
         other_student.teacher(): 20.0,
     }
-    frame = pd.DataFrame({"seconds": [*runs.values()], "cpu": cpu()}, index=[run.name for run in runs])
+    frame = pd.DataFrame({"seconds": [*runs.values()]}, index=[run.name for run in runs])
     by_name = {run.name: run for run in runs}
     chosen = [by_name[name] for name in choose_runs(frame, by_name, 1)]
     assert [(run.model, run.dataset, runs[run]) for run in chosen] == [
@@ -115,6 +114,4 @@ def test_the_cheapest_of_each_network_and_kind_of_dataset_are_chosen() -> None:
         ("vdsr", "synthetic", 50.0),
         ("vdsr", "la_aviris", 90.0),
     ]
-    frame.loc[chosen[0].name, "cpu"] = "another"
-    assert SHORT.name in choose_runs(frame, by_name, 1)
     assert len(choose_runs(frame, by_name, 8)) == 8 and len(choose_runs(frame, by_name, 99)) == len(runs)

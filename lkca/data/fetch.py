@@ -3,12 +3,7 @@
 The checksum that a file had when it was first seen is kept in `checksums.json` beside it and checked from then on.
 """
 
-import hashlib
 import json
-import shutil
-import tarfile
-import tempfile
-import zipfile
 from pathlib import Path
 
 import requests
@@ -17,12 +12,12 @@ from pooch import HTTPDownloader
 from lkca.data.dataset import Dataset
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import missing_files, open_checked
+from lkca.data.scene_file import files_checksum
 from lkca.files import Log, atomic_write, data_folder, write_text
 
 CHECKSUMS = "checksums.json"
 TRIES = 3
 TIMEOUT = (15, 60)  # seconds to connect, and without a byte
-ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 SCENE_SUFFIXES = (".mat", ".hdr", ".npy")  # of files that say by themselves what they hold
 
 
@@ -100,20 +95,14 @@ def recorded_checksums() -> dict[str, str]:
 
 
 def _download(file: str, url: str, target: Path, log: Log, progress: bool) -> None:
-    """Download `url` as `target`, or take the file of that name out of the archive that it leads to."""
+    """Download `url` as `target`, if its checksum is the recorded one."""
     log(f"{file}: from {url}")
     recorded = recorded_checksums().get(file)
     downloader = HTTPDownloader(progressbar=progress, timeout=TIMEOUT)
     try:
         with atomic_write(target) as temporary:
-            if url.endswith(ARCHIVES):
-                with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                    archive = Path(folder) / "archive"
-                    _request(downloader, url, archive)
-                    _extract(archive, file, temporary)
-            else:
-                _request(downloader, url, temporary)
-            found = _sha256(temporary)
+            _request(downloader, url, temporary)
+            found = files_checksum([temporary])
             if recorded and found != recorded:
                 raise ValueError(
                     f"{file}: what came from {url} has the SHA-256 {found}, but {target.parent / CHECKSUMS} recorded "
@@ -141,25 +130,6 @@ def _request(downloader: HTTPDownloader, url: str, path: Path) -> None:
     raise _NoDownload(f"{url}: {reason} ({TRIES} tries). Is there a network?")
 
 
-def _extract(archive: Path, file: str, target: Path) -> None:
-    """Copy the one regular file called `file`, in whatever folder of an archive, to `target`; nothing else is unpacked."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as content:
-            for member in content.infolist():
-                if not member.is_dir() and Path(member.filename).name == file:
-                    with content.open(member) as source, target.open("wb") as out:
-                        shutil.copyfileobj(source, out)
-                    return
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as content:
-            for member in content:
-                if member.isfile() and Path(member.name).name == file:
-                    with content.extractfile(member) as source, target.open("wb") as out:
-                        shutil.copyfileobj(source, out)
-                    return
-    raise ValueError(f"{file}: the downloaded archive does not hold it, or is damaged. Get the file by hand.")
-
-
 def _verify(dataset: Dataset, path: Path, log: Log) -> None:
     """Check key, shape and type, then the checksum; a checksum is recorded only of a file that is right."""
     if path.suffix.lower() in SCENE_SUFFIXES:
@@ -172,7 +142,7 @@ def _verify(dataset: Dataset, path: Path, log: Log) -> None:
         )
         if dataset.kind == "big_scene" and not values.max() > 2:
             log(f"warning: {path.name}: the original holds larger numbers; is it normalised already?")
-    new, checksums = _sha256(path), recorded_checksums()
+    new, checksums = files_checksum([path]), recorded_checksums()
     old = checksums.get(path.name)
     if old and old != new:
         raise ValueError(
@@ -183,8 +153,3 @@ def _verify(dataset: Dataset, path: Path, log: Log) -> None:
         content = json.dumps(checksums | {path.name: new}, indent=2, sort_keys=True)
         write_text(data_folder() / CHECKSUMS, content + "\n")
     log(f"{path.name}: SHA-256 {new}, {'as recorded' if old else f'now recorded in {path.parent / CHECKSUMS}'}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -64,10 +64,7 @@ def big_scene(dataset: Dataset, variant: str) -> Split:
 def regions(dataset: Dataset, variant: str) -> Split:
     """Split the Los Angeles scenes into four regions; the variant names the one that tests."""
     paths = locate(dataset)
-    cubes = {path.stem.removeprefix("abu-"): read_cube(open_checked(dataset, path))[0] for path in paths}
-    # airport-2[:, :20] and urban-5[:, 80:] are the same ground, so the two are one region and never parted by a split.
-    joined = np.concatenate([cubes.pop("urban-5")[:, :, :80], cubes.pop("airport-2")], axis=2)
-    cubes["urban-5+airport-2"] = joined
+    cubes = {name: join_scene(DATASETS[f"abu-{name}"])[0].cube for name in sorted(dataset.variants)}
     test = dataset.variants[variant]
     peak = hot_pixel_limit([Area(name, cube) for name, cube in cubes.items() if name != test])
     areas = {name: Area(name, normalise(cube, peak)) for name, cube in cubes.items()}

@@ -5,59 +5,17 @@ factor, no-data values included.
 """
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lkca.data.no_data import far_pixels, find_no_data, missing_pixels, warn_of_fills
+from lkca.data.no_data import far_pixels, missing_pixels, warn_of_fills
 from lkca.data.scene_file import BandChoice, SceneFile
-from lkca.data.wavelengths import Wavelengths
 from lkca.files import expand
 
 FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, numpy .npy or .npz"
 PIECES = 64  # in which a cube is read, so that little is held beside the result
-
-
-@dataclass(frozen=True, eq=False)
-class SceneData:
-    """A scene, or a part of one, in memory.
-
-    values : (B, H, W) in the file's type, as the file holds them. no_data : (H, W), True where any band has no data.
-    wavelengths, fwhm : (B,) nm, or None. metadata : the file's own header fields.
-    """
-
-    values: NDArray
-    no_data: NDArray[np.bool_]
-    wavelengths: Wavelengths | None
-    fwhm: Wavelengths | None
-    metadata: dict[str, str]
-
-
-def read_scene(
-    path: str | Path,
-    key: str | None = None,
-    rows: slice = slice(None),
-    columns: slice = slice(None),
-    bands: BandChoice = slice(None),
-    layout: str | None = None,
-) -> SceneData:
-    """Read a scene or a part of it into memory; see `open_scene_file` for the arguments and errors."""
-    scene = open_scene_file(path, key, layout)
-    values = scene.read(rows, columns, bands)
-    chosen = scene.band_list(bands)
-    return SceneData(
-        values,
-        find_no_data(values, scene.no_data, scene.path),
-        *(None if each is None else each[chosen] for each in (scene.bands.wavelength, scene.bands.fwhm)),
-        scene.metadata,
-    )
-
-
-def scene_shape(path: str | Path, key: str | None = None, layout: str | None = None) -> tuple[int, int, int]:
-    """Return (B, H, W) of a scene without reading its numbers."""
-    return open_scene_file(path, key, layout).shape
 
 
 def open_scene_file(path: str | Path, key: str | None = None, layout: str | None = None) -> SceneFile:
@@ -118,28 +76,28 @@ def read_cube(
     import psutil
 
     chosen = scene.band_list(bands)
-    row_range, width = range(scene.shape[1])[rows], len(range(scene.shape[2])[columns])
-    needed, free = 4 * len(chosen) * len(row_range) * width, psutil.virtual_memory().available
+    top, bottom, _ = rows.indices(scene.shape[1])
+    height, width = bottom - top, len(range(scene.shape[2])[columns])
+    needed, free = 4 * len(chosen) * height * width, psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
             f"{scene.path}: the cube takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: take a part of the "
             "scene, or a machine with more memory"
         )
-    cube = np.empty((len(chosen), len(row_range), width), np.float32)
+    cube = np.empty((len(chosen), height, width), np.float32)
     no_data, undeclared = np.zeros(cube.shape[1:], bool), np.zeros(cube.shape[1:], bool)
     # Read along the axis that the file is laid out by: HDF5 stores bands apart, the other formats mostly rows.
-    count = len(chosen) if scene.chunk_bands else len(row_range)
+    count = len(chosen) if scene.chunk_bands else height
     step = -(-count // PIECES)
     if scene.chunk_bands:
         step = -(-step // scene.chunk_bands) * scene.chunk_bands  # so that no chunk is unpacked twice
     for start in range(0, count, step):
         piece = slice(start, start + step)
         if scene.chunk_bands:
-            part, place = scene.read(rows, columns, chosen[piece]), np.s_[:]
-            into = cube[piece]
+            part, place, into = scene.read(rows, columns, chosen[piece]), np.s_[:], cube[piece]
         else:
-            part, place = scene.read(_as_slice(row_range[piece]), columns, chosen), piece
-            into = cube[:, piece]
+            here = slice(top + start, min(top + start + step, bottom))
+            part, place, into = scene.read(here, columns, chosen), piece, cube[:, piece]
         missing, filled = missing_pixels(part, scene.no_data)
         no_data[place] |= missing
         undeclared[place] |= filled
@@ -168,8 +126,3 @@ def _check_file(path: Path) -> None:
         raise FileNotFoundError(f"{path}: no such file.{hint}")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
-
-
-def _as_slice(numbers: range) -> slice:
-    """Return a slice that selects the numbers of a range, which may fall to 0."""
-    return slice(numbers.start, None if numbers.stop < 0 else numbers.stop, numbers.step)

@@ -43,28 +43,19 @@ class SceneFile:
     def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)) -> NDArray:
         """Read a part, (b, h, w) in the file's type, and no more than that where the format allows it.
 
+        rows, columns : slices without a step.
+
         Raises
         ------
         ValueError
-            A band outside the scene; a file that turns out to be truncated or damaged.
+            A file that turns out to be truncated or damaged.
         """
-        row_range, column_range = range(self.shape[1])[rows], range(self.shape[2])[columns]
-        band_list = self.band_list(bands)
-        if not (band_list and len(row_range) and len(column_range)):
-            return np.empty((len(band_list), len(row_range), len(column_range)), self.dtype)
-        block = self.reader(_bounds(row_range), _bounds(column_range), band_list)
-        block = block[:, :: row_range.step, :: column_range.step]
-        return np.require(block, self.dtype, ["C", "W", "O"])
+        window = (slice(*part.indices(side)[:2]) for part, side in zip((rows, columns), self.shape[1:], strict=True))
+        return np.require(self.reader(*window, self.band_list(bands)), self.dtype, ["C", "W", "O"])
 
     def band_list(self, bands: BandChoice) -> list[int]:
-        """Return band numbers from 0 for a slice or a list that may count from the end."""
-        count = self.shape[0]
-        if isinstance(bands, slice):
-            return list(range(count)[bands])
-        outside = [band for band in bands if not -count <= band < count]
-        if outside:
-            raise ValueError(f"{self.path}: no band {outside[0]}; it has {count}, numbered 0 to {count - 1}")
-        return [int(band) % count for band in bands]
+        """Return the numbers of the bands, from 0."""
+        return np.arange(self.shape[0])[bands].tolist()
 
     def checksum(self) -> str:
         """Return the SHA-256 over all files that the scene is read from."""
@@ -76,10 +67,5 @@ def files_checksum(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
-
-
-def _bounds(numbers: range) -> slice:
-    return slice(min(numbers), max(numbers) + 1)

@@ -134,19 +134,6 @@ def part_area(area: Area, axis: int, line: int) -> tuple[Area, Area]:
     return _cut(area, axis, slice(line)), _cut(area, axis, slice(line, None))
 
 
-def hold_out_strip(areas: Sequence[Area], scale: int, share: float = 0.25) -> tuple[tuple[Area, ...], Area]:
-    """Return the areas without a strip of the largest one, and that strip.
-
-    It lies at the far end of the longer side and has about `share` of it, a multiple of the scale.
-    """
-    largest = max(range(len(areas)), key=lambda number: areas[number].cube[0].size)
-    area = areas[largest]
-    axis = int(np.argmax(area.cube.shape[1:]))
-    length = area.cube.shape[1 + axis]
-    kept, strip = part_area(area, axis, length - max(scale, round(share * length / scale) * scale))
-    return tuple(kept if number == largest else each for number, each in enumerate(areas)), strip
-
-
 def _cut(area: Area, axis: int, along: slice) -> Area:
     part = (along, slice(None)) if axis == 0 else (slice(None), along)
     return Area(area.name, area.cube[:, *part], None if area.no_data is None else area.no_data[part])

@@ -19,7 +19,7 @@ __all__ = ["SyntheticScene", "landscape_cube", "synthetic_scene"]
 
 BLUR = 0.45  # pixels, standard deviation of the sensor's PSF
 MIN_SIDE = 16  # pixels
-SPECTRAL_RANGE = (350, 1100)  # nm that the spectra are shaped for
+SPECTRAL_RANGE = (400.0, 1000.0)  # nm
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,6 @@ def synthetic_scene(
     width: int = 256,
     bands: int = 64,
     seed: int = 0,
-    *,
-    first_nm: float = 400.0,
-    last_nm: float = 1000.0,
 ) -> SyntheticScene:
     """Draw a scene from `seed`; the same arguments give the same bits on the same machine.
 
@@ -53,24 +50,19 @@ def synthetic_scene(
     Parameters
     ----------
     height, width : size in pixels, each at least 16.
-    bands : at least 1, evenly spaced from `first_nm` to `last_nm`; a single one lies midway.
+    bands : at least 1, evenly spaced over `SPECTRAL_RANGE`; a single one lies midway.
     seed : not negative. Spectra of the materials are the same for all seeds; everything else differs.
-    first_nm, last_nm : wavelengths within 350 and 1100 nm.
 
     Raises
     ------
     ValueError
-        If a size or the seed is not an integer, or one of them or a wavelength is out of its range.
+        If a size or the seed is not an integer in its range.
     """
     arguments = {"height": (height, MIN_SIDE), "width": (width, MIN_SIDE), "bands": (bands, 1), "seed": (seed, 0)}
     for name, (value, least) in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"synthetic scene: {name} must be an integer of at least {least}, got {value!r}")
-    if not SPECTRAL_RANGE[0] <= first_nm < last_nm <= SPECTRAL_RANGE[1]:
-        raise ValueError(
-            f"synthetic scene: first_nm and last_nm must rise within {SPECTRAL_RANGE} nm, got {first_nm} and {last_nm}"
-        )
-    wavelengths = np.linspace(first_nm, last_nm, bands) if bands > 1 else np.array([first_nm + last_nm]) / 2
+    wavelengths = np.linspace(*SPECTRAL_RANGE, bands) if bands > 1 else np.array([sum(SPECTRAL_RANGE) / 2])
     rng = np.random.default_rng(seed)
     canvas = draw_landscape(height, width, rng)
     return SyntheticScene(*_expose(canvas, wavelengths, rng), MATERIALS)

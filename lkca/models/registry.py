@@ -30,7 +30,6 @@ class Model:
     label, colour, marker : name and style in tables and figures.
     order : place in lists: the paper's networks as in its tables; others come last unless they say.
     of_paper : whether the paper compares it. learned : whether it has weights to train.
-    replaceable_upsampler : whether `low_rank` can replace its upsampler.
     small : options that make it small enough to train in a test.
     """
 
@@ -42,7 +41,6 @@ class Model:
     marker: str = "o"
     of_paper: bool = True
     learned: bool = True
-    replaceable_upsampler: bool = True
     small: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -160,8 +158,7 @@ def _own_options(name: str) -> dict[str, object]:
 
 
 def _takes_replacement(name: str) -> bool:
-    model = MODELS[name]
-    return model.learned and model.replaceable_upsampler and "upsampler" not in _own_options(name)
+    return MODELS[name].learned and "upsampler" not in _own_options(name)
 
 
 def _check_whole_number(what: str, value: object, minimum: int, maximum: int) -> None:

@@ -21,7 +21,7 @@ from lkca.paper.beside import (
     select,
 )
 from lkca.paper.evidence import MARGIN, ranks_of_90, read_results, unfit
-from lkca.paper.rules import CLAIMS, CONFIRMED, OPEN
+from lkca.paper.rules import CONFIRMED, OPEN
 from lkca.paper.verdicts import Verdict, verdicts
 
 UNITS = {"MPSNR": "dB", "SAM": "degrees", "params_M": "M", "macs_G": "G MACs"}
@@ -89,17 +89,17 @@ def claims_table(found: Sequence[Verdict]) -> str:
     for verdict in found:
         cells = ["; ".join(e.headline for e in verdict.evidence if e.profile == p) or "-" for p in SHOWN]
         unit = verdict.deciding.unit if verdict.deciding else "-"
-        claim = f"[{verdict.claim}](#claim-{verdict.claim}). {CLAIMS[verdict.claim].says}"
-        rows.append((claim, verdict.printed.number, *cells, unit, f"**{verdict.word}**"))
+        claim = f"[{verdict.name}](#claim-{verdict.name}). {verdict.claim.says}"
+        rows.append((claim, verdict.claim.number, *cells, unit, f"**{verdict.word}**"))
     return markdown(("claim", *COLUMNS), rows)
 
 
 def _claim(verdict: Verdict) -> str:
-    claim = CLAIMS[verdict.claim]
+    claim = verdict.claim
     lines = [
-        f"### Claim {verdict.claim}",
+        f"### Claim {verdict.name}",
         f"As recovered: *{claim.says}* ({claim.place}). **{verdict.word}**.",
-        f"Printed ({verdict.printed.word} by the rules): {verdict.printed.detail}",
+        f"Printed ({claim.word} by the rules): {claim.detail}",
     ]
     for found in verdict.evidence:
         items = [*found.numbers, f"back-projected: {found.back_projected}"]

@@ -41,13 +41,11 @@ class Check:
         the variant of each metric.
     cells : a row for each number of each variant: `number` (the variant's row), metric, scale, metric_variant, value,
         printed, `off` (in units of the last digit), agrees.
-    narrowed : how the variants were narrowed down, in words.
     """
 
     title: str
     variants: pd.DataFrame
     cells: pd.DataFrame
-    narrowed: str
 
     @property
     def matching(self) -> pd.DataFrame:
@@ -166,11 +164,10 @@ def check_protocol(
     scores = {setting: _mean_lost(cells) for setting, cells in compared.items()}
     exact = _nearest(scores, MAX_EXACT, bands, lambda setting: setting)[:MAX_EXACT_SETTINGS]
     exact += [setting for setting in screened if scores[setting] == 0 and setting not in exact]
-    narrowed = (
-        f"{len(first)} variants measured first, at x{SCALES[-1]}; {len(screened)} of the nearest placements at all "
+    log(
+        f"  {len(first)} variants measured first, at x{SCALES[-1]}; {len(screened)} of the nearest placements at all "
         f"scales; SAM and SSIM for the nearest {len(exact)}"
     )
-    log(f"  {narrowed}")
 
     rows, cells = [], []
     for setting in exact:
@@ -180,7 +177,7 @@ def check_protocol(
         _add(rows, cells, found[setting], AS_IT_IS, compared[setting])
     variants = pd.DataFrame(rows).rename_axis("number")
     variants = variants.sort_values(["of", "digits_off"], ascending=[False, True], kind="stable")
-    return Check(title, variants, pd.DataFrame(cells), narrowed)
+    return Check(title, variants, pd.DataFrame(cells))
 
 
 def _nearest(

@@ -1,5 +1,7 @@
 """Measure bicubic on the test images of a protocol variant, each image once however many variants share it."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,30 +19,23 @@ class Measurements:
 
     def __init__(self, cube: NDArray[np.float32]) -> None:
         self.cube = cube
-        self._sums: dict[tuple[TestImage, int], NDArray[np.float64]] = {}
-        self._screened: dict[tuple[Setting, int], Values] = {}
-        self._exact: dict[Setting, dict[str, dict[int, Values]]] = {}
+        # Of this cube alone: each setting and image is measured once, however often it is asked for.
+        self.screened, self.exact, self._sums = cache(self._screened), cache(self._exact), cache(self._band_sums)
 
-    def screened(self, setting: Setting, scale: int) -> Values:
+    def _band_sums(self, image: TestImage, scale: int) -> NDArray[np.float64]:
+        return band_sums(*_bicubic_and_truth(self.cube, image, scale))
+
+    def _screened(self, setting: Setting, scale: int) -> Values:
         """Return MPSNR, CC, RMSE and ERGAS of a setting: the metrics that need no image of their own."""
-        if (setting, scale) not in self._screened:
-            images = []
-            for image in setting.images:
-                if (image, scale) not in self._sums:
-                    self._sums[image, scale] = band_sums(*_bicubic_and_truth(self.cube, image, scale))
-                sums = self._sums[image, scale]
-                sums = normalised(sums, image.pixels, *_normalisation(setting, sums[-1].max()))
-                images.append(metrics_of_sums(sums, image.pixels, scale))
-            self._screened[setting, scale] = _mean(images)
-        return self._screened[setting, scale]
+        images = []
+        for image in setting.images:
+            sums = self._sums(image, scale)
+            sums = normalised(sums, image.pixels, *_normalisation(setting, sums[-1].max()))
+            images.append(metrics_of_sums(sums, image.pixels, scale))
+        return _mean(images)
 
-    def exact(self, setting: Setting) -> dict[str, dict[int, Values]]:
+    def _exact(self, setting: Setting) -> dict[str, dict[int, Values]]:
         """Return all six metrics by scale, of bicubic as it is, and clipped to [0, 1] where that differs."""
-        if setting not in self._exact:
-            self._exact[setting] = self._measure_exactly(setting)
-        return self._exact[setting]
-
-    def _measure_exactly(self, setting: Setting) -> dict[str, dict[int, Values]]:
         found: dict[str, dict[int, Values]] = {AS_IT_IS: {}, CLIPPED: {}}
         differs = False
         for scale in SCALES:

@@ -86,16 +86,3 @@ def bicubic_rows(dataset: str) -> pd.DataFrame:
     tables = network_tables()
     rows = tables[(tables["dataset"] == dataset) & (tables["model"] == "bicubic")]
     return rows[["scale", *METRICS]].reset_index(drop=True)
-
-
-def bands_of(dataset: str) -> int:
-    """Return the number of bands of a dataset of the paper's tables.
-
-    Raises
-    ------
-    ValueError
-        If the paper has no such dataset.
-    """
-    if dataset not in BANDS:
-        raise ValueError(f"the paper has no dataset {dataset!r}: choose one of {', '.join(BANDS)}")
-    return BANDS[dataset]

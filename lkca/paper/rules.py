@@ -23,26 +23,6 @@ SLOW = ("sspsr", "msdformer", "essaformer")
 HOSTS = ("vdsr", "sspsr", "msdformer", "essaformer")  # networks that get a low-rank upsampler
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What the paper claims, as recovered from its text, and where."""
-
-    says: str
-    place: str
-
-
-CLAIMS = {
-    "1": Claim("quality grows with the number of blocks and saturates at 32 to 64", "Table I"),
-    "2": Claim("the upsampler is low rank: some 60 to 130 of 1152 singular values hold 90 % of their sum", "Figure 4"),
-    "3a": Claim("the low-rank upsampler (LKCA-LR) loses little", "Tables V-VII"),
-    "3b": Claim("distillation (LKCA-KD) wins most of that loss back", "Tables V-VII"),
-    "4": Claim(
-        "dozens to hundreds of times faster than SSPSR, MSDformer and ESSAformer", "text; costs in Tables V-VII"
-    ),
-    "5": Claim("the low-rank upsampler is non-intrusive: it fits most networks", "text; never shown"),
-}
-
-
 def judge_growth(early: Difference, late: Difference, slowing: Difference) -> str:
     """Judge claim 1. early, late : gain from 4 to 16 and from 16 to 64 blocks. slowing : late - early."""
     if early.n and early.high < MARGIN:
@@ -144,16 +124,21 @@ def printed_macs_ratios() -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Printed:
-    """What the rules say of the paper's own tables: the word, the number in short, and in full."""
+class Claim:
+    """What the paper claims, as recovered from its text, and where; and what its own tables say of that.
 
+    word : by the rules. number : of the paper, in short. detail : in full.
+    """
+
+    says: str
+    place: str
     word: str
     number: str
     detail: str
 
 
-def printed_verdicts() -> dict[str, Printed]:
-    """Apply the rules to the paper's own printed tables, claim by claim."""
+def claims() -> dict[str, Claim]:
+    """Return the paper's claims by name, judged by its own printed tables."""
     gains, cases, macs = printed_gains(), printed_distillation(), printed_macs_ratios()["times_faster"]
     early, late, loss = gains["4 to 16"], gains["16 to 64"], cases["loss"]
     growth = judge_growth(*(printed_difference(value) for value in (early, late, late - early)))
@@ -162,26 +147,34 @@ def printed_verdicts() -> dict[str, Printed]:
     won, nearer = (difference(lost[column], "printed settings") for column in ("won", "nearer"))
     shares = [count / SINGULAR_VALUES_OF for count in SINGULAR_VALUES.values()]
     return {
-        "1": Printed(
+        "1": Claim(
+            "quality grows with the number of blocks and saturates at 32 to 64",
+            "Table I",
             growth,
             f"{early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64",
             f"Table I gains {early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64. Growth slows, but has "
             f"not ended at 32: {gains['32 to 64']:+.3f} dB from 32 to 64, {gains['48 to 64']:+.3f} dB from 48 to 64.",
         ),
-        "2": Printed(
+        "2": Claim(
+            "the upsampler is low rank: some 60 to 130 of 1152 singular values hold 90 % of their sum",
+            "Figure 4",
             judge_rank(shares),
             f"{', '.join(map(str, SINGULAR_VALUES.values()))} of {SINGULAR_VALUES_OF}",
             "Figure 4 has about "
             + ", ".join(f"{count} ({TITLES[name]})" for name, count in SINGULAR_VALUES.items())
             + f" of {SINGULAR_VALUES_OF} values, at most {MAX_RANK_SHARE:.1%}. The quality after a cut is not shown.",
         ),
-        "3a": Printed(
+        "3a": Claim(
+            "the low-rank upsampler (LKCA-LR) loses little",
+            "Tables V-VII",
             losses.pop() if len(losses) == 1 else OPEN,
             f"{loss.min():+.3f} to {loss.max():+.3f} dB",
             f"LKCA-LR minus LKCA-Net is {loss.min():+.4f} to {loss.max():+.4f} dB in six settings: at most "
             f"{(-loss / cases['gain']).max():.1%} of what LKCA-Net gains over bicubic.",
         ),
-        "3b": Printed(
+        "3b": Claim(
+            "distillation (LKCA-KD) wins most of that loss back",
+            "Tables V-VII",
             judge_distillation(won, nearer),
             f"{lost['won_back'].min():.0%} to {lost['won_back'].max():.0%} of the loss",
             "Distillation wins back "
@@ -189,11 +182,19 @@ def printed_verdicts() -> dict[str, Printed]:
             + ": less than half wherever LKCA-LR loses. At Pavia Centre LKCA-LR is above LKCA-Net, and at x8 LKCA-KD "
             f"is below LKCA-LR ({cases.loc['Pavia Centre x8', 'won']:+.4f} dB).",
         ),
-        "4": Printed(
+        "4": Claim(
+            "dozens to hundreds of times faster than SSPSR, MSDformer and ESSAformer",
+            "text; costs in Tables V-VII",
             judge_speed(printed_macs_ratios()),
             f"{macs.min():.0f} to {macs.max():.0f} times fewer MACs",
             f"Tables V-VII give LKCA-KD {macs.min():.0f} to {macs.max():.0f} times fewer MACs than the three networks. "
             "That is cost, not time: no times are in what was recovered of the paper.",
         ),
-        "5": Printed(OPEN, "never shown", "The paper puts its upsampler into no other network."),
+        "5": Claim(
+            "the low-rank upsampler is non-intrusive: it fits most networks",
+            "text; never shown",
+            OPEN,
+            "never shown",
+            "The paper puts its upsampler into no other network.",
+        ),
     }

@@ -29,8 +29,8 @@ class Study:
 
     name : also of its table, results/PROFILE/NAME.csv.
     question : in one sentence, as lists of notebooks show it.
-    runs : profile -> runs, those of one comparison in the order in which tables show them; none where the profile has
-        no section for the study. None for a study without a table.
+    runs : profile, its section for the study -> runs, those of one comparison in the order in which tables show them.
+        None for a study without a table.
     notebook : the notebook that shows it; by default the one of its name.
     reads : other studies whose tables that notebook reads.
     files : further tables, computed with the study's own: suffix -> function of the profile; they are written to
@@ -44,7 +44,7 @@ class Study:
 
     name: str
     question: str
-    runs: "Callable[[Profile], list[Run]] | None" = field(default=None, repr=False)
+    runs: "Callable[[Profile, Mapping], list[Run]] | None" = field(default=None, repr=False)
     notebook: str = ""
     reads: tuple[str, ...] = ()
     files: "Mapping[str, Callable[[Profile], pd.DataFrame]]" = field(default_factory=dict, repr=False)
@@ -56,6 +56,13 @@ class Study:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notebook", self.notebook or self.name)
+
+    def runs_at(self, profile: "Profile") -> "list[Run]":
+        """Return the runs at a profile, each once; none if the profile has no section for the study."""
+        section = profile.section(self.name)
+        if self.runs is None or section is None:
+            return []
+        return list(dict.fromkeys(self.runs(profile.repeated(self.name), section)))
 
 
 @cache
@@ -113,5 +120,4 @@ def study_runs(study: str, profile: str) -> "list[Run]":
     """
     from lkca.studies.profile import load_profile
 
-    runs = find_study(study).runs
-    return list(dict.fromkeys(runs(load_profile(profile)))) if runs else []
+    return find_study(study).runs_at(load_profile(profile))

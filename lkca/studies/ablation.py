@@ -16,7 +16,7 @@ from lkca.metrics import mpsnr, sam
 from lkca.resize import resize
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.finished import finished
+from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 
 MODELS = ("lkca", "lkca-lr")
@@ -25,14 +25,9 @@ SIZES = (16, 32, 64, 128)  # of the images, LR pixels on a side
 SCENE_SEEDS = (3_000_000, 3_000_001)  # no other study has these scenes
 
 
-def _runs(profile: Profile) -> list[Run]:
-    if profile.section("ablation") is None:
-        return []
+def _runs(profile: Profile, _: dict) -> list[Run]:
     return profile.baselines() + [
-        profile.run(model, seed, parts)
-        for model in MODELS
-        for parts in PARTS
-        for seed in profile.repeated("ablation").seeds
+        profile.run(model, seed, parts) for model in MODELS for parts in PARTS for seed in profile.seeds
     ]
 
 
@@ -43,7 +38,7 @@ def sizes(profile: Profile) -> pd.DataFrame:
     measured. Columns: run, model, seed, channel_attention, large_kernel, size (LR pixels), scene, MPSNR, SAM.
     """
     side = profile.section("ablation").get("side", max(SIZES))
-    runs = [run for run in _runs(profile) if finished(run)]
+    runs = [run for run in STUDY.runs_at(profile) if finished(run)]
     if not runs:
         return pd.DataFrame(columns=["run"])
     bands, length = load_dataset(runs[0].dataset, runs[0].variant).bands, side * runs[0].scale

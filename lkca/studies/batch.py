@@ -19,7 +19,8 @@ from lkca.files import data_folder, project_root, results_folder, runs_folder
 from lkca.provenance import find_device
 from lkca.run import Run
 from lkca.studies import EVERY_STUDY, STUDIES
-from lkca.studies.plan import Plan, finished, has_other_recipe, make_plan
+from lkca.studies.collect import finished
+from lkca.studies.plan import Plan, has_other_recipe, make_plan
 from lkca.studies.profile import load_profile
 from lkca.train import train
 

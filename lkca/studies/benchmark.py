@@ -1,7 +1,6 @@
 """How good is each network for what it costs? (Tables V-VII and Figures 6-8)"""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -15,9 +14,8 @@ from lkca.studies.profile import Profile, load_profile
 COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or name in BASELINES)
 
 
-def _runs(profile: Profile) -> list[Run]:
+def _runs(profile: Profile, section: Mapping) -> list[Run]:
     """Every model on every case, a pair of dataset and scale; only some cases with every seed."""
-    section = profile.section("benchmark") or {}
     cases = section.get("cases", [])
     return [
         profile.run(model, seed, dataset=dataset, scale=scale)
@@ -57,7 +55,7 @@ def case_runs(profile: str, dataset: str, scale: int, models: Sequence[str] = ()
     section = {**(chosen.section("benchmark") or {}), "cases": [[dataset, scale]]}
     if models:
         section["models"] = models
-    return _runs(replace(chosen, studies={"benchmark": section}))
+    return _runs(chosen, section)
 
 
 def paper_case(dataset: str, scale: int) -> pd.DataFrame | None:

@@ -5,14 +5,11 @@ from lkca.studies import Study
 from lkca.studies.profile import Profile
 
 
-def _runs(profile: Profile) -> list[Run]:
-    section = profile.section("block_count")
-    if section is None:
-        return []
+def _runs(profile: Profile, section: dict) -> list[Run]:
     return profile.baselines() + [
         profile.run("lkca", seed, {"blocks": blocks}, **section.get("settings", {}))
         for blocks in section["blocks"]
-        for seed in profile.repeated("block_count").seeds
+        for seed in profile.seeds
     ]
 
 

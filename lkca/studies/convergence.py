@@ -28,15 +28,12 @@ SEEDS, SYNTHETIC_SIDE = range(2_000_000, 2_000_003), 128  # of the synthetic sce
 NOISY = ("bicubic", "bicubic, 40 dB", "bicubic, 30 dB")  # degradations: back-projection amplifies noise
 
 
-def _runs(profile: Profile) -> list[Run]:
-    section = profile.section("until_converged")
-    if section is None:
-        return []
+def _runs(profile: Profile, section: Mapping) -> list[Run]:
     teachers = section.get("teachers", 1)  # they take turns with the students
     return profile.baselines() + [
         profile.run(model, seed, distillation={"teacher_seed": seed % teachers}, **section.get("settings", {}))
         for model in section["models"]
-        for seed in profile.repeated("until_converged").seeds
+        for seed in profile.seeds
     ]
 
 
@@ -49,11 +46,6 @@ UNTIL_CONVERGED = Study(
     images=True,
 )
 STUDY = Study("convergence", "How long must training be, and who is then above back-projection?", reads=EVERY_STUDY)
-
-
-def training_curves(profile: str) -> pd.DataFrame:
-    """Return the validation curves of every study: study, run, model, epoch, validation (MPSNR, dB)."""
-    return all_rows(profile, "_training")
 
 
 def late_gains(profile: str) -> pd.DataFrame:

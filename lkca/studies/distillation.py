@@ -45,8 +45,6 @@ def distillation_runs(profile: Profile, varied: Sequence[str] = ("decay", "weigh
     These are each run's teacher, and LKCA-LR with the same settings and seed, not distilled.
     """
     section = profile.section("distillation")
-    if section is None:
-        return []
     distilled = [
         profile.run("lkca-kd", seed, distillation=distillation, **settings)
         for name in varied
@@ -70,9 +68,8 @@ def _varied(name: str, section: dict[str, object]) -> Iterator[tuple[dict[str, f
                 yield {term: getattr(Distillation, term) if on else 0.0 for term, on in terms}, {}
 
 
-def _runs(profile: Profile) -> list[Run]:
-    runs = distillation_runs(profile)
-    return profile.baselines() + runs if runs else []
+def _runs(profile: Profile, _: dict) -> list[Run]:
+    return profile.baselines() + distillation_runs(profile)
 
 
 STUDY = Study("distillation", "What does distillation gain, and is it more than the seed? (Tables II-IV)", _runs)

@@ -4,6 +4,7 @@ Twice as long means: twice the patience of early stopping and at most twice the 
 0.02 dB from that had not converged.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -11,16 +12,16 @@ import pandas as pd
 from lkca.checkpoints import load_result
 from lkca.run import Run
 from lkca.studies import Study, find_study
-from lkca.studies.finished import finished
+from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 
 
-def _pairs(profile: Profile) -> list[tuple[str, Run, Run]]:
+def _pairs(profile: Profile, section: Sequence[Mapping]) -> list[tuple[str, Run, Run]]:
     """Return study, run, and the run that trains twice as long."""
     pairs = []
-    for chosen in profile.section("doubled") or ():
+    for chosen in section:
         options = {**(profile.lkca if chosen["model"].startswith("lkca") else {}), **chosen.get("options", {})}
-        for run in find_study(chosen["study"]).runs(profile):
+        for run in find_study(chosen["study"]).runs_at(profile):
             same = run.model == chosen["model"] and run.seed in chosen["seeds"]
             same = same and run.variant in chosen.get("variants", [run.variant])
             if same and options.items() <= run.options.items():
@@ -28,14 +29,14 @@ def _pairs(profile: Profile) -> list[tuple[str, Run, Run]]:
     return pairs
 
 
-def _runs(profile: Profile) -> list[Run]:
-    return [longer for *_, longer in _pairs(profile)]
+def _runs(profile: Profile, section: Sequence[Mapping]) -> list[Run]:
+    return [longer for *_, longer in _pairs(profile, section)]
 
 
 def gains(profile: Profile) -> pd.DataFrame:
     """Return what each network gains: run (the longer one), study, model, seed, gain_dB, epochs, longer_epochs."""
     rows = []
-    for study, run, longer in _pairs(profile):
+    for study, run, longer in _pairs(profile, profile.section("doubled")):
         if finished(run) and finished(longer):
             once, twice = load_result(run), load_result(longer)
             gain = twice.metrics["MPSNR"] - once.metrics["MPSNR"]

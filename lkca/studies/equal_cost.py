@@ -42,11 +42,8 @@ def options_of(model: str, width: int) -> dict[str, object]:
     return {**FAMILIES[model].fixed, "channels": width}
 
 
-def _runs(profile: Profile) -> list[Run]:
+def _runs(profile: Profile, section: Mapping) -> list[Run]:
     """Every family at every budget, cheap ones first."""
-    section = profile.section("equal_cost")
-    if section is None:
-        return []
     return profile.baselines() + [
         profile.run(model, seed, options=options_of(model, width), **section.get("settings", {}))
         for budget, widths in section["widths"].items()

@@ -8,17 +8,14 @@ import pandas as pd
 from lkca.checkpoints import load_result
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.finished import finished
+from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 
 SEED = 100  # none that the networks compared later have
 UPSAMPLERS = ("own", "grouped")
 
 
-def _runs(profile: Profile) -> list[Run]:
-    section = profile.section("host_rates")
-    if section is None:
-        return []
+def _runs(profile: Profile, section: dict) -> list[Run]:
     return [
         profile.run(host, SEED, {"upsampler": upsampler}, learning_rate=rate)
         for host, rates in section["rates"].items()
@@ -31,7 +28,7 @@ def validation(profile: Profile) -> pd.DataFrame:
     """Return the best validation of each finished run: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
     rows = [
         (run.name, run.model, run.options["upsampler"], run.learning_rate, load_result(run).history["validation"].max())
-        for run in _runs(profile)
+        for run in STUDY.runs_at(profile)
         if finished(run)
     ]
     return pd.DataFrame(rows, columns=["run", "model", "upsampler", "learning_rate", "validation"])

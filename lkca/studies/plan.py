@@ -11,7 +11,7 @@ from pathlib import Path
 from lkca.files import results_folder
 from lkca.run import RECIPE, Run
 from lkca.studies import EVERY_STUDY, STUDIES, Study, find_study
-from lkca.studies.finished import finished
+from lkca.studies.collect import finished
 from lkca.studies.notebooks import notebook_path, takes_profile
 from lkca.studies.profile import load_profile
 from lkca.studies.tables import read_rows
@@ -101,8 +101,7 @@ def make_plan(study: str, profile: str) -> Plan:
     chosen = load_profile(profile)
     asked = _asked(study)
     needed = dict.fromkeys(name for each in asked for name in (each.name, *each.reads) if name in STUDIES)
-    tables = {name: list(dict.fromkeys(STUDIES[name].runs(chosen))) for name in needed if STUDIES[name].runs}
-    tables = {name: runs for name, runs in tables.items() if runs}
+    tables = {name: runs for name in needed if (runs := STUDIES[name].runs_at(chosen))}
     notebooks: dict[str, list[str]] = {}
     for each in asked:
         reads = [name for name in tables if name == each.name or name in each.reads or each.reads == EVERY_STUDY]

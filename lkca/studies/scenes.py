@@ -1,21 +1,26 @@
 """Do the differences hold on other scenes, places and sensors?
 
-Every network is trained on three quarters of each of many real scenes and tested on the held-out quarter. The settings
-are one for all scenes. They were chosen on scenes of Los Angeles, so these are left out. A scene is the unit of
-evidence, and scenes of one place count as one; one seed, because scenes differ by far more than seeds do.
+`scenes` : every network is trained on three quarters of each of many real scenes and tested on the held-out quarter.
+The settings are one for all scenes. They were chosen on scenes of Los Angeles, so these are left out. Scenes of one
+place count as one.
+`regions` : each scene of one dataset is the test scene once, and the others train.
+`leave_one_out` : one network is trained on the scenes of all other places, begins with weights trained on synthetic
+scenes, and is tested on the whole of the left-out place. Settings are one for all places.
+
+The first two have one seed, because scenes differ by far more than seeds do.
 """
 
-from lkca.data.datasets import small_scenes
+from lkca.data.datasets import find_dataset, small_scenes
+from lkca.models import BASELINES
 from lkca.run import Run
 from lkca.studies import Study
 from lkca.studies.profile import Profile
 
+IN_REGIONS = (*BASELINES, "vdsr", "lkca", "lkca-lr", "lkca-kd")
 
-def _runs(profile: Profile) -> list[Run]:
+
+def _scenes(profile: Profile, section: dict) -> list[Run]:
     """Every model on every scene, scale by scale; cheap models first, so that a part of the runs already compares."""
-    section = profile.section("scenes")
-    if section is None:
-        return []
     own = profile.within("scenes")
     names = section.get("names") or [s.name for s in small_scenes() if s.place != section["left_out_place"]]
     return [
@@ -26,4 +31,33 @@ def _runs(profile: Profile) -> list[Run]:
     ]
 
 
-STUDY = Study("scenes", "Do the differences hold on other scenes, places and sensors?", _runs)
+def _regions(profile: Profile, section: dict) -> list[Run]:
+    dataset = section["dataset"]
+    variants = section.get("variants") or find_dataset(dataset).variants  # each tests on another scene
+    return [profile.run(model, dataset=dataset, variant=variant) for variant in variants for model in IN_REGIONS]
+
+
+def _leave_one_out(profile: Profile, section: dict) -> list[Run]:
+    """Every model on every place, seed by seed, so that a part of the runs already compares."""
+    own = profile.within("leave_one_out")
+    places = section.get("places") or find_dataset(own.settings["dataset"]).variants
+    return [own.run(model, variant=place) for place in places for model in BASELINES] + [
+        own.run(model, seed, variant=place)
+        for seed in profile.seeds
+        for place in places
+        for model in section["compared"]
+    ]
+
+
+SCENES = Study("scenes", "Do the differences hold on other scenes, places and sensors?", _scenes)
+REGIONS = Study(
+    "regions", "Is one test scene an anecdote? Each scene is the test scene once.", _regions, notebook="scenes"
+)
+LEAVE_ONE_OUT = Study(
+    "leave_one_out",
+    "Do the differences hold on a place that no network has seen?",
+    _leave_one_out,
+    notebook="verdicts",
+    comparison=lambda run: (run.variant, run.seed),
+    images=True,
+)

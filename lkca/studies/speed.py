@@ -23,7 +23,6 @@ STUDY = Study("speed", "Does time follow MACs?", reads=("benchmark",), alone=Tru
 TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD is LR's network
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
 SHORT = 0.2  # seconds: a shorter pass runs once uncounted in its turn, while the threads of the one before go to sleep
-TIME_SHARE = 0.6  # of the seconds left, that the next setting may take; the rest is for those after it
 
 
 def take_turns(
@@ -110,37 +109,27 @@ def measure_speed(
     settings = sorted(((b, s) for b in batches for s in sizes), key=lambda setting: setting[0] * setting[1] ** 2)
     per_pixel, rows = dict.fromkeys(models, 0.0), []  # seconds per LR pixel, from the setting before
     for number, (batch, size) in enumerate(settings):
-        waiting, left = len(settings) - number, end - time.perf_counter()
-        expected = {name: seconds * batch * size**2 for name, seconds in per_pixel.items()}
-        kept = _within(expected, left if waiting == 1 else TIME_SHARE * left)
+        seconds = (end - time.perf_counter()) / (len(settings) - number)
+        expected = {name: each * batch * size**2 for name, each in per_pixel.items()}
+        # Two more than the turns that count: for the memory, and to warm up.
+        kept = [name for name, once in expected.items() if once * (MIN_ROUNDS + 2) <= seconds]
         x = torch.rand(batch, bands, size, size, device=device)
         with torch.inference_mode(), computing_in(precision, device):
             memory = {name: _peak_memory(networks[name], x) for name in kept}
-            passes = {name: partial(networks[name], x) for name in kept}
-            times = take_turns(passes, device, MAX_ROUNDS, left / waiting)
+            times = take_turns({name: partial(networks[name], x) for name in kept}, device, MAX_ROUNDS, seconds)
         for name in models:
-            seconds, counted = times.get(name, []), cost(networks[name], bands, size)
-            row = {"model": name, "batch": batch, "size": size, "turns": len(seconds), "memory_mb": memory.get(name)}
+            taken, counted = times.get(name, []), cost(networks[name], bands, size)
+            row = {"model": name, "batch": batch, "size": size, "turns": len(taken), "memory_mb": memory.get(name)}
             row |= {"params_M": counted.params_m, "macs_G": batch * counted.macs / 1e9, "note": ""}
-            if seconds:
-                per_pixel[name] = np.median(seconds) / (batch * size**2)
-                row |= {"milliseconds": 1e3 * np.median(seconds), "fastest": 1e3 * min(seconds)}
+            if taken:
+                per_pixel[name] = np.median(taken) / (batch * size**2)
+                row |= {"milliseconds": 1e3 * np.median(taken), "fastest": 1e3 * min(taken)}
             else:
                 row["note"] = f"not measured: over the time budget (about {expected[name]:.1f} s a pass)"
             rows.append(row)
     columns = ["model", "batch", "size", "milliseconds", "fastest", "turns", "memory_mb", "params_M", "macs_G", "note"]
     record = {**provenance(device), "bands": bands, "scale": scale, "precision": precision}
     return pd.DataFrame(rows, columns=columns).assign(**record)
-
-
-def _within(expected: dict[str, float], seconds: float) -> list[str]:
-    """Return the networks whose turns fit into the seconds, fast ones first; those never timed are tried."""
-    kept, taken = [], 0.0
-    for name, once in sorted(expected.items(), key=lambda item: item[1]):
-        taken += once * (MIN_ROUNDS + 2)  # two more: for the memory, and to warm up
-        if taken <= seconds or not once:
-            kept.append(name)
-    return kept
 
 
 def _peak_memory(network: torch.nn.Module, x: torch.Tensor) -> float:

@@ -17,7 +17,7 @@ from lkca.data.split import Split
 from lkca.rank import SHARE, rank_at, singular_values, upsampler_matrix
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.finished import finished
+from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 from lkca.studies.truncation import truncate_and_tune
 from lkca.studies.upsamplers import GROUPS
@@ -27,17 +27,13 @@ MORE_RANKS = (3, 6, 12, 24, 48, 96, 192)  # between the powers of two
 TEST_SCENES = 8  # that each cut is measured on: the rank is searched, not the last hundredth of a dB
 
 
-def _runs(profile: Profile) -> list[Run]:
-    section = profile.section("upsampler_rank")
-    if section is None:
-        return []
-    seeds = profile.repeated("upsampler_rank").seeds
-    runs = [profile.run("lkca", seed, {"channels": width}) for width in section["widths"] for seed in seeds]
+def _runs(profile: Profile, section: dict) -> list[Run]:
+    runs = [profile.run("lkca", seed, {"channels": width}) for width in section["widths"] for seed in profile.seeds]
     return profile.baselines() + runs
 
 
 def _finished(profile: Profile) -> list[Run]:
-    return [run for run in _runs(profile) if run.model == "lkca" and finished(run)]
+    return [run for run in STUDY.runs_at(profile) if run.model == "lkca" and finished(run)]
 
 
 @cache

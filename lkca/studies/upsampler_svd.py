@@ -26,11 +26,8 @@ KINDS = {
 }  # and "after N epochs" for shorter and longer trainings
 
 
-def _runs(profile: Profile) -> list[Run]:
+def _runs(profile: Profile, section: dict) -> list[Run]:
     """LKCA-Net and LKCA-LR, one seed; LKCA-Net also after shorter and longer trainings."""
-    section = profile.section("upsampler_svd")
-    if section is None:
-        return []
     runs = [profile.run(model, dataset=name) for name in section["datasets"] for model in ("lkca", "lkca-lr")]
     return runs + [
         profile.run("lkca", dataset=name, epochs=epochs)
@@ -41,7 +38,7 @@ def _runs(profile: Profile) -> list[Run]:
 
 def values(profile: Profile) -> pd.DataFrame:
     """Return all singular values: dataset, run, kind, rows and columns of the matrix, index (from 1), value."""
-    runs = list(dict.fromkeys(_runs(profile)))
+    runs = STUDY.runs_at(profile)
     groups = max(run.options["groups"] for run in runs)
     others = profile.section("upsampler_svd").get("other_epochs", ())
     frames = []

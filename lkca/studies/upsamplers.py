@@ -34,11 +34,8 @@ FULL, CURVE, EQUAL_PARAMS, DISTILLED = "full", "curve", "spectral, equal params"
 TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every upsampler is timed once
 
 
-def _runs(profile: Profile) -> list[Run]:
+def _runs(profile: Profile, section: dict) -> list[Run]:
     """Baselines; the full upsampler; every kind at LKCA-LR's cost; some distilled; points of curves over the cost."""
-    section = profile.section("upsamplers")
-    if section is None:
-        return []
     kinds = [{"upsampler": kind} for kind in section["kinds"]]
     kinds += [{"upsampler": "spectral", "rank": section["spectral_rank"]}]
     curves = [{"upsampler": kind, "groups": g} for kind in ("grouped", "svd", "spectral") for g in section["groups"]]
@@ -51,16 +48,14 @@ def _runs(profile: Profile) -> list[Run]:
     return runs + [profile.run(STAND_IN, options=options) for options in curves]
 
 
-def _runs_elsewhere(profile: Profile) -> list[Run]:
+def _runs_elsewhere(profile: Profile, section: dict) -> list[Run]:
     """Other networks as published, with the grouped upsampler, and with one that is low rank."""
-    networks = (profile.section("upsamplers_elsewhere") or {}).get("networks", {})
-    runs = [
+    return profile.baselines() + [
         profile.run(network, seed, {"upsampler": kind})
-        for network, best in networks.items()
+        for network, best in section["networks"].items()
         for kind in ("own", "grouped", best)
-        for seed in profile.repeated("upsamplers_elsewhere").seeds_of(network)
+        for seed in profile.seeds_of(network)
     ]
-    return profile.baselines() + runs if runs else []
 
 
 @cache
@@ -75,7 +70,7 @@ def _full(profile: Profile) -> list[Run]:
 def costs(profile: Profile) -> pd.DataFrame:
     """Return each run's upsampler: run, its rank k if it has one, upsampler_params_M, upsampler_macs_G."""
     rows = []
-    for run in dict.fromkeys(run for run in _runs(profile) if run.model not in BASELINES):
+    for run in (run for run in STUDY.runs_at(profile) if run.model not in BASELINES):
         bands, options = _split(run.dataset, run.variant).bands, run.options
         with torch.device("meta"):
             model = build_model(run.model, bands, run.scale, **options)

@@ -1,6 +1,5 @@
 """Files that are damaged, something else, or made to harm: one message names the file, and no other file is read."""
 
-import io
 import os
 import tracemalloc
 import zipfile
@@ -12,7 +11,7 @@ import pytest
 import rasterio
 import scipy.io
 
-from lkca.data.read import read_scene, scene_shape
+from lkca.data.read import open_scene_file
 from tests.data.scene_files import FORMATS, write_npy, write_tiff
 
 CUBE = np.random.default_rng(0).random((6, 5, 4))
@@ -24,14 +23,6 @@ def hdf5(path: Path) -> Path:
     return path
 
 
-def read_or_refuse(path: Path) -> None:
-    """Read what can be read; an error names the file."""
-    try:
-        read_scene(path)
-    except ValueError as error:
-        assert path.name in str(error)
-
-
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("part", [0.03, 0.5, 0.97])
 def test_truncated_file(kind: str, part: float, tmp_path: Path, cube: np.ndarray) -> None:
@@ -39,19 +30,19 @@ def test_truncated_file(kind: str, part: float, tmp_path: Path, cube: np.ndarray
     data = path if path.suffix != ".hdr" else next(f for f in tmp_path.iterdir() if f.suffix != ".hdr")
     os.truncate(data, int(part * data.stat().st_size))
     with pytest.raises(ValueError, match=data.stem):
-        read_scene(path)
+        open_scene_file(path).read()
 
 
 def test_missing_file_suggests_similar_names(tmp_path: Path, cube: np.ndarray) -> None:
     write_npy(tmp_path / "houston_2018.npy", cube)
     with pytest.raises(FileNotFoundError, match="Houston2018.npy: .*houston_2018.npy"):
-        scene_shape(tmp_path / "Houston2018.npy")
+        open_scene_file(tmp_path / "Houston2018.npy")
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        scene_shape(tmp_path / "nowhere" / "a.npy")
+        open_scene_file(tmp_path / "nowhere" / "a.npy")
     with pytest.raises(ValueError, match="folder"):
-        scene_shape(tmp_path)
+        open_scene_file(tmp_path)
     with pytest.raises(ValueError, match="~nobody at all/x"):
-        scene_shape("~nobody at all/x")
+        open_scene_file("~nobody at all/x")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.tif", "a.mat", "a.npy", "a.npz", "a.hdr", "a.img"])
@@ -59,7 +50,7 @@ def test_a_file_that_is_something_else(name: str, tmp_path: Path) -> None:
     for content in (b"<html>404 not found</html>" * 40, b""):
         (tmp_path / name).write_bytes(content)
         with pytest.raises((ValueError, FileNotFoundError), match=f"{tmp_path / name}: "):
-            scene_shape(tmp_path / name)
+            open_scene_file(tmp_path / name)
 
 
 def save_v73(path: Path, array: np.ndarray) -> None:
@@ -92,7 +83,7 @@ def test_an_array_that_is_no_scene(ending: str, array: np.ndarray, message: str,
     path = tmp_path / f"a.{ending}"
     SAVERS[ending](path, array)
     with pytest.raises(ValueError, match=f"{path.name}: .*{message}"):
-        read_scene(path)
+        open_scene_file(path).read()
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
@@ -102,7 +93,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"data": objects, "s": {"x": 1.0}})
     for name in ("a.npy", "a.npz", "a.mat"):
         with pytest.raises(ValueError, match=f"{name}: .*(object|cell)"):
-            scene_shape(tmp_path / name)
+            open_scene_file(tmp_path / name)
 
 
 def test_key_or_layout_where_they_mean_nothing(tmp_path: Path, cube: np.ndarray) -> None:
@@ -110,7 +101,7 @@ def test_key_or_layout_where_they_mean_nothing(tmp_path: Path, cube: np.ndarray)
     write_tiff(tmp_path / "a.tif", cube)
     for name, options in (("a.npy", {"key": "x"}), ("a.tif", {"key": "x"}), ("a.tif", {"layout": "BHW"})):
         with pytest.raises(ValueError, match=f"{name}: .*key"):
-            scene_shape(tmp_path / name, **options)
+            open_scene_file(tmp_path / name, **options)
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -131,9 +122,9 @@ def test_hdf5_with_what_is_no_array(kind: str, beside: bool, tmp_path: Path) -> 
         if beside:
             file["good"] = CUBE
     if beside:
-        assert scene_shape(path) == (6, 4, 5)
+        assert open_scene_file(path).shape == (6, 4, 5)
     with pytest.raises(ValueError, match="scene.mat: bad"):
-        scene_shape(path, key="bad")
+        open_scene_file(path, key="bad")
 
 
 @pytest.mark.parametrize("kind", ["raw", "virtual"])
@@ -148,28 +139,7 @@ def test_hdf5_reads_no_other_files(kind: str, tmp_path: Path) -> None:
             layout[:] = h5py.VirtualSource(str(hdf5(tmp_path / "other.h5")), "cube", CUBE.shape)
             file.create_virtual_dataset("cube", layout)
     with pytest.raises(ValueError, match="scene.mat: .*other files"):
-        scene_shape(path)
-
-
-def test_damaged_hdf5(tmp_path: Path) -> None:
-    path = hdf5(tmp_path / "scene.mat")
-    healthy = path.read_bytes()
-    for place in range(0, 2048, 16):
-        damaged = bytearray(healthy)
-        damaged[place : place + 4] = b"\xff\xfe\x00\x7f"
-        path.write_bytes(damaged)
-        read_or_refuse(path)
-
-
-def test_damaged_npz(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, cube=CUBE)
-    healthy = buffer.getvalue()
-    for place in range(30, 200, 3):
-        damaged = bytearray(healthy)
-        damaged[place] ^= 0xFF
-        (tmp_path / "scene.npz").write_bytes(damaged)
-        read_or_refuse(tmp_path / "scene.npz")
+        open_scene_file(path)
 
 
 @pytest.mark.parametrize("header", ["{'descr': '<f8', 'fortran_order': False, 'shape': (6, 5, 4", "\x00(", "{", "'''"])
@@ -181,7 +151,7 @@ def test_damaged_start_of_npy(header: str, tmp_path: Path) -> None:
         archive.writestr("cube.npy", content)
     for name in ("scene.npy", "scene.npz"):
         with pytest.raises(ValueError, match=f"{name}: not a"):
-            scene_shape(tmp_path / name)
+            open_scene_file(tmp_path / name)
 
 
 def test_nothing_is_allocated_before_it_is_known_to_be_there(tmp_path: Path) -> None:
@@ -189,7 +159,7 @@ def test_nothing_is_allocated_before_it_is_known_to_be_there(tmp_path: Path) -> 
     (tmp_path / "s.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
     tracemalloc.start()
     with pytest.raises(ValueError, match="s.npy: truncated"):
-        read_scene(tmp_path / "s.npy")
+        open_scene_file(tmp_path / "s.npy")
     assert tracemalloc.get_traced_memory()[1] < 10e6
     tracemalloc.stop()
 
@@ -201,7 +171,7 @@ def test_tiff_of_too_many_bands_is_refused_at_once(tmp_path: Path) -> None:
     with rasterio.open(path, "w", driver="GTiff", interleave="pixel", SPARSE_OK=True, **shape):
         pass
     with pytest.raises(ValueError, match="scene.tif: .*20000 bands"):
-        scene_shape(path)
+        open_scene_file(path)
 
 
 @pytest.mark.parametrize("kind", ["pages", "alpha", "mask"])
@@ -214,4 +184,4 @@ def test_tiffs_whose_parts_would_be_lost_are_refused(kind: str, tmp_path: Path, 
         with rasterio.open(path, "r+") as raster:
             raster.write_mask(np.eye(70, 6, dtype=bool))
     with pytest.raises(ValueError, match=f"a.tif: has .*{kind}"):
-        scene_shape(path)
+        open_scene_file(path)

@@ -1,6 +1,5 @@
 """No data: declared or not, counted in a warning; what can be data stays."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from lkca.data import no_data
 from lkca.data.no_data import far_limit, find_no_data, held_as, missing_pixels
-from lkca.data.read import open_scene_file, read_cube, read_scene
+from lkca.data.read import open_scene_file, read_cube
 from tests.data.scene_files import write_envi, write_npy
 
 FILLS = [
@@ -33,8 +32,6 @@ def test_undeclared_fill_values_are_no_data_and_counted(dtype: str, fill: float,
     with pytest.warns(UserWarning, match="s.npy: 1 of 132 pixels have a value that cannot be data"):
         read, missing = read_cube(scene)
     assert missing.sum() == 1 and missing[4, 5] and (read[:, 4, 5] == 0).all() and np.isfinite(read).all()
-    with pytest.warns(UserWarning, match="1 of 132 pixels"):
-        assert np.array_equal(read_scene(scene.path).no_data, missing)
     with pytest.warns(UserWarning, match="the scene: 1 of 132 pixels"):
         assert np.array_equal(find_no_data(cube), missing)  # arrays are treated as files are
 
@@ -49,21 +46,13 @@ def test_what_can_be_data_stays(dtype: str, value: float) -> None:
     assert not missing.any() and not undeclared.any()
 
 
-def test_a_declared_value_is_not_called_undeclared() -> None:
-    cube = np.ones((2, 3, 4), np.int16)
-    cube[0, 0, 0] = -9999
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert find_no_data(cube, -9999).sum() == 1
-
-
 def test_declared_value_nan_and_infinity(tmp_path: Path) -> None:
     cube = np.ones((3, 4, 5), np.float32)
     cube[0, 0, 0], cube[1, 1, 1], cube[2, 2, 2] = np.nan, -np.inf, np.float32(-9999.9)
     right = np.zeros((4, 5), bool)
     right[[0, 1, 2], [0, 1, 2]] = True
     header = write_envi(tmp_path / "a.img", cube, **{"data ignore value": "-9999.9"})
-    np.testing.assert_array_equal(read_scene(header).no_data, right)
+    np.testing.assert_array_equal(read_cube(open_scene_file(header))[1], right)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +83,6 @@ def test_values_far_from_all_others_are_no_data(value: float, pixels: int, tmp_p
     with pytest.warns(UserWarning, match=f"s.npy: {pixels} pixels have a value more than 10000 times"):
         cube, missing = read_cube(scene)
     assert missing.sum() == pixels and cube.max() <= 1 and cube.min() >= 0
-    with pytest.warns(UserWarning, match=f"{pixels} pixels"):
-        assert np.array_equal(read_scene(scene.path).no_data, missing)
 
 
 @pytest.mark.parametrize("value", [1.7, 30, 1000])
@@ -132,5 +119,5 @@ def test_no_value_of_a_real_scene_is_far(real_scenes: Callable) -> None:
     names = ("muufl_crop.mat", "samson.mat", "abu-beach-2.mat", "pavia_centre_crop.mat")
     folder = real_scenes(*names)
     for name in names:
-        cube = read_scene(folder / name, key="data").values.astype(np.float32)
+        cube = open_scene_file(folder / name, key="data").read().astype(np.float32)
         assert far_limit(cube[:, ::3, ::3], float(np.abs(cube).max())) == np.inf

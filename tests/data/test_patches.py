@@ -45,15 +45,6 @@ def test_a_patch_is_a_slice_of_its_area() -> None:
             assert patches.cubes[a].data_ptr() == areas[a].cube.ctypes.data  # no copy is made
 
 
-def test_every_position_on_the_grid() -> None:
-    """The last one that still fits is included, none sticks out."""
-    trained, held_out = split_patches([area(20, 14)], size=6, stride=4, validation="paper")
-    positions = {tuple(p) for p in np.concatenate([trained.positions, held_out.positions])[:, 1:].tolist()}
-    assert positions == {(y, x) for y in (0, 4, 8, 12) for x in (0, 4, 8)}
-    trained, held_out = split_patches([area(6, 7)], size=6, stride=1, validation="paper")
-    assert len(trained) + len(held_out) == 2
-
-
 @pytest.mark.parametrize("batch", [1, 4, 7, 1000])
 def test_epoch_covers_every_patch_once(batch: int) -> None:
     trained, _ = split_patches([area(30, 20), area(25, 25, first=5_000)], size=6, stride=4)

@@ -10,7 +10,7 @@ import rasterio
 import scipy.io
 
 from lkca.data import array_files
-from lkca.data.read import open_scene_file, read_cube, read_scene, scene_shape
+from lkca.data.read import open_scene_file, read_cube
 from lkca.data.wavelengths import in_nanometres, rgb_bands
 from tests.data.scene_files import (
     FORMATS,
@@ -23,7 +23,6 @@ from tests.data.scene_files import (
     write_npz,
     write_pavia,
     write_tiff,
-    write_tiff_pair,
     write_v5,
     write_v73,
 )
@@ -31,9 +30,7 @@ from tests.data.scene_files import (
 PARTS = [
     (slice(None), slice(None), slice(None)),
     (slice(2, 69), slice(1, 4), slice(1, 5, 2)),
-    (slice(-3, None), slice(None, None, -2), [3, 0, 3, -1]),
-    (slice(60, 3, -7), slice(0, 1), [2]),
-    (slice(5, 5), slice(None), [0, 1]),
+    (slice(67, None), slice(0, 1), [3, 0, 3]),
 ]
 
 
@@ -41,23 +38,15 @@ PARTS = [
 def test_every_format_gives_the_same_numbers(kind: str, tmp_path: Path, cube: np.ndarray, monkeypatch) -> None:
     monkeypatch.setattr(array_files, "BLOCK_BYTES", 600)  # several blocks
     path = FORMATS[kind](tmp_path, cube)
-    assert scene_shape(path) == cube.shape
-    for rows, columns, bands in PARTS:
-        found = read_scene(path, rows=rows, columns=columns, bands=bands)
-        assert found.values.dtype == np.int16 and found.values.dtype.isnative and found.values.flags.writeable
-        np.testing.assert_array_equal(found.values, cube[:, rows, columns][bands])
-        assert found.no_data.shape == found.values.shape[1:] and not found.no_data.any()
-    with pytest.raises(ValueError, match="no band 5; it has 5"):
-        read_scene(path, bands=[5])
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_cubes_are_float32_and_parts_of_them_the_same(kind: str, tmp_path: Path, cube: np.ndarray) -> None:
-    scene = open_scene_file(FORMATS[kind](tmp_path, cube))
-    for rows, columns, bands in PARTS[:2]:
-        found, no_data = read_cube(scene, rows, columns, bands)
-        assert found.dtype == np.float32 and not no_data.any()
-        np.testing.assert_array_equal(found, cube[:, rows, columns][bands])
+    scene = open_scene_file(path)
+    assert scene.shape == cube.shape
+    for part in PARTS:
+        found, right = scene.read(*part), cube[:, part[0], part[1]][part[2]]
+        assert found.dtype == np.int16 and found.dtype.isnative and found.flags.writeable
+        np.testing.assert_array_equal(found, right)
+        as_float, no_data = read_cube(scene, *part)
+        assert as_float.dtype == np.float32 and not no_data.any()
+        np.testing.assert_array_equal(as_float, right)
 
 
 @pytest.mark.parametrize("layout", ["BHW", "HBW", "WHB", "BWH"])
@@ -68,15 +57,15 @@ def test_layouts(write, suffix: str, layout: str, tmp_path: Path, cube: np.ndarr
     """HBW for instance: the writers, who expect (B, H, W), get a cube that they will store as (H, B, W)."""
     stored = cube.transpose(["BHW".index(axis) for axis in layout])
     path = write(tmp_path / f"a{suffix}", stored.transpose(2, 0, 1))
-    assert scene_shape(path, layout=layout) == cube.shape
-    part = read_scene(path, rows=slice(3, 9), columns=slice(2, 4), bands=[1, 4], layout=layout).values
+    assert open_scene_file(path, layout=layout).shape == cube.shape
+    part = open_scene_file(path, layout=layout).read(slice(3, 9), slice(2, 4), [1, 4])
     np.testing.assert_array_equal(part, cube[[1, 4], 3:9, 2:4])
     with pytest.raises(ValueError, match="'CHW' is unknown"):
-        scene_shape(path, layout="CHW")
+        open_scene_file(path, layout="CHW")
 
 
 def test_doubles_that_matlab_stored_as_small_integers_come_back_as_doubles(tmp_path: Path, cube: np.ndarray) -> None:
-    values = read_scene(write_v5(tmp_path / "a.mat", cube.astype(np.float64)), bands=[0]).values
+    values = open_scene_file(write_v5(tmp_path / "a.mat", cube.astype(np.float64))).read(bands=[0])
     assert values.dtype == np.float64
     np.testing.assert_array_equal(values, cube[:1])
 
@@ -88,18 +77,18 @@ def test_key_chooses_among_variables(tmp_path: Path, cube: np.ndarray) -> None:
         write_v73(tmp_path / "seven.mat", cube, key="data", other=other),
     ):
         with pytest.raises(ValueError, match=r"several 3-D arrays, .*data.*other"):
-            scene_shape(path)
-        assert scene_shape(path, key="other") == (2, 3, 4)
-        np.testing.assert_array_equal(read_scene(path, key="data").values, cube)
+            open_scene_file(path)
+        assert open_scene_file(path, key="other").shape == (2, 3, 4)
+        np.testing.assert_array_equal(open_scene_file(path, key="data").read(), cube)
         with pytest.raises(ValueError, match=r"no variable 'dta'. Did you mean 'data'\? It holds: .*other \(3, 4, 2\)"):
-            scene_shape(path, key="dta")
+            open_scene_file(path, key="dta")
 
 
 @pytest.mark.parametrize(("write", "suffix"), [(write_v5, ".mat"), (write_v73, ".mat"), (write_npz, ".npz")])
 def test_wavelengths_beside_the_cube(write, suffix: str, tmp_path: Path, cube: np.ndarray) -> None:
     nm = np.linspace(400.0, 900.0, B)[None]
     path = write(tmp_path / f"a{suffix}", cube, wavelength=nm, map=np.zeros((H, W)))
-    np.testing.assert_array_equal(read_scene(path, bands=[1, 4]).wavelengths, nm[0, [1, 4]])
+    np.testing.assert_array_equal(open_scene_file(path).wavelengths, nm[0])
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -107,15 +96,17 @@ def test_geotiff_tags(tmp_path: Path, cube: np.ndarray) -> None:
     path = write_tiff(tmp_path / "a.tif", cube, nodata=-300)
     with rasterio.open(path, "r+") as raster:
         for index in raster.indexes:
-            raster.update_tags(index, wavelength=0.4 + index / 10, wavelength_units="um", fwhm=0.01)
+            raster.update_tags(
+                index, wavelength=0.4 + index / 10, wavelength_units="um", fwhm=0.01, bbl=int(index != 2)
+            )
         raster.update_tags(sensor="HySpex")
-    found = read_scene(path)
+    found = open_scene_file(path)
     np.testing.assert_allclose(found.wavelengths, [500, 600, 700, 800, 900])
-    np.testing.assert_allclose(found.fwhm, 10)
-    np.testing.assert_array_equal(found.no_data, (cube == -300).any(axis=0))
-    assert found.metadata["sensor"] == "HySpex"
-    plain = read_scene(write_tiff(tmp_path / "plain.tif", cube))
-    assert plain.wavelengths is plain.fwhm is None
+    np.testing.assert_allclose(found.bands.fwhm, 10)
+    np.testing.assert_array_equal(read_cube(found)[1], (cube == -300).any(axis=0))
+    assert found.metadata["sensor"] == "HySpex" and found.bands.good.tolist() == [True, False, True, True, True]
+    plain = open_scene_file(write_tiff(tmp_path / "plain.tif", cube))
+    assert plain.wavelengths is plain.bands.fwhm is None
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -130,7 +121,7 @@ def test_gains_and_offsets_of_single_bands_are_applied_to_cubes(tmp_path: Path) 
         np.testing.assert_allclose(
             read_cube(open_scene_file(path))[0], cube * gains[:, None, None] + offsets[:, None, None]
         )
-        np.testing.assert_array_equal(read_scene(path).values, cube)
+        np.testing.assert_array_equal(open_scene_file(path).read(), cube)
     alike = write_envi(tmp_path / "u.img", cube, **{"data gain values": "{1e-4, 1e-4, 1e-4}"})
     np.testing.assert_array_equal(read_cube(open_scene_file(alike))[0], cube)  # one factor: normalising takes it out
 
@@ -191,18 +182,18 @@ def test_real_hysu(name: str, real_scenes) -> None:
     """Its no-data value is 15000; its unit is "Unknown" and its wavelengths 0.417 to 0.903: micrometres."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = read_scene(real_scenes("hysu_full.hdr", "hysu_full.tif") / name)
-    assert found.values.shape == (135, 86, 123) and found.values.dtype == np.int16
-    assert (found.values.min(), found.values.max()) == (93, 8141) and not found.no_data.any()
+        found = open_scene_file(real_scenes("hysu_full.hdr", "hysu_full.tif") / name)
+    assert found.read().shape == (135, 86, 123) and found.read().dtype == np.int16
+    assert (found.read().min(), found.read().max()) == (93, 8141) and not read_cube(found)[1].any()
     np.testing.assert_allclose(found.wavelengths[[0, -1]], [417.4, 902.79])
-    assert np.all((found.fwhm > 4.5) & (found.fwhm < 5)) and found.metadata["data ignore value"] == "15000"
+    assert np.all((found.bands.fwhm > 4.5) & (found.bands.fwhm < 5)) and found.metadata["data ignore value"] == "15000"
 
 
 def test_real_abu(real_scenes) -> None:
     path = real_scenes("abu-airport-2.mat") / "abu-airport-2.mat"  # beside `data` there is a 2-D `map`
-    found = read_scene(path)
-    assert found.values.shape == (205, 100, 100) and not found.no_data.any()
-    np.testing.assert_array_equal(found.values[146], scipy.io.loadmat(path)["data"][:, :, 146])
+    found = open_scene_file(path)
+    assert found.read().shape == (205, 100, 100) and not read_cube(found)[1].any()
+    np.testing.assert_array_equal(found.read()[146], scipy.io.loadmat(path)["data"][:, :, 146])
 
 
 def test_pavia_is_read_once_for_all_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,17 +204,11 @@ def test_pavia_is_read_once_for_all_pieces(tmp_path: Path, monkeypatch: pytest.M
     assert np.array_equal(cube, coded(9, 70, 11)) and len(reads) == 1
 
 
-def test_a_tiff_pair_takes_what_the_header_says(tmp_path: Path, cube: np.ndarray) -> None:
-    header = write_tiff_pair(tmp_path / "a.tif", cube, wavelength="{0.4, 0.5, 0.6, 0.7, 0.8}")
-    for path in (header, tmp_path / "a.tif"):
-        np.testing.assert_allclose(read_scene(path).wavelengths, [400, 500, 600, 700, 800])
-
-
 def test_header_of_another_image_beside_a_tiff_is_ignored(tmp_path: Path, cube: np.ndarray) -> None:
     write_envi(tmp_path / "scene.img", cube)
     write_tiff(tmp_path / "scene.tif", cube[:2, :9])
-    assert scene_shape(tmp_path / "scene.tif") == (2, 9, 6)
-    assert scene_shape(tmp_path / "scene.hdr") == cube.shape
+    assert open_scene_file(tmp_path / "scene.tif").shape == (2, 9, 6)
+    assert open_scene_file(tmp_path / "scene.hdr").shape == cube.shape
 
 
 def test_numbers_of_good_bands_are_not_marks(tmp_path: Path) -> None:

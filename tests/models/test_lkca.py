@@ -82,13 +82,13 @@ def test_training_starts_close_to_bicubic(name: str, scale: int, options: dict) 
     assert mpsnr(output.numpy(), truth.numpy()) == pytest.approx(mpsnr(bicubic.numpy(), truth.numpy()), abs=0.1)
 
 
-def test_each_group_of_features_gives_its_own_bands() -> None:
-    """Group k of g reads the k-th 1/g of the features and writes the k-th 1/g of the bands."""
-    model = build_model("lkca-lr", 8, 4, **TINY)
+@pytest.mark.parametrize(("kind", "read"), [("grouped", [6, 7]), ("grouped-mixed", [3, 11])])
+def test_each_group_of_features_gives_its_own_bands(kind: str, read: list[int]) -> None:
+    """Group k of g reads the k-th 1/g of the features, or every g-th, and writes the k-th 1/g of the bands."""
+    model = build_model("lkca-lr", 8, 4, upsampler=kind, **TINY)
     features = torch.rand(1, 16, 4, 4, requires_grad=True)
     model.upsampler(features)[:, 3].sum().backward()
-    reached = features.grad.abs().amax(dim=(0, 2, 3)).nonzero().flatten().tolist()
-    assert reached == [6, 7]
+    assert features.grad.abs().amax(dim=(0, 2, 3)).nonzero().flatten().tolist() == read
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from lkca.cost import cost
 from lkca.models import build_model
 from lkca.models.low_rank import low_rank, upsampling_convolutions
-from lkca.resize import resize
 
 SMALL = {  # model -> options, and the convolutions that feed a PixelShuffle at x4
     "vdsr": ({"blocks": 2, "channels": 16}, ["upsampler.0"]),
@@ -54,25 +53,12 @@ def test_only_the_upsampling_convolutions_change(name: str) -> None:
     assert type(grouped) is type(model) and grouped(torch.rand(2, 12, 3, 4)).shape == (2, 12, 12, 16)
 
 
-@pytest.mark.parametrize(("bands", "scale"), [(128, 4), (128, 8), (48, 4), (102, 8)])
-def test_lkca_becomes_lkca_lr(bands: int, scale: int) -> None:
-    grouped = low_rank(build_model("lkca", bands, scale, blocks=1), groups=8)
-    assert cost(grouped, bands) == cost(build_model("lkca-lr", bands, scale, blocks=1), bands)
-
-
 def test_the_cost_falls_by_the_upsamplers_share() -> None:
     model = build_model("vdsr", 128, 4)
     before, after = cost(model, 128), cost(low_rank(model, groups=8), 128)
     upsampler = 64 * 9 * 128 * 16
     assert before.params - after.params == upsampler * 7 // 8
     assert before.macs - after.macs == upsampler * 256 * 7 // 8
-
-
-@pytest.mark.parametrize("name", ["lkca", "vdsr"])
-def test_the_start_near_bicubic_is_kept(name: str) -> None:
-    model = build_model(name, 8, 4, **SMALL[name][0]).eval()
-    x = torch.rand(1, 8, 9, 7)
-    assert 0 < (low_rank(model, 4)(x) - resize(x, 4)).abs().max() < 0.2
 
 
 class Elsewhere(nn.Module):
@@ -304,14 +290,6 @@ def test_an_example_helps_where_the_default_input_does_not_fit(model: nn.Module,
         low_rank(model, groups=8)
     grouped = low_rank(model, groups=8, example=example)
     assert [m.groups for m in grouped.modules() if isinstance(m, nn.Conv2d)][-1] == 8
-
-
-def test_3dfcnn_in_three_groups() -> None:
-    model = build_model("3dfcnn", 48, 4, channels=8)
-    grouped = low_rank(model, groups=3)
-    assert grouped.layers[6].groups == 3 and grouped(torch.rand(1, 48, 4, 4)).shape == (1, 48, 16, 16)
-    with pytest.raises(ValueError, match=r"FCNN3D\.layers\.6; possible: 1, 3"):  # it reads 9 channels
-        low_rank(model, groups=8)
 
 
 @pytest.mark.parametrize(

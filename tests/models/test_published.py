@@ -133,15 +133,6 @@ def test_any_bands_scale_and_size(name: str, scale: int, bands: int, height: int
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_double_precision_agrees_with_single(name: str) -> None:
-    model = build_model(name, 5, 2, **SMALL[name]).double().eval()
-    x = torch.rand(1, 5, 4, 4, dtype=torch.float64)
-    exact = model(x)
-    assert exact.dtype == torch.float64
-    torch.testing.assert_close(model.float()(x.float()).double(), exact, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", LEARNED)
 def test_gradients_reach_every_parameter_in_use(name: str) -> None:
     options = SMALL[name] | ({"channels": 64} if name == "sspsr" else {})  # 16 leave one unit to an attention's ReLU
     model = build_model(name, 11, 4, **options).eval()
@@ -153,22 +144,6 @@ def test_gradients_reach_every_parameter_in_use(name: str) -> None:
         for block in model.transformer:
             query, *used = block.attention.qkv.weight.grad.chunk(3)
             assert not query.any() and all(third.any() for third in used)
-
-
-@pytest.mark.parametrize("name", [name for name in LEARNED if not name.startswith("lkca")])  # they start at bicubic
-def test_the_loss_falls_in_training(name: str) -> None:
-    model = build_model(name, 11, 2, **SMALL[name]).train()
-    target = F.interpolate(torch.rand(4, 11, 5, 5), size=(16, 16), mode="bicubic").clamp(0, 1)
-    x = resize(target, 0.5)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    losses = []
-    for _ in range(25):
-        optimizer.zero_grad()
-        loss = F.l1_loss(model(x), target)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert min(losses[-3:]) < 0.8 * losses[0]
 
 
 @pytest.mark.parametrize("name", LEARNED)

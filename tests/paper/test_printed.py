@@ -2,7 +2,7 @@
 
 import pytest
 
-from lkca.paper.printed import COSTS, bands_of, network_tables, paper_costs, printed_numbers, printed_table
+from lkca.paper.printed import COSTS, network_tables, paper_costs, printed_numbers, printed_table
 
 
 def test_every_printed_number_is_there() -> None:
@@ -27,5 +27,3 @@ def test_the_misprint_of_table_6_is_swapped_back_and_marked() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="table9"):
         printed_table("table9")
-    with pytest.raises(ValueError, match="la_aviris"):
-        bands_of("la_aviris")

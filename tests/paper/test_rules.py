@@ -6,6 +6,7 @@ import pytest
 from lkca.paper.evidence import NOTHING, Difference
 from lkca.paper.rules import (
     MAX_RANK_SHARE,
+    claims,
     judge_distillation,
     judge_growth,
     judge_hosts,
@@ -15,12 +16,11 @@ from lkca.paper.rules import (
     printed_distillation,
     printed_gains,
     printed_macs_ratios,
-    printed_verdicts,
 )
 
 
 def test_the_printed_tables_get_the_words_that_they_deserve() -> None:
-    words = {claim: printed.word for claim, printed in printed_verdicts().items()}
+    words = {name: claim.word for name, claim in claims().items()}
     assert words == {
         "1": "confirmed",  # growth slows; it has not ended at 32
         "2": "confirmed",

@@ -9,12 +9,12 @@ SEEDS = range(4)
 PLACES = [f"place-{number}" for number in range(9)]
 
 
-def verdict(claim: str) -> Verdict:
-    return next(found for found in verdicts() if found.claim == claim)
+def verdict(name: str) -> Verdict:
+    return next(found for found in verdicts() if found.name == name)
 
 
 def test_without_results_all_is_open_but_what_arithmetic_settles() -> None:
-    words = {found.claim: found.word for found in verdicts()}
+    words = {found.name: found.word for found in verdicts()}
     assert words.pop("3b") == "weakened (settled by the printed tables)"
     assert set(words.values()) == {"open"} and all(found.deciding is None for found in verdicts())
 

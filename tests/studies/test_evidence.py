@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lkca.data.dataset import Dataset, OnePlaceOut
-from lkca.data.datasets import DATASETS, load_dataset, small_scenes
+from lkca.data.datasets import DATASETS, load_dataset
 from lkca.data.synthetic import synthetic_scene
 from lkca.data.wavelengths import resample_bands
 from lkca.fast import accelerate, predict
@@ -20,8 +20,8 @@ from lkca.resize import resize
 from lkca.studies import study_runs
 from lkca.studies.ablation import PARTS, upsample_in_tiles
 from lkca.studies.batch import train_runs
+from lkca.studies.collect import collect
 from lkca.studies.profile import load_profile
-from lkca.studies.tables import collect
 
 CONVERGED = {"models": ["lkca", "lkca-lr", "lkca-kd"], "seeds": 3, "teachers": 2}
 
@@ -62,12 +62,6 @@ def test_a_partial_table_is_continued_elsewhere(
     table = collect("until_converged", profile, keep=True)
     assert table["run"].tolist() == [run.name for run in runs] and read("until_converged_missing").empty
     assert set(read("until_converged_images")["run"]) == set(table["run"])
-
-
-def test_teachers_take_turns() -> None:
-    students = [r for r in study_runs("until_converged", "evidence") if r.distillation]
-    assert {r.distillation.teacher_seed for r in students} == {0, 1, 2, 3, 4} and len(students) == 25
-    assert len({r.teacher().name for r in students}) == 5
 
 
 # --- leave one place out
@@ -241,10 +235,3 @@ def test_the_profile_has_the_rates_that_validated_best() -> None:
     means = pd.read_csv(path).groupby(["model", "learning_rate"])["validation"].mean()
     for host, rates in means.groupby("model"):
         assert models[host]["learning_rate"] == rates.idxmax()[1], host
-
-
-def test_every_place_is_left_out_by_every_network() -> None:
-    runs = study_runs("leave_one_out", "evidence")
-    assert {run.variant for run in runs} == {scene.place for scene in small_scenes()}
-    counts = pd.Series([(run.variant, run.model) for run in runs if run.model not in BASELINES]).value_counts()
-    assert len(counts) == 14 * 4 and set(counts) == {3}

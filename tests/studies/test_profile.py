@@ -11,14 +11,13 @@ from lkca.cost import cost
 from lkca.data.datasets import DATASETS
 from lkca.files import project_root
 from lkca.losses import decayed_weight
-from lkca.models import BASELINES, MODELS, build_model, model_names
+from lkca.models import BASELINES, build_model
 from lkca.models.upsamplers import fitting_rank
 from lkca.studies import STUDIES, find_study, profile_names, study_runs
 from lkca.studies.distillation import distillation_runs
 from lkca.studies.equal_cost import FAMILIES, MAX_RATIO, options_of
 from lkca.studies.profile import load_profile
 from lkca.studies.tables import read_rows
-from lkca.trainer import PATIENCE, PlateauSchedule
 
 WITH_TABLES = [study.name for study in STUDIES.values() if study.runs]
 BANDS = {"quick": 48, "cpu": 205, "small": 205, "paper": 128, "converged": 48}
@@ -42,7 +41,7 @@ def test_every_run_can_be_built(profile: str) -> None:
     assert students and all(run.teacher().options["blocks"] >= run.options["blocks"] for run in students)
 
 
-@pytest.mark.parametrize("profile", profile_names())
+@pytest.mark.parametrize("profile", BANDS)
 def test_the_decay_of_the_distillation_acts_and_every_distilled_run_has_its_counterpart(profile: str) -> None:
     decays = distillation_runs(load_profile(profile), ("decay",))
     decayed = [run for run in decays if run.distillation and run.distillation.decay < 1]
@@ -77,19 +76,6 @@ def test_widths_of_equal_cost_are_nearer_to_the_budget_than_their_neighbours(pro
             assert min(ratios, key=ratios.get) == width and ratios[width] < math.log(MAX_RATIO)
 
 
-def test_benchmarks_have_every_network_and_expensive_ones_once() -> None:
-    for profile in ("quick", "small", "paper"):
-        models = {run.model for run in study_runs("benchmark", profile)}
-        assert models == {*model_names(), "back-projection"}
-    seeds: dict[tuple, set[int]] = {}
-    for run in study_runs("benchmark", "small"):
-        seeds.setdefault((run.model, run.scale), set()).add(run.seed)
-    assert seeds["lkca-kd", 4] == seeds["lkca-kd", 8] == {0, 1, 2}
-    assert seeds["sspsr", 4] == seeds["bicubic", 8] == {0}
-    at_x8 = {run.seed for run in study_runs("benchmark", "cpu") if run.scale == 8}
-    assert at_x8 == {0}  # only x4 is repeated there
-
-
 def test_every_region_tests_once_and_the_others_train() -> None:
     variants = {run.variant for run in study_runs("regions", "quick")}
     plans = [DATASETS["synthetic"].variants[name] for name in variants]
@@ -110,17 +96,6 @@ def test_scenes_have_one_setting_and_none_chose_it() -> None:
     for model in ("vdsr", "sspsr", "msdformer", "essaformer", "3dfcnn"):
         run = next(run for run in runs if run.model == model and run.scale == 4)
         assert cost(build_model(model, 200, 4, **run.options), 200).macs == pytest.approx(expected, rel=0.14)
-
-
-def test_at_converged_steps_are_equal_or_end_by_the_rule() -> None:
-    def epochs(study: str) -> set[int]:
-        return {run.epochs for run in study_runs(study, "converged") if MODELS[run.model].learned}
-
-    assert epochs("block_count") == epochs("until_converged") == {300}
-    assert PlateauSchedule.LATEST[0] * 300 > 2 * PATIENCE
-    assert all(epochs(s) == {50} for s in ("upsamplers", "upsamplers_elsewhere", "distillation", "equal_cost"))
-    rates = {(run.model, run.learning_rate) for run in study_runs("equal_cost", "converged")}
-    assert len(rates) == len({model for model, _ in rates})  # one rate a family
 
 
 def test_settings_of_a_model_and_arguments_override_the_profile(make_profile: Callable[..., str]) -> None:

@@ -25,7 +25,6 @@ from lkca.studies.convergence import (
     back_projection_curve,
     late_gains,
     scenes_in_place,
-    training_curves,
 )
 from lkca.studies.distillation import PLAIN, QUESTIONS, TEACHER, paper_rows, rows_of
 from lkca.studies.speed import MIN_ROUNDS, measure_speed, take_turns
@@ -120,8 +119,8 @@ def test_share_of_runs_that_had_not_converged(share: float) -> None:
     write("quick", "scenes_training", [{"run": "0", "model": "lkca", "epoch": 1, "validation": 30.0}])
     (row,) = late_gains("quick").itertuples()
     assert (row.study, row.runs, row.epochs, row.not_converged) == ("scenes", 4, 7, share)
-    assert training_curves("quick")["study"].tolist() == ["scenes"]
-    assert late_gains("cpu").empty and training_curves("cpu").empty and added_by_networks("cpu").empty
+    assert tables.all_rows("quick", "_training")["study"].tolist() == ["scenes"]
+    assert late_gains("cpu").empty and added_by_networks("cpu").empty
 
 
 def test_networks_are_compared_with_back_projection_of_their_own_case() -> None:

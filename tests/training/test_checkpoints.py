@@ -1,7 +1,6 @@
 """Weights files: what is written comes back; what is damaged, foreign or does not fit is named."""
 
 import dataclasses
-import errno
 import json
 from pathlib import Path
 
@@ -153,17 +152,3 @@ def test_weights_that_are_no_numbers(value: float, path: Path, model: torch.nn.M
     forge(path)
     with pytest.raises(ValueError, match="weights.safetensors"):
         load_weights(path)
-
-
-def test_a_full_disk_keeps_the_old_weights(path: Path, model: torch.nn.Module, monkeypatch) -> None:
-    before = path.read_bytes()
-
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:100])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="weights.safetensors"):
-        save_weights(path, model, METADATA)
-    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from lkca.data.split import Split
 from lkca.losses import supervised_loss
 from lkca.run import Run
 from lkca.train import train
-from tests.training.tiny import FILES, TINY, TRAIN, Stop, files, flip_bit, move_runs, outcome, quiet, stop_after
+from tests.training.tiny import FILES, TINY, TRAIN, Stop, files, flip_bit, quiet, stop_after
 
 SHORT = dataclasses.replace(TINY, epochs=2, stride=16)
 
@@ -76,16 +75,6 @@ def test_damaged_states_are_not_resumed_from(damage: str, split: Split) -> None:
     assert len(train(TINY, "cpu", quiet, split).history) == 4
 
 
-def test_every_bit_of_the_state_counts(split: Split) -> None:
-    path = interrupted(split)
-    healthy = path.read_bytes()
-    for place in np.linspace(0, 1, 30):
-        path.write_bytes(healthy)
-        flip_bit(path, place)
-        with pytest.raises(ValueError, match="resume.pt"):
-            train(TINY, "cpu", quiet, split)
-
-
 @pytest.mark.parametrize("damage", ["noise", "missing", "other run"])
 def test_a_state_needs_its_weights(damage: str, split: Split) -> None:
     theirs = (train(SHORT, "cpu", quiet, split).folder / "weights.safetensors").read_bytes()
@@ -94,17 +83,6 @@ def test_a_state_needs_its_weights(damage: str, split: Split) -> None:
     with pytest.raises(ValueError, match="weights.safetensors"):
         train(TINY, "cpu", quiet, split)
     assert "metrics.json" not in files(TINY.folder)
-
-
-def test_a_history_that_a_kill_left_behind_is_completed(split: Split) -> None:
-    train(SHORT, "cpu", quiet, split)
-    path = SHORT.folder / "history.csv"
-    complete = path.read_text()
-    for name in ("metrics.json", "checksums.json"):
-        (SHORT.folder / name).unlink()
-    path.write_text("".join(complete.splitlines(keepends=True)[:2]))
-    train(SHORT, "cpu", quiet, split)
-    assert path.read_text() == complete
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -153,31 +131,6 @@ def test_a_run_that_diverges_at_once_leaves_no_result(split: Split) -> None:
     with pytest.raises(ValueError, match="learning_rate"):
         train(run, "cpu", quiet, split)
     assert files(run.folder) == {"settings.json", "provenance.json"}
-
-
-# --- full disks
-
-
-@pytest.mark.parametrize("too_large", ["settings.json", "weights.safetensors", "resume.pt"])
-def test_a_full_disk_is_reported_and_what_was_written_before_stays(
-    too_large: str, split: Split, tmp_path: Path, monkeypatch
-) -> None:
-    """The operating system refuses the last byte of a file; each is larger than those written before it."""
-    run = dataclasses.replace(TINY, epochs=1)
-    train(run, "cpu", quiet, split)
-    expected, limit = outcome(run), (run.folder / too_large).stat().st_size - 1
-    move_runs(monkeypatch, tmp_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        with pytest.raises(OSError, match=too_large):
-            train(run, "cpu", quiet, split)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    order = ["settings.json", "provenance.json", "weights.safetensors", "resume.pt"]
-    assert files(run.folder) == set(order[: order.index(too_large)])
-    train(run, "cpu", quiet, split)
-    assert outcome(run) == expected
 
 
 def test_leftovers_of_a_killed_process_are_removed(split: Split) -> None:

@@ -9,7 +9,7 @@ from lkca.checkpoints import load_result
 from lkca.run import PATIENCE, Run
 from lkca.train import train
 from lkca.trainer import PlateauSchedule
-from tests.training.tiny import STREAM, STUDENT, TINY, Stop, move_runs, outcome, quiet, stop_after
+from tests.training.tiny import STREAM, STUDENT, TINY, quiet
 
 BEGUN = replace(TINY, epochs=2, start_from={"epochs": 1, "learning_rate": 1e-3})
 
@@ -51,18 +51,6 @@ def test_teacher_and_student_begin_with_their_own_weights() -> None:
     for run in (student.start(), student.teacher(), student.teacher().start(), student.start().teacher()):
         assert load_result(run).run == run
     assert student.start().teacher() == student.teacher().start()
-
-
-def test_an_interrupted_run_that_began_elsewhere_ends_with_the_same_bits(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
-) -> None:
-    train(BEGUN, "cpu", quiet)
-    expected = outcome(BEGUN)
-    move_runs(monkeypatch, tmp_path)
-    with pytest.raises(Stop):
-        train(BEGUN, "cpu", stop_after(1, BEGUN))
-    train(BEGUN, "cpu", quiet)
-    assert outcome(BEGUN) == expected
 
 
 def test_a_network_that_begins_on_a_stream_is_averaged_from_its_first_step_on() -> None:

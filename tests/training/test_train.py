@@ -19,7 +19,7 @@ from lkca.evaluate import evaluate, low_resolution
 from lkca.fast import predict
 from lkca.metrics import METRICS, mpsnr, quality
 from lkca.resize import resize
-from lkca.run import RECIPE, Distillation, Run
+from lkca.run import RECIPE, Distillation
 from lkca.train import initial_model, train
 from lkca.trainer import MIN_GAIN, PATIENCE
 from tests.training.tiny import FILES, STREAM, STUDENT, TINY, TRAIN, files, move_runs, outcome, quiet
@@ -103,12 +103,6 @@ def test_settings_change_the_loss(split: Split, change: dict) -> None:
     assert not np.allclose(*losses, rtol=1e-4)
 
 
-def test_psf_makes_the_lr_images_of_the_test(split: Split) -> None:
-    runs = [dataclasses.replace(TINY, model="bicubic", options={}, psf=psf) for psf in ("bicubic", "gaussian:0.8")]
-    sharp, soft = (train(run, "cpu", quiet, split).metrics["MPSNR"] for run in runs)
-    assert soft < sharp - 0.5
-
-
 def test_bfloat16_changes_little_and_keeps_weights_in_float32(split: Split) -> None:
     full, half = (train(dataclasses.replace(TINY, precision=p), "cpu", quiet, split) for p in ("float32", "bfloat16"))
     assert not np.allclose(full.history["loss"], half.history["loss"], rtol=1e-6)
@@ -165,15 +159,6 @@ def test_a_teacher_is_trained_once(split: Split, log: list[str]) -> None:
     sibling = dataclasses.replace(STUDENT, seed=1)
     train(sibling, "cpu", log.append, split)
     assert [line.split(" ")[0] for line in log] == [sibling.name] * 4
-
-
-def test_a_student_is_the_same_whether_its_teacher_was_loaded(split: Split, tmp_path: Path, monkeypatch) -> None:
-    train(STUDENT, "cpu", quiet, split)
-    expected = outcome(STUDENT)
-    move_runs(monkeypatch, tmp_path)
-    train(STUDENT.teacher(), "cpu", quiet, split)
-    train(STUDENT, "cpu", quiet, split)
-    assert outcome(STUDENT) == expected
 
 
 def test_distillation_adds_its_loss(split: Split) -> None:
@@ -241,9 +226,3 @@ def test_a_split_of_another_dataset_is_refused(split: Split) -> None:
     run = dataclasses.replace(TINY, variant="default")
     with pytest.raises(ValueError, match="tiny"):
         train(run, "cpu", quiet, split)
-
-
-def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LKCA_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="Pavia.mat"):
-        train(Run(dataset="pavia_centre", model="bicubic"), "cpu", quiet)
