@@ -15,13 +15,11 @@ from lkca import __version__
 from lkca.cli import print_each_warning_once
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-TORCH_SETTINGS = {
-    "THP_MEM_ALLOC_ENABLE": "1",  # huge pages (Linux), in which feature maps come and go in two thirds of the time
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait do not hold a core: twice as fast on a busy machine
-}
-PLENTY = 1.5e9  # bytes; with less memory freed memory is given back
+IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}  # do not hold a core: twice as fast on a busy machine
+HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}  # (Linux), in which feature maps come and go in two thirds of the time
+PLENTY = 1.5e9  # bytes; with less memory freed memory is given back, and pages are small, which leave no gaps
 FREED_BYTES = 300_000_000  # of freed memory that the process keeps at the end of its heap
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
 PSF = "bicubic, mean, gaussian:SIGMA in LR pixels, sensor:NAME, or a kernel file"
 EPILOG = """other commands:
   sharpen finetune SCENE    train the network further on a scene itself, and say whether that gains anything
@@ -36,11 +34,12 @@ A part of a scene: gdal_translate -srcwin, or xarray's .isel in Python.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the status: 0 done, 1 not (all) done for printed reasons, 2 wrong, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    for name, value in TORCH_SETTINGS.items():  # torch reads them when it is loaded
-        os.environ.setdefault(name, value)
     try:
         make, run = COMMANDS.get(words[0] if words else "", (sharpen_parser, run_sharpen))
         options = make().parse_args(words[1:] if run is not run_sharpen else words)
+        plenty = getattr(options, "memory", PLENTY) >= PLENTY
+        for name, value in (IDLE_THREADS | HUGE_PAGES if plenty else IDLE_THREADS).items():
+            os.environ.setdefault(name, value)  # before torch is loaded
         warnings.showwarning = print_each_warning_once()
         return 0 if run(options) is not False else 1
     except (ValueError, OSError, ImportError) as error:
@@ -193,8 +192,7 @@ def run_sharpen(options: argparse.Namespace) -> bool | None:
     if not sources:
         raise ValueError("name a scene and the file to write: sharpen SCENE OUT")
     given = {name: value for name, value in vars(options).items() if name != "paths"}
-    if options.memory >= PLENTY:
-        _keep_freed_memory()
+    _tune_allocator(keep=options.memory >= PLENTY)
     many = len(sources) > 1 or target.endswith(("/", os.sep)) or Path(target).is_dir()
     if many:
         single = [name for name in ("uncertainty", "report") if given.pop(name)]
@@ -241,12 +239,17 @@ COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], b
 }
 
 
-def _keep_freed_memory() -> None:
-    """Let the C library (Linux) keep freed memory for the next feature map: what the kernel gives has to be cleared."""
+def _tune_allocator(keep: bool) -> None:
+    """Let the C library (Linux) serve all threads from one heap, where each uses again what another one has freed.
+
+    keep : freed memory stays for the next feature map, because what the kernel gives has to be cleared.
+    """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(M_MMAP_THRESHOLD, 2**31 - 1)
-        mallopt(M_TRIM_THRESHOLD, FREED_BYTES)
+        mallopt(M_ARENA_MAX, 1)
+        if keep:
+            mallopt(M_MMAP_THRESHOLD, 2**31 - 1)
+            mallopt(M_TRIM_THRESHOLD, FREED_BYTES)
 
 
 def _fail(message: object) -> int:

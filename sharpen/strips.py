@@ -21,7 +21,7 @@ from sharpen.tiles import FLOAT, Rows, resident, spans
 MAX_TILE_PIXELS = 300_000  # LR pixels of a tile, overlap included: larger ones are slower
 MIN_TILE_PIXELS = 4096
 TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
-USED_SHARE = 0.95  # of the memory that is planned for: a process grows a little
+USED_SHARE = 0.88  # of the memory that is planned for: a process grows a little
 CHUNK_ROWS = 64  # LR rows whose base is made together
 STRIP_ROWS = 4  # LR rows that are upsampled together
 CHUNKS = 10  # arrays of a chunk's size that are held at once
@@ -138,6 +138,7 @@ class Method:
         thin, thick, rows, pixels = self._sizes(lr.shape, memory)
         radius = UPSAMPLING_RADIUS
         for start, stop, _, _ in spans(lr.shape[1], rows):
+            window = base = limits = held = strip = None  # what the last window held makes room for this one
             window = self.window(lr, start, stop, pixels)
             for first, last, _, _ in spans(stop, thick, first=start):
                 base = self._padded_base(lr, window, first, last)
@@ -174,16 +175,17 @@ class Method:
         thin = int(min(STRIP_ROWS, max(1, free / 4 // strip_row)))
         chunk_row, margin = CHUNKS * FLOAT * bands * width, 2 * (self.base_margin() + UPSAMPLING_RADIUS)
         thick = int(min(CHUNK_ROWS, max(STRIP_ROWS, free / 3 // chunk_row - margin)))
-        free -= thin * strip_row + min(thick + margin, height) * chunk_row
+        # A window's tiles are done before its chunks and strips begin, so that one memory serves both.
+        output = thin * strip_row + min(thick + margin, height) * chunk_row
         window_row, tile_pixel = self.window_row_bytes(shape), self.tile_pixel_bytes()
         least = min(height, thick + 2 * self.window_margin()) * window_row
-        pixels = min(MAX_TILE_PIXELS, TILE_SHARE * free / tile_pixel, (free - least) / tile_pixel)
-        if pixels < MIN_TILE_PIXELS:
-            needed = memory / 1e9 + (least + MIN_TILE_PIXELS * tile_pixel - free) / USED_SHARE / 1e9
+        pixels = min(MAX_TILE_PIXELS, max(output, TILE_SHARE * free) / tile_pixel, (free - least) / tile_pixel)
+        if pixels < MIN_TILE_PIXELS or least + output > free:
+            needed = memory + (least + max(output, MIN_TILE_PIXELS * tile_pixel) - free) / USED_SHARE
             raise ValueError(
-                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed + 0.05:.1f} GB"
+                f"memory of {memory / 1e9:.2f} GB is too small for this scene: it needs {needed / 1e9 + 0.05:.1f} GB"
             )
-        free -= pixels * tile_pixel
+        free -= max(output, pixels * tile_pixel)
         rows = height if free >= height * window_row else int(free // window_row) - 2 * self.window_margin()
         return thin, thick, max(rows, thick), int(pixels)
 

@@ -11,6 +11,7 @@ local.
 import argparse
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,7 @@ from sharpen.samples import PATCH, SIDE, SceneStream
 LEARNING_RATE, FINAL_LEARNING_RATE = 5e-4, 1e-5
 MEMORY = 0.995  # of the exponential mean of the weights
 WARM_UP = 100  # steps
-VALIDATION_SEED = 1_000_000  # of the first scene
-VALIDATION_SCENES = 4
+VALIDATION_SEEDS = range(1_000_000, 1_000_004)  # of the scenes
 VALIDATION_DEGRADATIONS = (
     Degradation(),
     Degradation("mean"),
@@ -54,12 +54,15 @@ def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
 
 
 class Validation:
-    """Mean gain in MPSNR over the Wiener estimate, in dB, on synthetic scenes that never train."""
+    """Mean gain in MPSNR over the Wiener estimate, in dB, on synthetic scenes that never train.
 
-    def __init__(self, scale: int) -> None:
+    seeds : of the scenes. side : HR pixels on a side; that of training scenes by default.
+    """
+
+    def __init__(self, scale: int, seeds: Iterable[int] = VALIDATION_SEEDS, side: int = 0) -> None:
         self.cases = []
-        for seed in range(VALIDATION_SEED, VALIDATION_SEED + VALIDATION_SCENES):
-            hr = torch.from_numpy(landscape_cube(seed, SIDE[scale]))
+        for seed in seeds:
+            hr = torch.from_numpy(landscape_cube(seed, side or SIDE[scale]))
             for degradation in VALIDATION_DEGRADATIONS:
                 lr = degradation(hr, scale, seed)
                 plan = plan_image(lr, scale, degradation.psf)
@@ -68,8 +71,12 @@ class Validation:
                 base = resize(plan.bands(z, plan.tail(lr)[0]), scale)
                 self.cases.append((plan, images, v, base - hr))
 
-    @torch.inference_mode()
     def __call__(self, model: nn.Module) -> float:
+        return float(np.mean(self.gains(model)))
+
+    @torch.inference_mode()
+    def gains(self, model: nn.Module) -> list[float]:
+        """Return the gain of each scene under each degradation: those of the first scene come first."""
         network = _plain(model).eval()
         gains = []
         for plan, images, v, error in self.cases:
@@ -77,7 +84,7 @@ class Validation:
             residuals = network.residual(inputs)[:, 0]
             left = error + (spectra @ residuals.flatten(1)).unflatten(1, residuals.shape[1:])
             gains.append(_decibels(error) - _decibels(left))
-        return float(np.mean(gains))
+        return gains
 
 
 def _decibels(error: Tensor) -> float:

@@ -19,7 +19,7 @@ from sharpen.tiles import ImageRows, Rows, resident
 
 SECONDS_BETWEEN_LINES = 5.0  # of progress
 PIECE = 32  # LR pixels on a side of the smaller of two pieces whose time is measured
-MIN_PIECES = 16  # a smaller scene is done about as soon as it is estimated
+MIN_PIECES = 512  # a smaller scene is done before its time is worth measuring
 TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
 MIN_TEXTURE_SIDE = 16
 SAMPLED_SIDE = 64  # rows, and columns, of a scene that stand for its contrast

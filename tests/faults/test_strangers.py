@@ -11,7 +11,7 @@ import tifffile
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy as gdal_copy
 
-from lkca.data.read import read_scene
+from lkca.data.read import open_scene_file
 from sharpen.io import open_scene, read_block, write_scene
 from tests.sharpen.io.files import NM, braces, converted, rpcs, write_envi, write_masked, write_tiff
 
@@ -80,12 +80,12 @@ def test_rpcs_in_a_text_file_beside(tmp_path: Path) -> None:
 def test_lists_of_wavelengths_in_a_geotiff(space: str | None, tmp_path: Path) -> None:
     tags = {"wavelength": braces(NM), "wavelength_units": "Nanometers", "bbl": "{1, 1, 0, 1, 1}"}
     path = write_tiff(tmp_path / "a.tif", CUBE, lambda raster: raster.update_tags(ns=space, **tags))
-    found = read_scene(path)
+    found = open_scene_file(path)
     assert found.wavelengths.tolist() == open_scene(path).wavelength.values.tolist() == NM
     assert found.metadata["bbl"] == tags["bbl"]
 
 
-@pytest.mark.parametrize("read", [read_scene, open_scene])
+@pytest.mark.parametrize("read", [open_scene_file, open_scene])
 def test_a_classification_that_does_not_say_so(read: Callable, tmp_path: Path) -> None:
     write_envi(tmp_path / "a.img", CUBE[:1], **{"class names": "{roof, grass}"})
     with pytest.raises(ValueError, match="a.hdr.*classes"):
@@ -100,7 +100,7 @@ def test_a_header_of_another_file_of_that_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_scene(tmp_path / "a.hdr"), CUBE[:2, :9])
 
 
-@pytest.mark.parametrize("read", [read_scene, open_scene])
+@pytest.mark.parametrize("read", [open_scene_file, open_scene])
 def test_what_is_not_in_the_file_or_not_read_of_it(read: Callable, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.mat", "w") as file:
         file.create_dataset("cube", CUBE.shape, "u2", chunks=(1, 7, 11))[:4] = CUBE[:4]
