@@ -56,12 +56,12 @@ def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
 class Validation:
     """Mean gain in MPSNR over the Wiener estimate, in dB, on synthetic scenes that never train.
 
-    seeds : of the scenes. side : HR pixels on a side; that of training scenes by default.
+    seeds : of the scenes, by default those that choose weights. side : HR pixels on a side, by default as in training.
     """
 
-    def __init__(self, scale: int, seeds: Iterable[int] = VALIDATION_SEEDS, side: int = 0) -> None:
+    def __init__(self, scale: int, seeds: Iterable[int] | None = None, side: int = 0) -> None:
         self.cases = []
-        for seed in seeds:
+        for seed in seeds or VALIDATION_SEEDS:
             hr = torch.from_numpy(landscape_cube(seed, side or SIDE[scale]))
             for degradation in VALIDATION_DEGRADATIONS:
                 lr = degradation(hr, scale, seed)

@@ -21,7 +21,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few, small scenes and steps."""
     for name, value in {"STEPS": 4, "BATCH": 2, "POOL": 3, "FRESH": 1}.items():
         monkeypatch.setattr(samples, name, value)
-    monkeypatch.setattr(training, "VALIDATION_SCENES", 1)
+    monkeypatch.setattr(training, "VALIDATION_SEEDS", range(1_000_000, 1_000_001))
     monkeypatch.setattr(training, "VALIDATION_DEGRADATIONS", (Degradation("gaussian:0.5", 30.0),))
 
 
