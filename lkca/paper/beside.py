@@ -16,7 +16,7 @@ from lkca.paper.printed import DECAY, TERMS, TITLES, WEIGHT, network_tables, pri
 from lkca.paper.rules import CONFIRMED, OPEN, REFUTED, WEAKENED, printed_gains
 from lkca.paper.verdicts import OVER_PLACES, OVER_SEEDS
 
-SHOWN = ("cpu", "converged")  # profiles that stand beside the paper
+SHOWN = ("cpu", "converged", "evidence")  # profiles that stand beside the paper
 DISTILLED = {
     "model": "lkca-kd",
     "kd_weight": 0.01,

@@ -42,6 +42,7 @@ from lkca.paper.rules import (
 )
 
 PROFILES = ("paper", "small", "evidence", "converged", "cpu")  # in the order in which they decide; `quick` never does
+CHANNELS = 128  # of the paper's LKCA-Net
 # Studies with LKCA-Net, LR and KD under the same settings: one network a place, then many seeds on synthetic scenes.
 OVER_PLACES, OVER_SEEDS = ("leave_one_out", "scenes"), ("until_converged", "until_flat")
 Parts = Mapping[str, Difference]  # what is compared -> difference
@@ -289,6 +290,8 @@ def _evidence(
     needed = {name: part.units_needed for name, part in measured.items() if part.units_needed}
     questions = [f"±{MARGIN} dB would need {n} {first.unit} ({name})" for name, n in needed.items() if n > first.n]
     questions += ["real scenes"] if synthetic(frame) else []
+    if (widest := trained(frame).query("model in ('lkca', 'lkca-lr')")["channels"].max()) < CHANNELS:
+        questions.append(f"networks as wide as the paper's, {CHANNELS} channels ({widest:.0f} here)")
     missing = read_results(f"{profile}/{study}_missing")
     if missing is not None and len(missing):
         questions.append(f"{len(missing)} of {len(missing) + len(frame)} planned runs are not finished")
@@ -312,11 +315,11 @@ def _evidence(
 
 def _said(name: str, part: Difference) -> str:
     text = f"{name} {part} dB: {part.outcome}"
-    if part.unit != "places":
+    if part.unit != "places" and part.n <= MIN_SEEDS:
         return text
     return (
-        f"{text} (Hodges-Lehmann {part.hodges_lehmann:+.3f} dB, above zero at {part.better} of {part.n} places, "
-        f"sign test p = {part.sign_p:.2f})"
+        f"{text} (Hodges-Lehmann {part.hodges_lehmann:+.3f} dB, above zero at {part.better} of {part.n} {part.unit}, "
+        f"sign test p = {part.sign_p:.2g})"
     )
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from lkca.plots.style import MARGIN
 
-COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")  # of our sources; colour-blind safe
+COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#D55E00", "#999999")  # colour-blind safe
 WIDE = 4.0  # times the largest printed difference: the axis ends there, and wider intervals are cut with an arrow
 
 
@@ -20,7 +20,7 @@ def differences_beside_paper(frame: pd.DataFrame, title: str) -> Figure:
     paper = frame["source"].str.startswith("paper")
     sources = list(dict.fromkeys(frame.loc[~paper, "source"]))
     limit = WIDE * frame.loc[paper, "mean"].abs().max()
-    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.5 * len(names)), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.6 * len(names)), layout="constrained")
     axis.axvspan(-MARGIN, MARGIN, color="0.85", zorder=0, label=f"±{MARGIN} dB")
     axis.axvline(0, color="0.5", lw=0.8, zorder=1)
     for place, name in enumerate(names):
@@ -29,7 +29,7 @@ def differences_beside_paper(frame: pd.DataFrame, title: str) -> Figure:
         axis.plot(printed, [place - 0.3] * len(printed), "D", color="black", ms=5, label="paper" if place == 0 else "_")
         for row in rows[~rows["source"].str.startswith("paper")].itertuples():
             number = sources.index(row.source)
-            height = place - 0.1 + 0.5 * (number + 0.5) / len(sources)
+            height = place - 0.15 + 0.6 * (number + 0.5) / len(sources)
             _interval(axis, row, height, COLOURS[number % len(COLOURS)], limit)
     for number, source in enumerate(sources):
         axis.plot([], [], "o-", color=COLOURS[number % len(COLOURS)], ms=4, label=f"ours, {source}")
