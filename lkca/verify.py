@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from lkca.data.datasets import find_dataset
 from lkca.files import Log, results_folder, write_text
@@ -65,7 +66,7 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
 
 
 def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:
-    """Return the names of the runs to train again, the cheapest first by recorded seconds, a teacher's included.
+    """Return the names of the runs to train again: of this model of CPU first, then the cheapest, teachers included.
 
     At least one of each network and of each kind of dataset, then the cheapest of the others.
     """
@@ -74,7 +75,8 @@ def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) ->
         name: seconds[name] + (seconds.get(runs[name].teacher().name, 0) if runs[name].distillation else 0)
         for name in committed.index
     }
-    cheapest = sorted(cost, key=lambda name: (cost[name], name))
+    elsewhere = committed["cpu"] != cpu()  # another model of CPU may round otherwise
+    cheapest = sorted(cost, key=lambda name: (elsewhere[name], cost[name], name))
     first: dict[object, str] = {}
     for name in cheapest:
         first.setdefault(runs[name].model, name)
@@ -85,6 +87,7 @@ def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) ->
 
 
 def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -> dict[str, object]:
+    torch.set_num_threads(int(committed["threads"]))  # more of them round otherwise
     result = train(run, device, log)
     new = result.metrics | {f"{metric}_bp": value for metric, value in result.back_projected.items()}
     differences = {

@@ -25,7 +25,7 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("lkca.verify.study_runs", lambda study, profile: RUNS if study == "toy" else [])
     results = [train(run, "cpu", quiet) for run in RUNS]
     rows = [
-        {"run": r.run.name, "seconds": seconds, "cpu": cpu(), **r.metrics}
+        {"run": r.run.name, "seconds": seconds, "cpu": cpu(), "threads": 1, **r.metrics}
         | {f"{metric}_bp": value for metric, value in r.back_projected.items()}
         for seconds, r in zip((0.0, 2.0, 1.0), results, strict=True)
     ]
@@ -104,7 +104,7 @@ def test_the_cheapest_of_each_network_and_kind_of_dataset_are_chosen() -> None:
         student.teacher(): 30.0,  # makes the first student the dearer one
         other_student.teacher(): 20.0,
     }
-    frame = pd.DataFrame({"seconds": [*runs.values()]}, index=[run.name for run in runs])
+    frame = pd.DataFrame({"seconds": [*runs.values()], "cpu": cpu()}, index=[run.name for run in runs])
     by_name = {run.name: run for run in runs}
     chosen = [by_name[name] for name in choose_runs(frame, by_name, 1)]
     assert [(run.model, run.dataset, runs[run]) for run in chosen] == [
@@ -115,3 +115,10 @@ def test_the_cheapest_of_each_network_and_kind_of_dataset_are_chosen() -> None:
         ("vdsr", "la_aviris", 90.0),
     ]
     assert len(choose_runs(frame, by_name, 8)) == 8 and len(choose_runs(frame, by_name, 99)) == len(runs)
+
+
+def test_runs_of_this_model_of_cpu_come_first() -> None:
+    runs = [Run(variant="tiny", seed=seed) for seed in range(3)]
+    machines = {"seconds": [1.0, 2.0, 3.0], "cpu": ["another", cpu(), cpu()]}
+    frame = pd.DataFrame(machines, index=[run.name for run in runs])
+    assert choose_runs(frame, {run.name: run for run in runs}, 2) == [runs[1].name, runs[2].name]
