@@ -38,8 +38,8 @@ def main() -> None:
             gains = np.reshape(validation.gains(network), (-1, len(VALIDATION_DEGRADATIONS))).mean(axis=1)
             first = gains if first is None else first
             gain, against = difference(gains, "scenes"), difference(gains - first, "scenes")
-            row = {"weights": name, "scale": scale, "blocks": len(network.body), "attention": network.attention}
-            row |= {"radius": None if network.attention else network.radius, "lr_pixels": side, "scenes": gain.n}
+            row = {"weights": name, "scale": scale, "blocks": len(network.body), "radius": network.radius}
+            row |= {"lr_pixels": side, "scenes": gain.n}
             row |= {"gain_dB": gain.mean, "half_width": (gain.high - gain.low) / 2, "to_first_dB": against.mean}
             row |= {"to_first_half_width": (against.high - against.low) / 2}
             rows.append(row | provenance(torch.device("cpu")))

@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 from lkca.checkpoints import Metadata
 from lkca.degradation import BACK_PROJECTION_STEPS
 from lkca.fast import native_bfloat16
-from lkca.files import expand
 from lkca.models import MODELS, check_scale
 from lkca.psf import check_psf
 from sharpen.methods import EigenimageMethod, NetworkMethod, PlannedMethod
-from sharpen.model import KINDS, EigenimageNetwork, load_network, pretrained_path
+from sharpen.model import USUAL_SCALE, EigenimageNetwork, load_network, weights_path
 from sharpen.psf import sensor_psf
 from sharpen.strips import Method
 
 WITHOUT_WEIGHTS = ("bicubic", "back-projection", "wiener")
-USUAL_SCALE = 4
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_SPACING = 10.0  # nm between bands, for a single band
 
@@ -37,8 +35,8 @@ def choose_method(
 
     Parameters
     ----------
-    weights : None, "synthetic" or "real", the pretrained eigenimage network; "bicubic", "back-projection" or "wiener";
-        else the folder of a run or a weights file.
+    weights : None, the pretrained eigenimage network; "bicubic", "back-projection" or "wiener"; else the folder of a
+        run or a weights file.
     scale : 2, 4 or 8; None takes that of the weights, or 4.
     psf : that made the image, see `lkca.psf`; "sensor:NAME", one of `sharpen.psf.SENSORS`; "auto" estimates it.
     noise : signal-to-noise ratio in dB, infinite for none; "auto" estimates it.
@@ -69,7 +67,7 @@ def choose_method(
         raise ValueError(f"components must be a whole number of at least 1, got {components!r}")
     if precision == "auto":
         precision = "bfloat16" if native_bfloat16() else "float32"
-    name = "synthetic" if weights is None else str(weights)
+    name = str(weights or "pretrained")
     if name in WITHOUT_WEIGHTS:
         if components or symmetries or uncertain:
             raise ValueError(f"{name} has no components, symmetries or standard deviations: leave them out")
@@ -78,7 +76,7 @@ def choose_method(
             return PlannedMethod(name, scale, psf, noise), None
         psf = "bicubic" if psf == "auto" else psf
         return Method(name, scale, BACK_PROJECTION_STEPS if name == "back-projection" else 0, psf), None
-    path = pretrained_path(scale or USUAL_SCALE, name) if name in KINDS else expand(name)
+    path = weights_path(weights, scale)
     if not path.exists() and name in MODELS:
         raise ValueError(f"{name} is the name of a network: give the folder of a run or its weights.safetensors")
     network, metadata = load_network(path)

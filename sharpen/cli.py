@@ -81,8 +81,8 @@ def sharpen_parser() -> Parser:
     _add_degradation(parser)
     parser.add_argument(
         "--weights",
-        help="synthetic (default) or real: the pretrained network for any sensor, by what trained it; the folder of a "
-        "run; bicubic, back-projection or wiener: no network",
+        help="the folder of a run, or a weights file; bicubic, back-projection or wiener: no network (default: the "
+        "pretrained network for any sensor)",
     )
     parser.add_argument("--memory", type=_bytes, default="2G", help="the most to hold: 2G (default), 500M, or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -115,7 +115,7 @@ def finetune_parser() -> Parser:
     parser.add_argument("scene", help="the scene")
     _add_scale(parser)
     _add_degradation(parser)
-    parser.add_argument("--weights", help="synthetic (default), real, or a weights file: what to begin with")
+    parser.add_argument("--weights", help="a file to begin with (default: the pretrained weights)")
     parser.add_argument("--epochs", type=int, default=20, help="the most that are trained (default 20)")
     _add_reading(parser)
     return parser
@@ -133,13 +133,13 @@ def export_parser() -> Parser:
     """Return the arguments of `sharpen export`."""
     parser = Parser(
         prog="sharpen export",
-        description="Write the network as an ONNX file, from eigenimages and conditions (k, inputs, h, w) to residuals "
+        description="Write the network as an ONNX file, from eigenimages and conditions (k, 5, h, w) to residuals "
         "(k, 1, r·h, r·w) before back-projection. `sharpen.deconvolve.network_inputs` makes the former, and says "
         "how to use the latter. Needs pip install 'lkca[onnx]'.",
     )
     parser.add_argument("target", metavar="OUT.onnx", help="the file to write")
     _add_scale(parser)
-    parser.add_argument("--weights", default="synthetic", help="synthetic (default), real, or a weights file")
+    parser.add_argument("--weights", help="a weights file, or the folder of a run (default: the pretrained weights)")
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
     return parser
 

@@ -196,7 +196,7 @@ def sharpen_eigenimages(
     eigenimages, filtered : (K, h, w), the leading ones and v of `Plan.filter`.
     """
     inputs, spectra = network_inputs(plan, eigenimages, filtered, network)
-    residuals = network.residual(inputs)
+    residuals = network(inputs)
     if plan.psf != "bicubic" and plan.consistent:
         residuals = network.back_project(residuals, plan.psf)  # what is added is invisible to the sensor
     return residuals[:, 0], spectra
@@ -205,10 +205,10 @@ def sharpen_eigenimages(
 def network_inputs(
     plan: Plan, eigenimages: Tensor, filtered: Tensor, network: EigenimageNetwork, deviation: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return what the network sees, (k, inputs, h, w), and the spectra (B, k) of one unit of each residual.
+    """Return what the network sees, (k, 5, h, w), and the spectra (B, k) of one unit of each residual.
 
-    Its first channel is v, divided by its standard deviation, the second v of the first eigenimage. A network with more
-    inputs also sees the eigenimage as it was, and the conditions of `conditions`.
+    Its channels are v, divided by its standard deviation; v of the first eigenimage; the eigenimage as it was; and the
+    two of `conditions`.
 
     deviation : (k,), standard deviation of v over the image that it is a part of; by default that of `filtered`.
     """
@@ -217,8 +217,6 @@ def network_inputs(
     unit = torch.where(deviation > 0, 1 / deviation.clamp_min(1e-12), 0)[:, None, None]
     v = filtered[:count] * unit
     spectra = plan.basis.spectra()[:, :count] * deviation
-    if network.head.in_channels == 2:
-        return network.pairs(v), spectra
     return stack_inputs(v, eigenimages[:count] * unit, conditions(plan, count, unit[:, 0, 0])), spectra
 
 

@@ -48,7 +48,7 @@ from lkca.resize import crop_to_multiple
 from lkca.studies import study_runs
 from sharpen import evaluate, tasks
 from sharpen.evaluate import Scene, real_scene
-from sharpen.model import pretrained_path
+from sharpen.model import weights_path
 
 TRUTH, NEAREST, BICUBIC, BACK_PROJECTION = "true HR", "nearest", "bicubic", "back-projection"
 WIENER, SHARPEN, OWN = "wiener", "sharpen", "lkca-lr of the scene"
@@ -189,7 +189,7 @@ def _is_current(rows: pd.DataFrame, scene: Scene, scales: Sequence[int], with_ow
 
 def weights_checksum(scale: int) -> str:
     """Return the first 16 digits of the SHA-256 of the pretrained weights."""
-    return hashlib.sha256(pretrained_path(scale).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(weights_path(None, scale).read_bytes()).hexdigest()[:16]
 
 
 def study_network(name: str, scale: int, profile: str) -> torch.nn.Module | None:

@@ -31,7 +31,7 @@ from lkca.paper.evidence import difference
 from lkca.provenance import provenance
 from lkca.resize import SCALES, crop_to_multiple, resize
 from sharpen.deconvolve import sharpen_tensor, wiener
-from sharpen.model import EigenimageNetwork, load_pretrained, pretrained_path
+from sharpen.model import EigenimageNetwork, load_pretrained, weights_path
 from sharpen.psf import estimate_psf
 from sharpen.uncertainty import coverage, standard_deviation
 
@@ -208,7 +208,7 @@ def network(scale: int) -> EigenimageNetwork:
 
 @lru_cache
 def _weights(scale: int) -> str:
-    return hashlib.sha256(pretrained_path(scale).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(weights_path(None, scale).read_bytes()).hexdigest()[:16]
 
 
 def _key(scene: Scene, scale: int, degradation: str, method: str) -> tuple[object, ...]:

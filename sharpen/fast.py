@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lkca.models.lkca import ChannelAttention
-from sharpen.model import MAX_COEFFICIENT, MAX_FEATURE, ClampedBlock, EigenimageNetwork
+from sharpen.model import INPUTS, MAX_COEFFICIENT, MAX_FEATURE, ClampedBlock, EigenimageNetwork
 
 CACHED_PIXELS = 4096  # whose features stay in the cache
 MAPS = 4.5  # feature maps that are held at once, those of a part of the dilated convolution included
@@ -20,7 +19,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class FastLayers:
-    """`EigenimageNetwork.raw` of folded weights (`lkca.fast.fold`): (n, inputs, h, w) -> float32 (n, 1, r·h, r·w).
+    """`EigenimageNetwork.raw` of folded weights (`lkca.fast.fold`): (n, 5, h, w) -> float32 (n, 1, r·h, r·w).
 
     precision : "float32", or "bfloat16", in which features and weights are held.
     """
@@ -46,7 +45,7 @@ class FastLayers:
 
 
 class FastBlock:
-    """A folded `ClampedBlock`, with channel attention or without."""
+    """A folded `ClampedBlock`."""
 
     def __init__(self, block: ClampedBlock, dtype: torch.dtype) -> None:
         attention = block.attention
@@ -60,9 +59,6 @@ class FastBlock:
             for layer in (attention.local, attention.distant, attention.fuse)
         )
         self.groups, self.dilation = attention.fuse.groups, attention.distant.dilation[0]
-        # What looks at the whole image: its two layers after the mean.
-        attended = getattr(attention, "channel_attention", None)
-        self.factors = attended.weights[1:] if isinstance(attended, ChannelAttention) else None
 
     def apply_(self, x: Tensor) -> None:
         """Apply the block to features (1, C, h, w) in channels-last layout, in place."""
@@ -71,11 +67,10 @@ class FastBlock:
             _rows(y, here).copy_(F.gelu(torch.addmm(self.project_in[0], _rows(x, here), self.project_in[1])))
         near = F.conv2d(y, *self.local, padding=2, groups=self.channels)
         far = self._distant(near)
-        weight = self.fuse[0] if self.factors is None else self._attended(y, near, far)
         for here in _cached_rows(x):
             image, gate = x[:, :, here], y[:, :, here]
             parts = torch.cat([gate, near[:, :, here], far[:, :, here]], dim=1)
-            gated = F.conv2d(parts, weight, self.fuse[1], groups=self.groups).mul_(gate)
+            gated = F.conv2d(parts, *self.fuse, groups=self.groups).mul_(gate)
             added = torch.addmm(self.project_out[0], _rows(gated, slice(None)), self.project_out[1])
             _rows(image, slice(None)).add_(added).clamp_(-MAX_FEATURE, MAX_FEATURE)
 
@@ -90,18 +85,11 @@ class FastBlock:
                 far[:, :, row::d, column::d] = part
         return far
 
-    def _attended(self, *parts: Tensor) -> Tensor:
-        """Return the weights of the grouped convolution times the factors of the channel attention."""
-        means = torch.cat([part.mean(dim=(2, 3), keepdim=True, dtype=torch.float32) for part in parts], dim=1)
-        factors = self.factors(means).view(self.groups, 1, -1)
-        weight = self.fuse[0].view(self.groups, -1, factors.shape[-1]) * factors
-        return weight.view(self.fuse[0].shape).to(self.fuse[0].dtype)
-
 
 def feature_bytes(network: EigenimageNetwork, precision: str) -> int:
     """Return the bytes of memory that `EigenimageNetwork.limited` takes for each LR pixel of a tile."""
     maps = MAPS * network.head.out_channels * DTYPES[precision].itemsize
-    return int(max(maps, 4 * IMAGES * network.scale**2) + 4 * (network.head.in_channels + network.scale**2))
+    return int(max(maps, 4 * IMAGES * network.scale**2) + 4 * (INPUTS + network.scale**2))
 
 
 def _cached_rows(x: Tensor) -> Iterator[slice]:

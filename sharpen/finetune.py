@@ -24,14 +24,14 @@ from lkca.checkpoints import Metadata
 from lkca.data.split import Area, hot_pixel_limit, part_area
 from lkca.degradation import Degradation
 from lkca.fast import accelerate
-from lkca.files import Log, expand, runs_folder
+from lkca.files import Log, runs_folder
 from lkca.resize import SYMMETRIES, crop_to_multiple, resize, symmetry
 from lkca.trainer import CosineSchedule, Trainer, epoch_generator
 from sharpen.choose import choose_method
 from sharpen.deconvolve import network_inputs, plan_image
 from sharpen.io import open_scene, usable_bands
 from sharpen.methods import EigenimageMethod
-from sharpen.model import KINDS, NAME, EigenimageNetwork, load_network, pretrained_path
+from sharpen.model import INPUTS, NAME, EigenimageNetwork, load_network, weights_path
 from sharpen.psf import estimate_psf
 from sharpen.scene_rows import SceneRows, Unit, with_wavelengths
 from sharpen.verdict import MIN_SIDE, choose_best, compare, in_table
@@ -112,12 +112,11 @@ def finetune(
     else:
         psf = start.psf
     axis, line = held_out(area)
-    network = load_network(pretrained_path(scale, str(weights or "synthetic")) if str(weights or "synthetic") in KINDS
-                           else expand(weights))[0]  # fmt: skip
+    network = load_network(weights_path(weights, scale))[0]
     folder, gained = fit(network, part_area(area, axis, line)[0], psf, epochs, log)
     if not gained:
         log(f"training further gained less than {MIN_GAIN} dB in validation: the weights stay as they were")
-    candidates = {name: name for name in BASELINES} | {"pretrained": weights or "synthetic"}
+    candidates = {name: name for name in BASELINES} | {"pretrained": weights}
     table = compare(area, axis, line, candidates | ({"finetuned": folder} if gained else {}), scale, psf, noise)
     log(f"held-out quarter, the scene degraded by {psf}; mean and standard deviation over places:\n{in_table(table)}")
     best = choose_best(table)
@@ -177,7 +176,7 @@ def check_size(area: Area, scale: int) -> None:
 class Observed:
     """An area as the network sees it through a degradation.
 
-    inputs : (k, inputs, h, w). targets : (k, 1, r·h, r·w), what it shall add. error : (B, r·h, r·w), of the image
+    inputs : (k, 5, h, w). targets : (k, 1, r·h, r·w), what it shall add. error : (B, r·h, r·w), of the image
     without it. spectra : (B, k), of one unit of each target. holes : (h, w), LR pixels that cover pixels without data.
     """
 
@@ -196,12 +195,6 @@ def observe(area: Area, network: EigenimageNetwork, psf: str) -> Observed:
     height, width = hr.shape[1:]
     holes = area.no_data[:height, :width].reshape(height // scale, scale, width // scale, scale).any(axis=(1, 3))
     lr = Degradation(psf).downsample(hr, scale)
-    if network.head.in_channels == 2 and psf == "bicubic":
-        basis = network.basis(lr)
-        base, low = network.upsample(lr), basis.coefficients(lr)
-        inputs, spectra = network.pairs(low), basis.spectra()
-        targets = basis.coefficients(hr) - network.upsample(low)
-        return Observed(inputs, targets[:, None], base - hr, spectra, holes)
     plan = plan_image(lr, scale, psf)
     eigenimages = plan.leading_basis.coefficients(lr)
     z, v = plan.filter(eigenimages)
@@ -212,7 +205,7 @@ def observe(area: Area, network: EigenimageNetwork, psf: str) -> Observed:
 
 
 class Samples:
-    """Patches of an observed area, (inputs + r², p, p): what the network sees, and its target pixel-unshuffled."""
+    """Patches of an observed area, (5 + r², p, p): what the network sees, and its target pixel-unshuffled."""
 
     def __init__(self, observed: Observed, scale: int, seed: int = 0) -> None:
         self.observed, self.scale, self.seed = observed, scale, seed
@@ -229,7 +222,7 @@ class Samples:
             yield torch.stack([self._sample(rng) for _ in range(BATCH)])
 
     def _sample(self, rng: np.random.Generator) -> Tensor:
-        count, channels = self.observed.inputs.shape[:2]
+        count = len(self.observed.inputs)
         number = min(int(rng.geometric(LEADING)) - 1, count - 1)
         top, left = self.places[rng.integers(len(self.places))]
         rows, columns = (slice(first, first + self.size) for first in (top, left))
@@ -237,10 +230,8 @@ class Samples:
         r = self.scale
         target = self.observed.targets[number, 0, r * top : r * (top + self.size), r * left : r * (left + self.size)]
         turn, sign, sign_of_guide = int(rng.integers(SYMMETRIES)), rng.choice((-1.0, 1.0)), rng.choice((-1.0, 1.0))
-        signs = torch.ones(channels)
-        signs[0], signs[1] = sign, sign_of_guide
-        if channels > 2:
-            signs[2] = sign  # the eigenimage before deconvolution
+        signs = torch.ones(INPUTS)
+        signs[:3] = torch.tensor([sign, sign_of_guide, sign])
         target = symmetry(float(sign) * target, turn)
         shown = symmetry(signs[:, None, None] * shown, turn)
         return torch.cat([shown, nn.functional.pixel_unshuffle(target[None], r)])
@@ -249,15 +240,15 @@ class Samples:
 def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
     """Return the mean absolute error of the residuals."""
     network = getattr(model, "module", model)
-    inputs, targets = batch.split([network.head.in_channels, network.scale**2], dim=1)
-    return (network.residual(inputs) - nn.functional.pixel_shuffle(targets, network.scale)).abs().mean()
+    inputs, targets = batch.split([INPUTS, network.scale**2], dim=1)
+    return (network(inputs) - nn.functional.pixel_shuffle(targets, network.scale)).abs().mean()
 
 
 @torch.inference_mode()
 def gain(model: nn.Module, observed: Observed) -> float:
     """Return by how much the network's residuals raise the mean PSNR over bands, in dB."""
     network = getattr(model, "module", model).eval()
-    residuals = network.residual(observed.inputs)[:, 0]
+    residuals = network(observed.inputs)[:, 0]
     left = observed.error + torch.tensordot(observed.spectra, residuals, 1)
     before, after = (e.square().mean(dim=(1, 2)).clamp_min(1e-12) for e in (observed.error, left))
     return float((10 * (before / after).log10()).mean())

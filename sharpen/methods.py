@@ -26,7 +26,9 @@ from sharpen.strips import CHUNK_ROWS, WINDOW_MARGIN, Mask, Method, Window
 from sharpen.tiles import FLOAT, Rows, resident, side_by_side, spans, through_tiles
 from sharpen.uncertainty import band_deviations, eigenimage_deviations
 
-OVERLAP = 32  # LR pixels around a tile of a network that looks at the whole image, see docs/own-scenes.md
+OVERLAP = (
+    32  # LR pixels around what deconvolution sees, and around a tile of a network of the study, see docs/own-scenes.md
+)
 MAPS = {"float32": 8, "bfloat16": 6}  # feature maps that a network holds at once, in bytes of float32
 MIN_SAMPLE_SIDE = 32  # LR pixels of the middle of a scene, by which PSF and spectra are estimated
 SAMPLE_BYTES = 40  # that the estimates take for each LR pixel and band of it
@@ -81,7 +83,7 @@ class PlannedMethod(Method):
 
 
 class EigenimageMethod(PlannedMethod):
-    """The eigenimage network, see `sharpen.model`, after deconvolution unless the LR image is a bicubic one.
+    """The eigenimage network, see `sharpen.model`, after deconvolution.
 
     uncertain : whether standard deviations are asked for.
     """
@@ -96,43 +98,24 @@ class EigenimageMethod(PlannedMethod):
         uncertain: bool = False,
     ) -> None:
         super().__init__(name, network.scale, psf, noise, limited=True)
-        self.network, self.precision = fold(copy.deepcopy(network)), precision
+        self.network, self.precision, self.uncertain = fold(copy.deepcopy(network)), precision, uncertain
         self.network.raw = FastLayers(self.network, precision)
-        self.overlap = OVERLAP if network.attention else network.radius
-        # A network of two inputs is made for bicubic LR images without noise, which need no deconvolution.
-        self.planned = uncertain or network.head.in_channels > 2 or (psf, noise) != ("bicubic", np.inf)
-        self.steps = 0 if self.planned else network.steps
-        self.uncertain = uncertain
-        self.basis: Basis | None = None
         self._deviations: Tensor | None = None  # of an image that does not fit into one window
 
     def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
         self._deviations = None
-        if self.planned:
-            super().prepare(lr, missing, memory)
-        else:
-            self.basis = basis_of(lr, missing, self.network.components)
-
-    def base_margin(self) -> int:
-        return super().base_margin() if self.planned else Method.base_margin(self)
-
-    def base(self, x: Tensor) -> Tensor:
-        return super().base(x) if self.planned else Method.base(self, x)
+        super().prepare(lr, missing, memory)
 
     def window(self, lr: Rows, start: int, stop: int, pixels: int) -> Window:
         height, width = lr.shape[1:]
         first, last = max(0, start - self.window_margin()), min(height, stop + self.window_margin())
         self.tiled = self.tiled or (last - first) * width > pixels or (first, last) != (0, height)
-        eigenimages = coefficients_of(lr, self.plan.leading_basis if self.planned else self.basis, first, last)
-        leading = z = v = None
-        if self.planned:
-            z, v = filter_leading(self.plan, eigenimages)
-            unit = self._deviation(lr, v, (start, stop))
-            inputs, spectra = network_inputs(self.plan, eigenimages, v, self.network, unit)
-            leading = self._leading(eigenimages, z)
-        else:
-            inputs, spectra, unit = self.network.pairs(eigenimages), self.basis.spectra(), None
-        tiles = self.scale, self.overlap, pixels, self.on_tile, side_by_side()
+        eigenimages = coefficients_of(lr, self.plan.leading_basis, first, last)
+        z, v = filter_leading(self.plan, eigenimages)
+        unit = self._deviation(lr, v, (start, stop))
+        inputs, spectra = network_inputs(self.plan, eigenimages, v, self.network, unit)
+        leading = self._leading(eigenimages, z)
+        tiles = self.scale, self.network.radius, pixels, self.on_tile, side_by_side()
         detail = through_tiles(self.network.limited, inputs, *tiles)[:, 0]
         # What the overlap gave is cut off, then what back-projection looked at.
         edges = max(0, start - self._reach()), min(height, stop + self._reach())
@@ -141,7 +124,7 @@ class EigenimageMethod(PlannedMethod):
         low = self._back_projected(detail)[:, above - edges[0] : below - edges[0]]
         detail = detail[:, self.scale * (above - edges[0]) : self.scale * (below - edges[0])]
         rows = slice(above - first, below - first)
-        leading, z, v = (each if each is None else each[:, rows] for each in (leading, z, v))
+        leading, z, v = (each[:, rows] for each in (leading, z, v))
         return Window(above, detail, spectra, low, leading, z, v, unit)
 
     def _deviation(self, lr: Rows, v: Tensor, rows: tuple[int, int]) -> Tensor:
@@ -164,17 +147,14 @@ class EigenimageMethod(PlannedMethod):
         return self._deviations
 
     def window_margin(self) -> int:
-        return self._reach() + self.overlap
+        return self._reach() + self.network.radius
 
     def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        if not self.planned:
-            return super().limits(lr, base, start, stop)
         # The sensor has blurred the LR image: what is sharp leaves its range. The deconvolved image sets the limits.
         return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS] for limit in value_limits(base))
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
-        images = self.network.components * int(1.5 * FLOAT * self.scale**2) + FILTER_BYTES * self.planned
-        return (images + 3 * FLOAT * (self.plan.leading if self.planned else 0)) * shape[2]
+        return self.network.components * int(1.5 * FLOAT * self.scale**2) * shape[2] + super().window_row_bytes(shape)
 
     def tile_pixel_bytes(self) -> int:
         return side_by_side() * feature_bytes(self.network, self.precision)

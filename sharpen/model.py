@@ -6,13 +6,11 @@ scenes of another. An LR image (B, h, w) is sharpened in three steps:
 
 1. Bands are divided by their standard deviation, so that each counts alike. The k leading eigenvectors of their
    correlation give k eigenimages, each divided by its standard deviation σ_i.
-2. The network sees two channels, one eigenimage and the first one as a guide: large-kernel blocks, a 3x3 convolution to
-   r² channels, PixelShuffle. Its output is the residual of that eigenimage over bicubic.
-3. Residuals are multiplied by σ_i, back-projected (Irani and Peleg 1991) and turned back into bands. What lies outside
-   the k components is bicubic with back-projection.
-
-That is for bicubic LR images without noise. Through other PSFs the pretrained network follows a deconvolution, and sees
-three channels more: `sharpen.deconvolve.network_inputs`.
+2. Each eigenimage is deconvolved, see `sharpen.deconvolve`, whose `network_inputs` makes what the network sees: that
+   eigenimage, the first one as a guide, the eigenimage before deconvolution, PSF and noise. Large-kernel blocks, a 3x3
+   convolution to r² channels and PixelShuffle give the residual over the bicubic image.
+3. Residuals are back-projected (Irani and Peleg 1991), multiplied by σ_i and turned back into bands. What lies outside
+   the k components is deconvolved alone.
 
 EigenSR (arXiv 2409.04050) has the same aim with a large network for colour images, fine-tuned on eigenimages.
 """
@@ -25,17 +23,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lkca.checkpoints import Metadata, load_weights, read_weights
-from lkca.degradation import Degradation, round_trip, sum_corrections
+from lkca.degradation import Degradation, sum_corrections
 from lkca.files import expand
 from lkca.models import build_model
-from lkca.models.lkca import REDUCTION, LargeKernelBlock, LargeKernelChannelAttention
+from lkca.models.lkca import REDUCTION, LargeKernelBlock
 from lkca.models.upsamplers import start_near_zero
 from lkca.resize import SCALES, SYMMETRIES, resize, symmetry, undo_symmetry
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 NAME = "lkca-any"  # of this network in the metadata of weights files
-OLD_OPTIONS = {"directions": "components", "corrections": "steps"}  # as weights files of version 0.1 name them
-KINDS = ("synthetic", "real")  # what trained the pretrained weights: synthetic scenes alone, or real ones as well
+FIXED = ("attention", "inputs")  # options that such files may name; they have one value now
+USUAL_SCALE = 4
+INPUTS = 5  # channels that the network sees
 MAX_COEFFICIENT = 6.0  # standard deviations; coefficients are clamped to ± this, larger ones are rare in training too
 MAX_FEATURE = 15.0  # features are clamped to ± this after each block, see `ClampedBlock`
 NEIGHBOURHOOD = 5  # LR pixels on a side, whose range limits a pixel's residual
@@ -91,7 +90,7 @@ def principal_components(count: float, sums: Tensor, products: Tensor, component
 
 
 class EigenimageNetwork(nn.Module):
-    """(n, B, h, w) -> (n, B, r·h, r·w) for any B with the same weights.
+    """(k, 5, h, w) -> (k, 1, r·h, r·w): what k eigenimages lack, whatever scene and bands they are of.
 
     Parameters
     ----------
@@ -99,13 +98,11 @@ class EigenimageNetwork(nn.Module):
     components : k, principal components that the network sharpens.
     blocks : number of large-kernel blocks. channels : feature channels C, a multiple of 16.
     steps : back-projection iterations, in training too; 0 leaves them out.
-    attention : whether blocks have the channel attention, the one part that looks at the whole image.
-    inputs : channels that the network sees: an eigenimage, the first one, and inputs - 2 conditions such as noise.
 
     Attributes
     ----------
     symmetries : True takes the mean of a residual over the eight symmetries of the image, at eight times the work.
-    radius : LR pixels that an output depends on to each side, if there is no channel attention.
+    radius : LR pixels that an output depends on to each side.
 
     Raises
     ------
@@ -113,66 +110,30 @@ class EigenimageNetwork(nn.Module):
         If C is not a multiple of 16.
     """
 
-    def __init__(
-        self,
-        scale: int,
-        components: int = 8,
-        blocks: int = 6,
-        channels: int = 64,
-        steps: int = 3,
-        attention: bool = True,
-        inputs: int = 2,
-    ) -> None:
+    def __init__(self, scale: int, components: int = 8, blocks: int = 6, channels: int = 64, steps: int = 3) -> None:
         super().__init__()
         if channels % REDUCTION:
             raise ValueError(f"channels must be a multiple of {REDUCTION}, got {channels}")
-        self.scale, self.components, self.steps, self.attention = scale, components, steps, attention
+        self.scale, self.components, self.steps = scale, components, steps
         self.symmetries = False
-        self.head = nn.Conv2d(inputs, channels, 3, padding=1)
-        self.body = nn.Sequential(*(ClampedBlock(channels, attention) for _ in range(blocks)))
+        self.head = nn.Conv2d(INPUTS, channels, 3, padding=1)
+        self.body = nn.Sequential(*(ClampedBlock(channels) for _ in range(blocks)))
         self.upsampler = nn.Sequential(nn.Conv2d(channels, scale**2, 3, padding=1), nn.PixelShuffle(scale))
         self.radius = 1 + BLOCK_RADIUS * blocks + 1
         start_near_zero(list(self.upsampler))
 
     def options(self) -> dict[str, object]:
         """Return the arguments beside the scale that build it again."""
-        channels, inputs = self.head.weight.shape[:2]
-        return {"components": self.components, "blocks": len(self.body), "channels": channels, "steps": self.steps,
-                "attention": self.attention, "inputs": inputs}  # fmt: skip
+        channels = len(self.head.weight)
+        return {"components": self.components, "blocks": len(self.body), "channels": channels, "steps": self.steps}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([self._sharpen(image) for image in x])
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the residuals (k, 1, r·h, r·w) of what `sharpen.deconvolve.network_inputs` makes, (k, 5, h, w).
 
-    def _sharpen(self, lr: Tensor) -> Tensor:
-        """Sharpen one image, (B, h, w) -> (B, r·h, r·w)."""
-        basis = self.basis(lr)
-        residuals = self.residual(self.pairs(basis.coefficients(lr)))[:, 0]  # (k, r·h, r·w)
-        detail = (basis.spectra() @ residuals.flatten(1)).unflatten(1, residuals.shape[1:])
-        return detail + self.upsample(lr)
-
-    @torch.no_grad()
-    def basis(self, lr: Tensor) -> Basis:
-        """Return the principal components of an image (B, h, w)."""
-        pixels = lr.detach().double().flatten(1)
-        return principal_components(pixels.shape[1], pixels.sum(1), pixels @ pixels.T, self.components)
-
-    def pairs(self, coefficients: Tensor, conditions: Tensor | None = None) -> Tensor:
-        """Return the input of the network for eigenimages (k, h, w): each beside the first, (k, inputs, h, w).
-
-        conditions : (k, inputs - 2), numbers that become constant channels, such as the noise of each eigenimage.
+        Inputs are clamped as in training, and a residual is no larger than the range of its pixel's neighbourhood, so
+        that a hot pixel cannot explode.
         """
-        channels = [coefficients, coefficients[:1].expand_as(coefficients)]
-        if conditions is not None:
-            channels += [column[:, None, None].expand_as(coefficients) for column in conditions.T]
-        return torch.stack(channels, dim=1)
-
-    def residual(self, inputs: Tensor, psf: str = "bicubic") -> Tensor:
-        """Return the residuals (k, 1, r·h, r·w) over bicubic of eigenimages (k, inputs, h, w).
-
-        Training uses this method too. Inputs are clamped as in training, and a residual is no larger than the range of
-        its pixel's neighbourhood, so that a hot pixel cannot explode.
-        """
-        return self.back_project(self.limited(inputs), psf)
+        return self.back_project(self.limited(inputs))
 
     def limited(self, inputs: Tensor) -> Tensor:
         """Return the residuals (k, 1, r·h, r·w) before back-projection."""
@@ -180,7 +141,7 @@ class EigenimageNetwork(nn.Module):
         return limit_residuals(torch.stack(turned).mean(dim=0), inputs[:, :1], self.scale)
 
     def raw(self, inputs: Tensor) -> Tensor:
-        """Run the layers alone on (k, inputs, h, w): (k, 1, r·h, r·w), neither limited nor back-projected."""
+        """Run the layers alone on (k, 5, h, w): (k, 1, r·h, r·w), neither limited nor back-projected."""
         features = self.head(inputs.clamp(-MAX_COEFFICIENT, MAX_COEFFICIENT))
         if features.device.type == "cpu":  # depthwise convolutions are three times faster there in this layout
             features = features.contiguous(memory_format=torch.channels_last)
@@ -190,46 +151,23 @@ class EigenimageNetwork(nn.Module):
         """Back-project residuals (..., r·h, r·w): downsampled, they shall vanish."""
         if not self.steps:
             return residuals
-        return residuals + resize(self.correction(residuals, psf), self.scale)
-
-    def correction(self, residuals: Tensor, psf: str = "bicubic") -> Tensor:
-        """Return what back-projection adds to residuals (..., r·h, r·w), at LR size (..., h, w)."""
         error = -Degradation(psf).downsample(residuals, self.scale)
-        return sum_corrections(error, self.scale, self.steps, psf) if self.steps else torch.zeros_like(error)
-
-    def upsample(self, lr: Tensor, psf: str = "bicubic") -> Tensor:
-        """Upsample by bicubic with back-projection: what the residuals are added to."""
-        if self.steps:
-            lr = lr + sum_corrections(lr - round_trip(lr, self.scale, psf), self.scale, self.steps, psf)
-        return resize(lr, self.scale)
+        return residuals + resize(sum_corrections(error, self.scale, self.steps, psf), self.scale)
 
 
 class ClampedBlock(LargeKernelBlock):
-    """A large-kernel block whose output is clamped to a range that training hardly ever leaves.
+    """A large-kernel block without channel attention, whose output is clamped to a range that training hardly leaves.
 
     A block multiplies features by weights made of features, so its output grows with the square of its input, and that
-    of six blocks with the 64th power: one bright object on a calm sea would explode.
+    of six blocks with the 64th power: one bright object on a calm sea would explode. Without the attention, which
+    averages over the whole image, tiles that overlap are exact, and nothing is lost (docs/any-sensor.md).
     """
 
-    def __init__(self, channels: int, attention: bool = True) -> None:
-        super().__init__(channels, 0.0)
-        if not attention:
-            self.attention = LocalAttention(channels)
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 0.0, channel_attention=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).clamp(-MAX_FEATURE, MAX_FEATURE)
-
-
-class LocalAttention(LargeKernelChannelAttention):
-    """y · conv1([y, a1, a2]): the block's attention without its channel attention, so that it only looks nearby."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        del self.channel_attention
-
-    def forward(self, y: Tensor) -> Tensor:
-        near = self.local(y)
-        return y * self.fuse(torch.cat([y, near, self.distant(near)], dim=1))
 
 
 def limit_residuals(residuals: Tensor, lr: Tensor, scale: int) -> Tensor:
@@ -244,58 +182,46 @@ def limit_residuals(residuals: Tensor, lr: Tensor, scale: int) -> Tensor:
 # --- weights
 
 
-def load_pretrained(scale: int, kind: str = "synthetic") -> EigenimageNetwork:
-    """Return the network with pretrained weights, ready to use.
-
-    Parameters
-    ----------
-    scale : 2, 4 or 8.
-    kind : "synthetic", weights trained on synthetic scenes alone, or "real", on real ones as well.
-
-    Raises
-    ------
-    ValueError
-        If there are no such weights.
-    """
-    return load_network(pretrained_path(scale, kind))[0]
+def load_pretrained(scale: int) -> EigenimageNetwork:
+    """Return the network with pretrained weights of a scale (2, 4 or 8), ready to use."""
+    return load_network(weights_path(None, scale))[0]
 
 
-def pretrained_path(scale: int, kind: str = "synthetic") -> Path:
-    """Return the file of the pretrained weights.
+def weights_path(weights: str | Path | None, scale: int | None) -> Path:
+    """Return the file of some weights, or the folder of a run; None are the pretrained ones of a scale (4 if None).
 
     Raises
     ------
     ValueError
-        If there are none for that scale or of that kind.
+        If there are no pretrained weights for that scale.
     """
-    if scale not in SCALES or kind not in KINDS:
-        raise ValueError(
-            f"no pretrained weights for scale {scale!r} of kind {kind!r}: there are scales "
-            f"{', '.join(map(str, SCALES))}, each trained on {' or '.join(KINDS)} scenes"
-        )
-    return PRETRAINED / f"{kind}-x{scale}.safetensors"
+    if weights is not None:
+        return expand(weights)
+    if scale not in (None, *SCALES):
+        raise ValueError(f"no pretrained weights for scale {scale!r}: there are {', '.join(map(str, SCALES))}")
+    return PRETRAINED / f"x{scale or USUAL_SCALE}.safetensors"
 
 
 def export_network(
-    target: str | Path, scale: int | None = None, weights: str | Path = "synthetic", overwrite: bool = False
+    target: str | Path, scale: int | None = None, weights: str | Path | None = None, overwrite: bool = False
 ) -> None:
     """Write a network as an ONNX file.
 
-    An `EigenimageNetwork` maps "lr" (k, inputs, h, w), made by `pairs` or `sharpen.deconvolve.network_inputs`, to "hr"
+    An `EigenimageNetwork` maps "lr" (k, 5, h, w), made by `sharpen.deconvolve.network_inputs`, to "hr"
     (k, 1, r·h, r·w), residuals before back-projection: ONNX has no eigendecomposition. For a network of lkca see
     `lkca.export.export_onnx`, which names the errors too.
 
-    weights : "synthetic" or "real", a weights file or the folder of a run. scale : of pretrained weights, 4 if None.
+    weights, scale : see `weights_path`.
     """
     from lkca.export import export_module, export_onnx  # onnx takes seconds to import
 
-    path = pretrained_path(scale or 4, str(weights)) if str(weights) in KINDS else expand(weights)
+    path = weights_path(weights, scale)
     network, metadata = load_network(path)
     if not isinstance(network, EigenimageNetwork):
         export_onnx(path, target, overwrite)
         return
     network.forward = network.limited
-    export_module(network, target, torch.rand(2, network.head.in_channels, 5, 6), metadata, overwrite)
+    export_module(network, target, torch.rand(2, INPUTS, 5, 6), metadata, overwrite)
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, Metadata]:
@@ -314,5 +240,5 @@ def load_network(path: str | Path) -> tuple[nn.Module, Metadata]:
 def _build(metadata: Metadata) -> nn.Module:
     if metadata.model != NAME:
         return build_model(metadata.model, metadata.bands, metadata.scale, **metadata.options)
-    options = {OLD_OPTIONS.get(name, name): value for name, value in metadata.options.items()}
+    options = {name: value for name, value in metadata.options.items() if name not in FIXED}
     return EigenimageNetwork(metadata.scale, **options)

@@ -14,7 +14,7 @@ from lkca.degradation import Degradation
 from lkca.resize import SYMMETRIES, resize, symmetry
 from lkca.trainer import epoch_generator
 from sharpen.deconvolve import Plan, conditions, noise_variances, stack_inputs
-from sharpen.model import Basis, EigenimageNetwork, principal_components
+from sharpen.model import Basis, principal_components
 from sharpen.spectra import Spectra, fit_spectra
 
 STEPS, BATCH = 50, 8  # of an epoch, of a step
@@ -33,7 +33,7 @@ TRAINING_SEED = 20_000_000  # of the first scene
 class Images:
     """One scene through one degradation, as M images of variance 1 in its LR image.
 
-    inputs : (M, inputs, h, w), what the network sees. targets : (M, r², h, w), what it shall add to the Wiener
+    inputs : (M, 5, h, w), what the network sees. targets : (M, r², h, w), what it shall add to the Wiener
     estimate, pixel-unshuffled. weights : (M,) of their errors, the share of an image that deconvolution leaves: what
     is mostly noise counts little.
     """
@@ -60,7 +60,7 @@ def draw_degradation(rng: np.random.Generator) -> tuple[Degradation, str]:
     return Degradation(true, noise), guess
 
 
-def make_images(seed: int, scale: int, network: EigenimageNetwork) -> Images:
+def make_images(seed: int, scale: int) -> Images:
     """Return the images of the synthetic scene of a seed, through a degradation that the seed draws as well."""
     rng = np.random.default_rng((seed, 0x5EED))
     hr = torch.from_numpy(landscape_cube(seed, SIDE[scale]))
@@ -80,7 +80,7 @@ def make_images(seed: int, scale: int, network: EigenimageNetwork) -> Images:
     unit = 1 / v.flatten(1).std(dim=1, correction=0).clamp_min(1e-12)
     targets = (basis.coefficients(hr) - resize(z, scale)) * unit[:, None, None]
     v, images = v * unit[:, None, None], images * unit[:, None, None]
-    inputs = stack_inputs(v, images, conditions(plan, len(v), unit))[:, : network.head.in_channels]
+    inputs = stack_inputs(v, images, conditions(plan, len(v), unit))
     return Images(inputs, F.pixel_unshuffle(targets[:, None], scale), (1 / unit).clamp_max(1))
 
 
@@ -109,24 +109,21 @@ def _drawn_basis(basis: Basis, rng: np.random.Generator) -> Basis:
 class SceneStream:
     """Synthetic scenes that are replaced while training goes on: epoch e has those from FRESH·e to FRESH·e + POOL."""
 
-    def __init__(self, scale: int, seed: int, network: EigenimageNetwork) -> None:
-        self.scale, self.seed, self.network = scale, seed, network
+    def __init__(self, scale: int, seed: int) -> None:
+        self.scale, self.seed = scale, seed
         self.ready: dict[int, Images] = {}
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
-        """Yield the batches of an epoch: (BATCH, inputs + r² + 1, PATCH, PATCH), inputs, targets and weight."""
+        """Yield the batches of an epoch: (BATCH, 5 + r² + 1, PATCH, PATCH), inputs, targets and weight."""
         numbers = range(FRESH * epoch, FRESH * epoch + POOL)
         first = TRAINING_SEED * (self.seed + 1)
-        self.ready = {
-            number: self.ready.get(number) or make_images(first + number, self.scale, self.network)
-            for number in numbers
-        }
+        self.ready = {number: self.ready.get(number) or make_images(first + number, self.scale) for number in numbers}
         rng = epoch_generator(self.seed, epoch)
         for _ in range(STEPS):
             yield torch.stack([self._sample(self.ready[int(rng.choice(numbers))], rng) for _ in range(BATCH)])
 
     def _sample(self, scene: Images, rng: np.random.Generator) -> Tensor:
-        count, inputs, height, width = scene.inputs.shape
+        count, _, height, width = scene.inputs.shape
         others = count - BANDS - MIXTURES
         number = min(int(rng.geometric(LEADING)) - 1, others - 1)
         if rng.random() < 0.4:
@@ -137,8 +134,7 @@ class SceneStream:
         target = F.pixel_shuffle(target, self.scale)
         turn, sign = int(rng.integers(SYMMETRIES)), rng.choice((-1.0, 1.0), 2)
         factor = float(np.exp(rng.normal(0, BRIGHTNESS)))
-        images = min(3, inputs)
-        shown[:images] *= torch.tensor([sign[0], sign[1], sign[0]][:images]).float()[:, None, None] * factor
+        shown[:3] *= torch.tensor([sign[0], sign[1], sign[0]]).float()[:, None, None] * factor
         target = symmetry(target * (float(sign[0]) * factor), turn)
         weight = scene.weights[number].expand(1, PATCH, PATCH)
         return torch.cat([symmetry(shown, turn), F.pixel_unshuffle(target, self.scale), weight])

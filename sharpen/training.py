@@ -2,10 +2,9 @@
 
     python -m sharpen.training --scale 4 --epochs 200
 
-Scenes are generated on the fly, and no measured scene is used. The pretrained weights started (`--start FILE`) from
-those of version 0.1, which saw bicubic LR images only: the factors of their channel attention became their means on
-training samples, and inputs that they did not have began with weights of zero. Without the attention the network is
-local.
+Scenes are generated on the fly, and no measured scene is used. The pretrained weights did not start at random but from
+those of version 0.1, which saw bicubic LR images only and had channel attention; the records beside them name the
+commits that converted and trained them.
 """
 
 import argparse
@@ -30,7 +29,7 @@ from lkca.resize import resize
 from lkca.trainer import CosineSchedule, Trainer
 from sharpen import samples
 from sharpen.deconvolve import network_inputs, plan_image
-from sharpen.model import NAME, EigenimageNetwork, load_network
+from sharpen.model import INPUTS, NAME, EigenimageNetwork, load_network
 from sharpen.samples import PATCH, SIDE, SceneStream
 
 LEARNING_RATE, FINAL_LEARNING_RATE = 5e-4, 1e-5
@@ -48,8 +47,8 @@ VALIDATION_DEGRADATIONS = (
 def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
     """Return the weighted mean absolute error of what the network adds to the Wiener estimate."""
     network = _plain(model)
-    inputs, targets, weights = batch.split([network.head.in_channels, network.scale**2, 1], dim=1)
-    error = (network.residual(inputs) - F.pixel_shuffle(targets, network.scale)).abs()
+    inputs, targets, weights = batch.split([INPUTS, network.scale**2, 1], dim=1)
+    error = (network(inputs) - F.pixel_shuffle(targets, network.scale)).abs()
     return (error.mean(dim=(1, 2, 3)) * weights[:, 0, 0, 0]).mean()
 
 
@@ -81,7 +80,7 @@ class Validation:
         gains = []
         for plan, images, v, error in self.cases:
             inputs, spectra = network_inputs(plan, images, v, network)
-            residuals = network.residual(inputs)[:, 0]
+            residuals = network(inputs)[:, 0]
             left = error + (spectra @ residuals.flatten(1)).unflatten(1, residuals.shape[1:])
             gains.append(_decibels(error) - _decibels(left))
         return gains
@@ -94,40 +93,6 @@ def _decibels(error: Tensor) -> float:
 def _plain(model: nn.Module) -> EigenimageNetwork:
     """Return the network inside an average of weights."""
     return getattr(model, "module", model)
-
-
-@torch.no_grad()
-def start_from(old: EigenimageNetwork, network: EigenimageNetwork, images: Tensor) -> None:
-    """Copy weights into a network that may have fewer blocks (the last ones are left out), more inputs, no attention.
-
-    Weights of new inputs are 0. Where the attention goes, its factors become their means over the images.
-
-    images : (n, inputs, h, w).
-    """
-    blocks = len(network.body)
-    names = network.state_dict().keys()
-    state = {name: value for name, value in old.state_dict().items() if name in names}
-    weight = torch.zeros_like(network.head.weight)
-    seen = old.head.in_channels
-    weight[:, :seen] = state["head.weight"]
-    network.load_state_dict(state | {"head.weight": weight})
-    if old.attention == network.attention:
-        return
-    means: list[Tensor] = []
-    hooks = [
-        block.attention.channel_attention.weights.register_forward_hook(
-            lambda module, inputs, output: means.append(output.mean(dim=0))
-        )
-        for block in old.body[:blocks]
-    ]
-    old.raw(images[:, :seen])
-    for hook in hooks:
-        hook.remove()
-    for block, factors in zip(network.body, means, strict=True):
-        fuse = block.attention.fuse
-        outputs, inputs = fuse.weight.shape[:2]
-        by_group = factors.view(fuse.groups, 1, inputs).expand(-1, outputs // fuse.groups, -1)
-        fuse.weight = fuse.weight * by_group.reshape(outputs, inputs, 1, 1)
 
 
 def learning_rate_memory(step: int) -> float:
@@ -146,23 +111,19 @@ def train(
 ) -> Path:
     """Train the network; return the folder of weights.safetensors and history.csv. A killed training is resumed.
 
-    start : weights file of a network of this scale, see `start_from`; None starts at random.
+    start : weights file of such a network to go on from; None starts at random.
     options : of `EigenimageNetwork`, such as blocks.
     """
     torch.manual_seed(seed)
-    options = {"attention": False, "inputs": 5, **options}
     network = EigenimageNetwork(scale, **options)
-    stream = SceneStream(scale, seed, network)
-    old = load_network(start)[0] if start else None
-    if old is not None:
-        batch = next(SceneStream(scale, seed + 1, network).batches(0))
-        start_from(old, network, batch[:, : network.head.in_channels])
+    if start:
+        network.load_state_dict(load_network(start)[0].state_dict())
     accelerate(network)
     folder = folder or runs_folder() / f"sharpen-x{scale}-seed{seed}-{epochs}"
     folder.mkdir(parents=True, exist_ok=True)
     Trainer(
         network,
-        batches=stream.batches,
+        batches=SceneStream(scale, seed).batches,
         loss=residual_loss,
         validate=Validation(scale),
         schedule=CosineSchedule(LEARNING_RATE, FINAL_LEARNING_RATE, epochs),
@@ -219,12 +180,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, help="weights file to start from (default: random weights)")
     parser.add_argument("--blocks", type=int, default=6)
-    parser.add_argument("--attention", action="store_true", help="with channel attention, which is left out by default")
     parser.add_argument("--folder", type=Path, help="where to train (default: by scale, seed and epochs)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    options = {"blocks": arguments.blocks, "attention": arguments.attention}
-    train(arguments.scale, arguments.epochs, arguments.seed, arguments.start, arguments.folder, **options)
+    train(arguments.scale, arguments.epochs, arguments.seed, arguments.start, arguments.folder, blocks=arguments.blocks)
 
 
 if __name__ == "__main__":

@@ -99,13 +99,13 @@ def test_exported_network(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     import torch
 
-    weights = write_network(tmp_path / "w.safetensors", attention=False, inputs=5)
+    weights = write_network(tmp_path / "w.safetensors")
     target = tmp_path / "net.onnx"
     assert main(["export", str(target), "--weights", str(weights)]) == 0
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     inputs = torch.randn(3, 5, 9, 14, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        expected = small_network(attention=False, inputs=5).limited(inputs).numpy()
+        expected = small_network().limited(inputs).numpy()
     assert np.abs(session.run(None, {"lr": inputs.numpy()})[0] - expected).max() < 1e-4
     assert main(["export", str(target), "--weights", str(weights)]) == 1  # it exists
 
@@ -168,7 +168,7 @@ def test_interrupted_it_says_so(scene: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux says there what a process has held")
 @pytest.mark.parametrize(("weights", "room"), [("bicubic", 1.4e8), ("w.safetensors", 3.0e8)])
 def test_no_more_memory_than_given(weights: str, room: float, tmp_path: Path) -> None:
-    write_network(tmp_path / "w.safetensors", attention=False, inputs=5)
+    write_network(tmp_path / "w.safetensors")
     small = write_envi(tmp_path / "small.hdr", mixture(20, 24, 24).astype(np.int16))
     large = write_envi(tmp_path / "large.hdr", mixture(80, 300, 300).astype(np.int16))
     code = f"""

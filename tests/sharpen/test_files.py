@@ -138,7 +138,7 @@ def test_equal_reflectances_stay_equal_whatever_the_scale_factor(cube: np.ndarra
 
 def test_standard_deviations_are_a_second_file(scene: Path, tmp_path: Path) -> None:
     sd = tmp_path / "sd.tif"
-    weights = write_network(tmp_path / "local.safetensors", attention=False, inputs=5)
+    weights = write_network(tmp_path / "local.safetensors")
     sharpen_file(scene, tmp_path / "out.tif", weights=weights, uncertainty=sd, log=quiet)
     values = open_scene(sd)
     assert values.shape == (B, 2 * H, 2 * W) and values.dtype == np.float32 and (values.values > 0).all()

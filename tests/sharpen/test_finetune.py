@@ -59,13 +59,12 @@ def test_held_out_pixels_alone_are_measured() -> None:
     assert np.allclose(other[["MPSNR", "SAM", "worse"]], table[["MPSNR", "SAM", "worse"]], atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{}, {"attention": False, "inputs": 5}])
 @pytest.mark.parametrize("psf", ["bicubic", "gaussian:0.5"])
-def test_targets_are_what_the_network_has_to_add(options: dict[str, object], psf: str) -> None:
+def test_targets_are_what_the_network_has_to_add(psf: str) -> None:
     import torch
 
     cube = synthetic_scene(40, 40, 8, seed=2).cube
-    seen = observe(Area("s", cube, np.zeros((40, 40), bool)), small_network(**options), psf)
+    seen = observe(Area("s", cube, np.zeros((40, 40), bool)), small_network(), psf)
     left = seen.error + torch.tensordot(seen.spectra, seen.targets[:, 0], 1)
     assert left.square().mean() < 0.5 * seen.error.square().mean()
 
@@ -73,7 +72,7 @@ def test_targets_are_what_the_network_has_to_add(options: dict[str, object], psf
 def test_training_goes_on_from_given_weights_and_the_command_works(
     scene: Path, tmp_path: Path, short: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = write_network(tmp_path / "w.safetensors", attention=False, inputs=5)
+    weights = write_network(tmp_path / "w.safetensors")
     monkeypatch.setattr(module, "MIN_GAIN", -100.0)
     done = finetune(scene, 2, "gaussian:0.4", weights=weights, epochs=2)
     assert list(done.table.index) == ["bicubic", "back-projection", "wiener", "pretrained", "finetuned"] and done.gained

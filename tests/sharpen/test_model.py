@@ -1,22 +1,24 @@
 """The eigenimage network: any bands, images without components, bounds, back-projection, weights files."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from lkca.data.synthetic_sensors import landscape_cube
-from lkca.degradation import Degradation, back_project
-from lkca.fast import accelerate
+from lkca.degradation import Degradation
 from lkca.metrics import mpsnr
 from lkca.resize import resize
+from sharpen.deconvolve import sharpen_tensor, wiener
 from sharpen.model import (
+    INPUTS,
     MAX_FEATURE,
     EigenimageNetwork,
     limit_residuals,
     load_network,
     load_pretrained,
-    pretrained_path,
     principal_components,
 )
 from tests.sharpen.scenes import small_network, write_network, write_run_weights
@@ -35,24 +37,7 @@ def image(*shape: int, seed: int = 0) -> Tensor:
 
 
 def run(network: EigenimageNetwork, lr: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return network(lr[None])[0]
-
-
-def test_numbers_of_version_0_1_are_reproduced() -> None:
-    torch.manual_seed(3)
-    network = EigenimageNetwork(2, components=3, blocks=2, channels=16)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    y, x = torch.meshgrid(torch.arange(9.0), torch.arange(11.0), indexing="ij")
-    maps = torch.stack([torch.sin(x / 3 + y / 5), torch.cos(x * y / 17), ((x * 7 + y * 3) % 5) / 5])
-    spectra = torch.tensor([[1, 0.5, 0.2], [0.3, -1, 0.1], [2, 0.1, 0.4], [0.5, 0.5, -0.5]])
-    found = run(accelerate(network).eval(), 2 + torch.tensordot(spectra, maps, 1))
-    assert float(found.double().mean()) == pytest.approx(2.302780353962773, abs=1e-5)
-    assert float(found.double().std()) == pytest.approx(1.110132516610775, abs=1e-5)
-    chosen = found[[0, 1, 2, 3, 1], [0, 5, 17, 9, 12], [0, 7, 21, 3, 20]].tolist()
-    assert chosen == pytest.approx([2.55199, 1.36691, 1.187, 2.78265, 2.99067], abs=2e-5)
+    return sharpen_tensor(lr, 2, "bicubic", math.inf, network)
 
 
 @pytest.mark.parametrize("bands", [1, 2, 7, 40])
@@ -60,14 +45,7 @@ def test_equal_weights_take_any_number_of_bands(network: EigenimageNetwork, band
     lr = image(bands, 9, 8)
     found = run(network, lr)
     assert found.shape == (bands, 18, 16) and found.isfinite().all()
-    assert (found - network.upsample(lr)).abs().max() > 1e-3  # the network does something
-
-
-def test_each_image_of_a_batch_has_its_own_components(network: EigenimageNetwork) -> None:
-    images = torch.stack([image(5, 8, 8, seed=seed) for seed in (1, 2)])
-    with torch.inference_mode():
-        together = network(images)
-    assert torch.allclose(together, torch.stack([run(network, each) for each in images]), atol=1e-6)
+    assert (found - wiener(lr, 2, "bicubic", math.inf)).abs().max() > 1e-3  # the network does something
 
 
 def test_the_unit_of_a_band_does_not_matter(network: EigenimageNetwork) -> None:
@@ -95,10 +73,10 @@ def test_a_hot_pixel_changes_only_its_neighbourhood(network: EigenimageNetwork) 
     hot = image(4, 16, 16)
     hot[:, 8, 8] += 50
     found = run(network, hot)
-    assert found.max() < 1.3 * 52 and found.min() > -0.3 * 52  # bicubic itself overshoots by an eighth
+    assert found.max() < 1.35 * 52 and found.min() > -0.35 * 52  # a random network; bicubic overshoots by an eighth
     far = torch.ones(32, 32, dtype=torch.bool)
     far[8:26, 8:26] = False
-    assert (found - network.upsample(hot))[:, far].abs().max() < 2
+    assert (found - wiener(hot, 2, "bicubic", math.inf))[:, far].abs().max() < 2
 
 
 def test_features_and_residuals_are_clamped(network: EigenimageNetwork) -> None:
@@ -107,15 +85,6 @@ def test_features_and_residuals_are_clamped(network: EigenimageNetwork) -> None:
     lr[0, 0, 4, 4] = 3
     limited = limit_residuals(torch.full((1, 1, 18, 18), 10.0), lr, 2)
     assert limited.max() == 3 and limited[0, 0, 0, 0] == 0
-
-
-def test_downsampled_again_the_result_is_near_the_input(network: EigenimageNetwork) -> None:
-    lr = image(5, 12, 12)
-    error = (resize(run(network, lr), 1 / 2) - lr).abs().max()
-    network.steps = 0
-    plain = run(network, lr)
-    by_hand = (resize(back_project(plain, lr, 3), 1 / 2) - lr).abs().max()
-    assert error < 0.3 * (resize(plain, 1 / 2) - lr).abs().max() and torch.isclose(error, by_hand, rtol=0.2)
 
 
 @pytest.mark.parametrize("psf", ["bicubic", "mean", "gaussian:0.4"])
@@ -139,50 +108,39 @@ def test_components_follow_from_sums() -> None:
 
 
 def test_the_mean_over_symmetries_turns_with_the_image(network: EigenimageNetwork) -> None:
-    lr = image(4, 9, 7)
-    turned = torch.rot90(lr, 1, (-2, -1))
-    one_way = torch.rot90(run(network, lr), 1, (-2, -1)) - run(network, turned)
-    network.symmetries = True
-    both = torch.rot90(run(network, lr), 1, (-2, -1)) - run(network, turned)
+    inputs = torch.randn(2, INPUTS, 9, 7, generator=torch.Generator().manual_seed(0))
+    turned = torch.rot90(inputs, 1, (-2, -1))
+    with torch.inference_mode():
+        one_way = torch.rot90(network(inputs), 1, (-2, -1)) - network(turned)
+        network.symmetries = True
+        both = torch.rot90(network(inputs), 1, (-2, -1)) - network(turned)
     assert both.abs().max() < 1e-5 < 1e-3 < one_way.abs().max()
 
 
-def test_without_channel_attention_only_the_radius_counts() -> None:
-    local = small_network(attention=False, blocks=1)
-    pair = torch.randn(1, 2, 60, 5, generator=torch.Generator().manual_seed(0))
-    other = pair.clone()
+def test_an_output_depends_on_the_radius_alone() -> None:
+    network = small_network(blocks=1)
+    inputs = torch.randn(1, INPUTS, 60, 5, generator=torch.Generator().manual_seed(0))
+    other = inputs.clone()
     other[..., 30:, :] += 1
     with torch.inference_mode():
-        change = (local.raw(pair) - local.raw(other)).abs().amax(dim=(0, 1, 3))
-    first = int(change.nonzero()[0]) // local.scale
-    assert first == 30 - local.radius
-    with torch.inference_mode():
-        assert (small_network(blocks=1).raw(pair) - small_network(blocks=1).raw(other))[..., :4, :].abs().max() > 0
+        change = (network.raw(inputs) - network.raw(other)).abs().amax(dim=(0, 1, 3))
+    assert int(change.nonzero()[0]) // network.scale == 30 - network.radius
 
 
-def test_conditions_are_constant_channels() -> None:
-    network = small_network(inputs=4)
-    pairs = network.pairs(torch.rand(3, 5, 6), torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]))
-    assert pairs.shape == (3, 4, 5, 6) and (pairs[1, 2] == 0.3).all() and (pairs[2, 3] == 0.6).all()
-    with torch.inference_mode():
-        assert network.residual(pairs).shape == (3, 1, 10, 12)
-
-
-@pytest.mark.parametrize("kind", ["synthetic", "real"])
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_pretrained_weights_gain_over_bicubic(scale: int, kind: str) -> None:
+def test_pretrained_weights_gain_over_bicubic(scale: int) -> None:
     from sharpen.arrays import sharpen
 
     hr = landscape_cube(1_000_003, 96)
     lr = resize(torch.from_numpy(hr), 1 / scale).numpy()
-    gain = mpsnr(sharpen(lr, scale, "bicubic", np.inf, kind), hr) - mpsnr(resize(lr, scale), hr)
+    gain = mpsnr(sharpen(lr, scale, "bicubic", np.inf), hr) - mpsnr(resize(lr, scale), hr)
     assert gain > {2: 1.0, 4: 0.5, 8: 0.1}[scale]
 
 
 def test_weights_files_are_read_back(tmp_path) -> None:
-    path = write_network(tmp_path / "w.safetensors", attention=False, inputs=5)
+    path = write_network(tmp_path / "w.safetensors")
     network, metadata = load_network(path)
-    assert network.options() == small_network(attention=False, inputs=5).options() and metadata.scale == 2
+    assert network.options() == small_network().options() and metadata.scale == 2
     assert load_network(write_run_weights(tmp_path / "run.safetensors"))[1].model == "lkca-lr"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match="w.safetensors"):
@@ -190,9 +148,8 @@ def test_weights_files_are_read_back(tmp_path) -> None:
 
 
 def test_what_does_not_exist_is_refused() -> None:
-    for scale, kind in ((3, "synthetic"), (4, "made")):
-        with pytest.raises(ValueError, match=f"{scale}|{kind}"):
-            pretrained_path(scale, kind)
+    with pytest.raises(ValueError, match="scale 3"):
+        load_pretrained(3)
     with pytest.raises(ValueError, match="multiple of 16, got 20"):
         EigenimageNetwork(4, channels=20)
     assert load_pretrained(4).scale == 4

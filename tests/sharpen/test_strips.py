@@ -16,8 +16,6 @@ from sharpen.tiles import ImageRows, through_tiles, tiles
 from sharpen.uncertainty import standard_deviation
 from tests.sharpen.scenes import mixture, small_network
 
-LOCAL = {"attention": False, "blocks": 1, "inputs": 5}
-
 
 @pytest.fixture
 def lr() -> Tensor:
@@ -38,30 +36,28 @@ def unlimited(method: Method) -> Method:
 
 
 def test_methods_give_what_the_plain_code_gives(lr: Tensor) -> None:
-    classic = small_network(attention=False)
     for method, expected in (
         (Method("", 4, 0), predict(build_model("bicubic", 8, 4), lr)),
         (Method("", 4, 5), predict(build_model("back-projection", 8, 4), lr)),
         (PlannedMethod("", 2, "gaussian:0.5", 30.0), wiener(lr, 2, "gaussian:0.5", 30.0)),
-        (unlimited(EigenimageMethod("", classic)), predict(classic, lr)),
-        (unlimited(EigenimageMethod("", small_network(**LOCAL), "gaussian:0.5", None)),
-         sharpen_tensor(lr, 2, "gaussian:0.5", None, small_network(**LOCAL))),
+        (unlimited(EigenimageMethod("", small_network(blocks=1), "gaussian:0.5", None)),
+         sharpen_tensor(lr, 2, "gaussian:0.5", None, small_network(blocks=1))),
     ):  # fmt: skip
         assert torch.allclose(joined(method, lr), expected, atol=3e-5)
 
 
 @pytest.mark.parametrize("sizes", [(4, 64, 120, 500), (3, 10, 40, 10**9), (1, 7, 33, 2000)])
-def test_windows_and_tiles_are_exact_without_channel_attention(lr: Tensor, sizes: tuple[int, int, int, int]) -> None:
+def test_windows_and_tiles_are_exact(lr: Tensor, sizes: tuple[int, int, int, int]) -> None:
     for make in (
         lambda: Method("", 2, 5, "gaussian:0.8"),
-        lambda: EigenimageMethod("", small_network(attention=False, blocks=1)),
+        lambda: EigenimageMethod("", small_network(blocks=1)),
     ):
         assert torch.allclose(joined(make(), lr, sizes), joined(make(), lr), atol=3e-5)
 
 
 def test_what_the_network_sees_is_divided_by_deviations_of_the_whole_image(lr: Tensor) -> None:
     lr = lr * torch.linspace(0.5, 1.5, 120)[:, None]  # another contrast in every window
-    methods = [EigenimageMethod("", small_network(**LOCAL), "gaussian:0.5", 40.0) for _ in range(2)]
+    methods = [EigenimageMethod("", small_network(blocks=1), "gaussian:0.5", 40.0) for _ in range(2)]
     whole, windows = (
         joined(method, lr, sizes) for method, sizes in zip(methods, (None, (4, 8, 30, 10**9)), strict=True)
     )
@@ -79,13 +75,6 @@ def test_tiles_side_by_side_are_the_same(workers: int) -> None:
         )  # fmt: skip
         assert torch.equal(found, nn.functional.interpolate(image, scale_factor=2))
     assert done == list(range(1, len(done) + 1)) and len(done) > 6
-
-
-def test_with_channel_attention_tiles_are_near_and_it_is_said(lr: Tensor) -> None:
-    whole, tiled = (EigenimageMethod("", small_network()) for _ in range(2))
-    change = joined(tiled, lr, (4, 64, 60, 1500)) - joined(whole, lr)
-    assert 0 < change.abs().max() < 0.05 * (lr.max() - lr.min())
-    assert tiled.tiled and not whole.tiled
 
 
 def test_values_far_from_their_neighbours_are_clamped_and_counted(lr: Tensor) -> None:
@@ -106,7 +95,7 @@ def test_what_a_blurred_image_does_not_show_may_come_back() -> None:
     truth = torch.zeros(4, 80, 80)
     truth[:, 38:42, 38:42] = torch.tensor([1.0, 2.0, 0.5, 1.5])[:, None, None]  # brighter than any blurred pixel
     lr = Degradation("gaussian:0.8").downsample(truth, 2) + 0.01 * torch.from_numpy(mixture(4, 40, 40)) / 900
-    free, held = (EigenimageMethod("", small_network(**LOCAL), "gaussian:0.8", math.inf) for _ in range(2))
+    free, held = (EigenimageMethod("", small_network(blocks=1), "gaussian:0.8", math.inf) for _ in range(2))
     found, expected = joined(held, lr), joined(unlimited(free), lr)
     assert expected.max() > 1.3 * lr.max() and (found - expected).abs().mean() < 0.01 * lr.max()
 
@@ -119,7 +108,7 @@ def test_what_exceeds_the_training_range_is_bicubic(lr: Tensor) -> None:
 
 @pytest.mark.parametrize("sizes", [None, (2, 9, 120, 10**9)])
 def test_standard_deviations_come_in_strips(lr: Tensor, sizes: tuple[int, int, int, int] | None) -> None:
-    network = small_network(**LOCAL)
+    network = small_network(blocks=1)
     method = EigenimageMethod("", network, "gaussian:0.5", None, uncertain=True)
     if sizes:
         method._sizes = lambda shape, memory: sizes

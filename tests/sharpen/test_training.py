@@ -11,7 +11,7 @@ import torch
 from lkca.degradation import Degradation
 from sharpen import samples, training
 from sharpen.deconvolve import sharpen_tensor
-from sharpen.model import EigenimageNetwork, load_network, load_pretrained
+from sharpen.model import EigenimageNetwork, load_network
 
 TINY = {"blocks": 1, "channels": 16}
 
@@ -35,8 +35,7 @@ def test_degradations_are_varied() -> None:
 
 
 def test_targets_are_what_the_wiener_estimate_lacks() -> None:
-    network = EigenimageNetwork(4, attention=False, inputs=5)
-    images = samples.make_images(7, 4, network)
+    images = samples.make_images(7, 4)
     count = samples.COMPONENTS + samples.BANDS + samples.MIXTURES
     assert images.inputs.shape == (count, 5, 24, 24)
     assert images.targets.shape == (count, 16, 24, 24)
@@ -45,30 +44,12 @@ def test_targets_are_what_the_wiener_estimate_lacks() -> None:
     assert images.targets[:4].flatten(1).mean(dim=1).abs().max() < 0.1
 
 
-def test_a_local_network_starts_from_one_with_attention(small: None) -> None:
-    old = load_pretrained(4, "real")  # has the attention
-    network = EigenimageNetwork(4, attention=False, inputs=5)
-    images = next(samples.SceneStream(4, 3, network).batches(0))[:, :5]
-    training.start_from(old, network, images)
-    with torch.no_grad():
-        one, other = old.residual(images[:, :2]), network.residual(images)
-    assert (one - other).std() < 0.5 * one.std()
-
-
-def test_a_network_starts_from_the_first_blocks_of_a_deeper_one() -> None:
-    old, network = EigenimageNetwork(4, attention=False, blocks=3), EigenimageNetwork(4, attention=False, blocks=2)
-    training.start_from(old, network, torch.empty(0))
-    del old.body[2:]
-    images = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(old.raw(images), network.raw(images))
-
-
 def test_training_learns_and_its_weights_sharpen(small: None) -> None:
     folder = training.train(4, 2, log=lambda line: None, **TINY)
     history = pd.read_csv(folder / "history.csv")
     assert len(history) == 2 and history["validation"].notna().all()
-    state = load_network(folder / "weights.safetensors")[1]
-    assert state.options["attention"] is False
+    again = training.train(4, 1, start=folder / "weights.safetensors", log=lambda line: None, **TINY)
+    assert load_network(again)[1].options == TINY
     record = json.loads((folder / "record.json").read_text())
     assert record["epochs"] == 2 and record["validation, dB over the Wiener estimate"] == pytest.approx(
         history["validation"].max(), abs=1e-4
@@ -93,20 +74,8 @@ def test_a_training_that_is_resumed_ends_with_the_same_bits(small: None, tmp_pat
     pd.testing.assert_frame_equal(one, other)
 
 
-def test_a_local_network_sharpens_tiles_as_the_whole() -> None:
-    network = EigenimageNetwork(4, blocks=1, channels=16, attention=False, inputs=5).eval()
-    torch.nn.init.normal_(network.upsampler[0].weight, std=0.01)
-    inputs = torch.randn(2, 5, 60, 20, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        whole, part = network.raw(inputs), network.raw(inputs[:, :, 10:50])
-    inner = network.radius
-    assert torch.allclose(
-        whole[:, :, 4 * (10 + inner) : 4 * (50 - inner)], part[:, :, 4 * inner : -4 * inner], atol=1e-5
-    )
-
-
 def test_conditions_reach_the_network() -> None:
-    network = EigenimageNetwork(4, blocks=1, channels=16, attention=False, inputs=5).eval()
+    network = EigenimageNetwork(4, **TINY).eval()
     torch.nn.init.normal_(network.upsampler[0].weight, std=0.1)
     lr = torch.rand(6, 20, 20, generator=torch.Generator().manual_seed(0))
     images = [sharpen_tensor(lr, 4, "gaussian:0.5", noise, network) for noise in (40.0, 20.0)]
