@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sharpen.arrays import sharpen
     from sharpen.files import sharpen_file
-    from sharpen.io import open_scene
-    from sharpen.model import load_pretrained
+    from sharpen.image.model import load_pretrained
+    from sharpen.scene.io import open_scene
 
 # Where each public name is defined. A name is imported when it is first used: torch alone takes seconds to import.
 _HOMES = {
-    "load_pretrained": "sharpen.model",
-    "open_scene": "sharpen.io",
+    "load_pretrained": "sharpen.image.model",
+    "open_scene": "sharpen.scene.io",
     "sharpen": "sharpen.arrays",
     "sharpen_file": "sharpen.files",
 }

@@ -11,7 +11,7 @@ from torch import Tensor
 from lkca.data.no_data import find_no_data
 from lkca.files import Log
 from sharpen.choose import check_bands, choose_method
-from sharpen.tiles import ImageRows
+from sharpen.image.tiles import ImageRows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -112,7 +112,7 @@ def _read(cube: "Cube", no_data: float | None) -> tuple[NDArray, NDArray[np.bool
     elif isinstance(cube, np.ndarray):
         array, missing = np.ma.getdata(cube), np.ma.getmaskarray(cube).any(axis=0)
     else:
-        from sharpen.io import read_block  # GDAL, which arrays can do without
+        from sharpen.scene.io import read_block  # GDAL, which arrays can do without
 
         array, missing = read_block(cube)
         name = cube.attrs.get("source", name)
@@ -144,7 +144,7 @@ def _like(cube: "Cube", result: Tensor, holes: NDArray[np.bool_], scale: int) ->
     if isinstance(cube, np.ma.MaskedArray):
         return np.ma.array(values, mask=np.broadcast_to(holes, values.shape))
     if hasattr(cube, "dims"):
-        from sharpen.io import upsampled
+        from sharpen.scene.io import upsampled
 
         return upsampled(cube, values, scale)
     return values

@@ -11,10 +11,10 @@ from lkca.degradation import BACK_PROJECTION_STEPS
 from lkca.fast import native_bfloat16
 from lkca.models import MODELS, check_scale
 from lkca.psf import check_psf
-from sharpen.methods import EigenimageMethod, NetworkMethod, PlannedMethod
-from sharpen.model import USUAL_SCALE, EigenimageNetwork, load_network, weights_path
-from sharpen.psf import sensor_psf
-from sharpen.strips import Method
+from sharpen.image.methods import EigenimageMethod, NetworkMethod, PlannedMethod
+from sharpen.image.model import USUAL_SCALE, EigenimageNetwork, load_network, weights_path
+from sharpen.image.psf import sensor_psf
+from sharpen.image.strips import Method
 
 WITHOUT_WEIGHTS = ("bicubic", "back-projection", "wiener")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -38,7 +38,7 @@ def choose_method(
     weights : None, the pretrained eigenimage network; "bicubic", "back-projection" or "wiener"; else the folder of a
         run or a weights file.
     scale : 2, 4 or 8; None takes that of the weights, or 4.
-    psf : that made the image, see `lkca.psf`; "sensor:NAME", one of `sharpen.psf.SENSORS`; "auto" estimates it.
+    psf : that made the image, see `lkca.psf`; "sensor:NAME", one of `sharpen.image.psf.SENSORS`; "auto" estimates it.
     noise : signal-to-noise ratio in dB, infinite for none; "auto" estimates it.
     components : principal components that the network sharpens, None as it was trained.
     symmetries : take the mean over the eight symmetries of the image, at eight times the work.

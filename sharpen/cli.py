@@ -134,7 +134,7 @@ def export_parser() -> Parser:
     parser = Parser(
         prog="sharpen export",
         description="Write the network as an ONNX file, from eigenimages and conditions (k, 5, h, w) to residuals "
-        "(k, 1, r·h, r·w) before back-projection. `sharpen.deconvolve.network_inputs` makes the former, and says "
+        "(k, 1, r·h, r·w) before back-projection. `sharpen.image.deconvolve.network_inputs` makes the former, and says "
         "how to use the latter. Needs pip install 'lkca[onnx]'.",
     )
     parser.add_argument("target", metavar="OUT.onnx", help="the file to write")
@@ -226,7 +226,7 @@ def run_info(options: argparse.Namespace) -> None:
 
 def run_export(options: argparse.Namespace) -> None:
     """Write the network as ONNX."""
-    from sharpen.model import export_network
+    from sharpen.image.model import export_network
 
     export_network(options.target, options.scale, options.weights, options.overwrite)
     print(f"wrote {options.target}")

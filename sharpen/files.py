@@ -9,51 +9,22 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from lkca.files import Log, atomic_write, expand
 from sharpen.choose import check_bands, choose_method
-from sharpen.deconvolve import middle
-from sharpen.io import SceneWriter, doubt_axes, numbers_in, open_scene, usable_bands
-from sharpen.methods import EigenimageMethod
+from sharpen.image.deconvolve import middle
+from sharpen.image.methods import EigenimageMethod
+from sharpen.image.psf import estimate_psf
 from sharpen.pictures import Colours, SceneViews, png
-from sharpen.psf import estimate_psf
-from sharpen.report import check_page, facts, write_page
+from sharpen.report import Sharpened, check_page, facts, write_page
+from sharpen.scene.io import SceneWriter, doubt_axes, numbers_in, open_scene, usable_bands
 from sharpen.scene_rows import SceneRows, Unit, upsampled_mask, with_wavelengths
 from sharpen.watch import Progress, RangeCounter, in_words, peak_memory, seconds_needed, texture_remarks
 
 FILE_COMPONENTS = 4  # principal components that are sharpened at x4 and x8 unless told otherwise
-
-
-@dataclass(frozen=True)
-class Sharpened:
-    """What was written.
-
-    path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
-    bands : indices of those that were sharpened; the others are no data in the new file.
-    no_data : pixels without data. clipped : values that did not fit the type and were set to its limit.
-    out_of_range : values outside of the range that their band has in the input; max_excess : by how much at most, as a
-    share of that range. clamped : values held back because they went farther than their neighbours in the input allow.
-    lines : what was said. remarks : what to beware of. seconds : all in all. peak_memory : of this process, in bytes.
-    """
-
-    path: Path
-    shape: tuple[int, int, int]
-    dtype: np.dtype
-    bands: tuple[int, ...]
-    no_data: int
-    clipped: int
-    out_of_range: int
-    max_excess: float
-    clamped: int
-    lines: tuple[str, ...]
-    remarks: tuple[str, ...]
-    seconds: float
-    peak_memory: int
 
 
 def sharpen_file(
@@ -98,7 +69,7 @@ def sharpen_file(
     quicklook : write a picture beside the target. rgb : bands that it shows, such as "30,20,10".
     report : a page (.html) on what was done.
     uncertainty : a second file to write, with the standard deviation of each value as float32; see
-        `sharpen.uncertainty`. Only the eigenimage network has one.
+        `sharpen.image.uncertainty`. Only the eigenimage network has one.
     log : takes lines of progress and results.
 
     Notes

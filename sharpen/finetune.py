@@ -28,11 +28,11 @@ from lkca.files import Log, runs_folder
 from lkca.resize import SYMMETRIES, crop_to_multiple, resize, symmetry
 from lkca.trainer import CosineSchedule, Trainer, epoch_generator
 from sharpen.choose import choose_method
-from sharpen.deconvolve import network_inputs, plan_image
-from sharpen.io import open_scene, usable_bands
-from sharpen.methods import EigenimageMethod
-from sharpen.model import INPUTS, NAME, EigenimageNetwork, load_network, weights_path
-from sharpen.psf import estimate_psf
+from sharpen.image.deconvolve import network_inputs, plan_image
+from sharpen.image.methods import EigenimageMethod
+from sharpen.image.model import INPUTS, NAME, EigenimageNetwork, load_network, weights_path
+from sharpen.image.psf import estimate_psf
+from sharpen.scene.io import open_scene, usable_bands
 from sharpen.scene_rows import SceneRows, Unit, with_wavelengths
 from sharpen.verdict import MIN_SIDE, choose_best, compare, in_table
 from sharpen.watch import in_words

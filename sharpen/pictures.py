@@ -12,7 +12,7 @@ from rasterio.io import MemoryFile
 from torch import Tensor
 
 from lkca.data.wavelengths import rgb_bands, shows_colours
-from sharpen.tiles import Rows, spans
+from sharpen.image.tiles import Rows, spans
 
 NO_DATA = 0.85  # the grey of pixels without data
 MIDDLE_SIDE = 48  # LR pixels on a side of the middle of a scene

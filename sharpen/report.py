@@ -5,8 +5,8 @@ The page is a single file and needs no other: pictures are in it, nothing is loa
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 
 import lkca
 from lkca.files import expand, write_text
-from sharpen.io import open_scene
 from sharpen.pictures import png
-
-if TYPE_CHECKING:
-    from sharpen.files import Sharpened
+from sharpen.scene.io import open_scene
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -60,6 +57,33 @@ without data are grey.</footer>
 """
 
 
+@dataclass(frozen=True)
+class Sharpened:
+    """What was written.
+
+    path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
+    bands : indices of those that were sharpened; the others are no data in the new file.
+    no_data : pixels without data. clipped : values that did not fit the type and were set to its limit.
+    out_of_range : values outside of the range that their band has in the input; max_excess : by how much at most, as a
+    share of that range. clamped : values held back because they went farther than their neighbours in the input allow.
+    lines : what was said. remarks : what to beware of. seconds : all in all. peak_memory : of this process, in bytes.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    bands: tuple[int, ...]
+    no_data: int
+    clipped: int
+    out_of_range: int
+    max_excess: float
+    clamped: int
+    lines: tuple[str, ...]
+    remarks: tuple[str, ...]
+    seconds: float
+    peak_memory: int
+
+
 def check_page(page: str | Path, overwrite: bool) -> Path:
     """Return the path of a page.
 
@@ -81,7 +105,7 @@ def check_page(page: str | Path, overwrite: bool) -> Path:
 def write_page(
     path: Path,
     scene: xr.DataArray,
-    result: "Sharpened",
+    result: Sharpened,
     pairs: Mapping[str, Mapping[str, NDArray[np.float64]]],
     method: str,
     warned: Sequence[str],

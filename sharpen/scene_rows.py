@@ -13,8 +13,8 @@ from lkca.checkpoints import Metadata
 from lkca.data.wavelengths import in_nanometres
 from lkca.files import expand
 from sharpen.arrays import fill_missing
-from sharpen.io import gains_and_offsets, read_block, source_files
-from sharpen.tiles import FLOAT, spans
+from sharpen.image.tiles import FLOAT, spans
+from sharpen.scene.io import gains_and_offsets, read_block, source_files
 
 HELD_SHARE = 1 / 4  # of the memory: an LR image of that size is kept, a larger one is read again
 READ_SHARE = 1 / 64  # of the memory: about what is read at once

@@ -12,7 +12,7 @@ from lkca.degradation import Degradation
 from lkca.metrics import mpsnr, sam
 from lkca.resize import crop_to_multiple
 from sharpen.choose import choose_method
-from sharpen.tiles import ImageRows
+from sharpen.image.tiles import ImageRows
 
 MIN_SIDE = 7  # HR pixels on a side of what is measured
 STRIPS = 3  # across the held-out quarter, each measured alone

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lkca.files import Log
 from lkca.resize import resize
+from sharpen.image.strips import Method
+from sharpen.image.tiles import ImageRows, Rows, resident
 from sharpen.scene_rows import SceneRows
-from sharpen.strips import Method
 from sharpen.texture import measure_texture
-from sharpen.tiles import ImageRows, Rows, resident
 
 SECONDS_BETWEEN_LINES = 5.0  # of progress
 PIECE = 32  # LR pixels on a side of the smaller of two pieces whose time is measured

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from lkca.data.no_data import find_no_data
 from lkca.data.read import open_scene_file
-from sharpen.georeference import georeference_of
-from sharpen.io import gains_and_offsets, open_scene, read_block
+from sharpen.scene.georeference import georeference_of
+from sharpen.scene.io import gains_and_offsets, open_scene, read_block
 
 B, H, W = 5, 9, 8
 CUBE = np.random.default_rng(0).integers(1, 999, (B, H, W)).astype(np.int16)

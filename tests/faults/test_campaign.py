@@ -16,8 +16,8 @@ from lkca.checkpoints import CHECKSUMS, RECORDED, load_result, load_weights
 from lkca.data.fetch import fetch
 from lkca.data.split import Split
 from lkca.train import train
-from sharpen.io import open_scene, write_scene
-from sharpen.model import load_network, weights_path
+from sharpen.image.model import load_network, weights_path
+from sharpen.scene.io import open_scene, write_scene
 from tests.data.conftest import folder  # noqa: F401 - a fixture
 from tests.data.test_fetch import Server, server  # noqa: F401 - a fixture
 from tests.faults.conftest import FULL

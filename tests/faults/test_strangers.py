@@ -1,4 +1,4 @@
-"""Files of strangers, of the kinds that were once read wrongly in silence; others than those of tests/sharpen/io."""
+"""Files of strangers, of the kinds that were once read wrongly in silence; others than those of tests/sharpen/scene."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from rasterio.enums import ColorInterp
 from rasterio.shutil import copy as gdal_copy
 
 from lkca.data.read import open_scene_file
-from sharpen.io import open_scene, read_block, write_scene
-from tests.sharpen.io.files import NM, braces, converted, rpcs, write_envi, write_masked, write_tiff
+from sharpen.scene.io import open_scene, read_block, write_scene
+from tests.sharpen.scene.files import NM, braces, converted, rpcs, write_envi, write_masked, write_tiff
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 CUBE = np.random.default_rng(1).integers(300, 8000, (5, 14, 11)).astype(np.uint16)

@@ -14,8 +14,8 @@ import tifffile
 from lkca.data.read import open_scene_file, read_cube
 from lkca.resize import resize
 from sharpen.cli import main
-from sharpen.io import gains_and_offsets, open_scene, read_block
-from tests.sharpen.io.files import NM, braces, write_envi, write_tiff
+from sharpen.scene.io import gains_and_offsets, open_scene, read_block
+from tests.sharpen.scene.files import NM, braces, write_envi, write_tiff
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::rasterio.errors.NotGeoreferencedWarning", "ignore::PendingDeprecationWarning"

@@ -10,9 +10,9 @@ import scipy.io
 from rasterio.shutil import copy as gdal_copy
 
 from lkca.data.read import open_scene_file
-from sharpen.georeference import georeference_of
-from sharpen.io import open_scene, read_block
-from tests.sharpen.io.files import NM, converted, write_gcps, write_netcdf3, write_rpcs, write_tiff
+from sharpen.scene.georeference import georeference_of
+from sharpen.scene.io import open_scene, read_block
+from tests.sharpen.scene.files import NM, converted, write_gcps, write_netcdf3, write_rpcs, write_tiff
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::rasterio.errors.NotGeoreferencedWarning", "ignore::PendingDeprecationWarning"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lkca.checkpoints import Metadata, save_weights
 from lkca.models import build_model
-from sharpen.model import NAME, EigenimageNetwork
+from sharpen.image.model import NAME, EigenimageNetwork
 
 B, H, W = 6, 20, 22
 WAVELENGTHS = [450.0, 550.0, 650.0, 750.0, 850.0, 950.0]

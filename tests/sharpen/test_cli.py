@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sharpen.cli import main
-from sharpen.io import open_scene
+from sharpen.scene.io import open_scene
 from tests.sharpen.scenes import mixture, small_network, write_envi, write_network
 
 BICUBIC = ["--weights", "bicubic", "--scale", "2", "--no-quicklook"]
@@ -114,7 +114,7 @@ def test_exported_network(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
-from sharpen.strips import Method
+from sharpen.image.strips import Method
 from sharpen.cli import main
 strips = Method.strips
 def hooked(self, lr, memory=float("inf")):
@@ -174,7 +174,7 @@ def test_no_more_memory_than_given(weights: str, room: float, tmp_path: Path) ->
     code = f"""
 import sys
 from sharpen.files import sharpen_file
-from sharpen.tiles import resident
+from sharpen.image.tiles import resident
 weights = {weights!r} if {weights!r} == "bicubic" else {str(tmp_path)!r} + "/" + {weights!r}
 options = dict(scale=2, weights=weights, quicklook=False, log=str)
 sharpen_file({str(small)!r}, {str(tmp_path / "first.tif")!r}, **options)  # what is imported and prepared once

@@ -9,9 +9,9 @@ import rasterio
 
 import sharpen
 from sharpen.files import Sharpened, sharpen_file, sharpen_many
-from sharpen.io import open_scene
-from sharpen.strips import USED_SHARE, Method
-from sharpen.tiles import resident
+from sharpen.image.strips import USED_SHARE, Method
+from sharpen.image.tiles import resident
+from sharpen.scene.io import open_scene
 from tests.sharpen.scenes import B, H, W, mixture, write_envi, write_network, write_run_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -12,7 +12,7 @@ from lkca.data.synthetic import synthetic_scene
 from sharpen import finetune as module
 from sharpen.cli import main
 from sharpen.finetune import check_size, finetune, observe
-from sharpen.model import load_network
+from sharpen.image.model import load_network
 from sharpen.verdict import choose_best, compare
 from tests.sharpen.scenes import small_network, write_envi, write_network
 

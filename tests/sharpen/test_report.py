@@ -11,11 +11,11 @@ import torch
 from lkca.data.synthetic import synthetic_scene
 from lkca.resize import resize
 from sharpen.files import sharpen_file
-from sharpen.methods import EigenimageMethod
-from sharpen.model import load_pretrained
+from sharpen.image.methods import EigenimageMethod
+from sharpen.image.model import load_pretrained
+from sharpen.image.tiles import ImageRows
 from sharpen.pictures import NO_DATA, Colours, Picture
 from sharpen.texture import grid_share, likeness, measure_texture
-from sharpen.tiles import ImageRows
 from sharpen.watch import texture_remarks
 from tests.sharpen.scenes import mixture, small_network, write_envi
 

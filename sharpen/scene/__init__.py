@@ -1,0 +1,1 @@
+"""Scenes as files: open, read by windows, describe, write."""
