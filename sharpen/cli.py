@@ -17,6 +17,7 @@ from lkca.cli import print_each_warning_once
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}  # do not hold a core: twice as fast on a busy machine
 HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}  # (Linux), in which feature maps come and go in two thirds of the time
+LEAST_MEMORY = 1e7  # bytes
 PLENTY = 1.5e9  # bytes; with less memory freed memory is given back, and pages are small, which leave no gaps
 FREED_BYTES = 300_000_000  # of freed memory that the process keeps at the end of its heap
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
@@ -171,8 +172,10 @@ def _bytes(text: str) -> float:
         number = float(match[1]) * UNITS[match[2].upper()] if match else 0.0
     except ValueError:
         number = 0.0
-    if not 0 < number < 2**63:
-        raise argparse.ArgumentTypeError(f"a number of bytes, or one with K, M or G such as 2G, not {text!r}")
+    if not LEAST_MEMORY <= number < 2**63:  # `--memory 2` means gigabytes, and must not be taken for two bytes
+        raise argparse.ArgumentTypeError(
+            f"a number with M or G such as 2G, or of bytes (10 million at least), not {text!r}"
+        )
     return number
 
 

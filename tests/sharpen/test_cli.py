@@ -25,7 +25,8 @@ def scene(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("words", "status"),
     [(["--help"], 0), (["--version"], 0), (["finetune", "--help"], 0), (["info", "-h"], 0), (["export", "-h"], 0),
-     ([], 2), (["a", "b", "--scale", "3"], 2), (["a", "b", "--memory", "much"], 2), (["a", "b", "--noise", "loud"], 2),
+     ([], 2), (["a", "b", "--scale", "3"], 2), (["a", "b", "--memory", "much"], 2), (["a", "b", "--memory", "2"], 2),
+     (["a", "b", "--noise", "loud"], 2),
      (["a", "b", "--nothing"], 2), (["a"], 1)],
 )  # fmt: skip
 def test_help_and_wrong_arguments_need_no_torch(words: list[str], status: int) -> None:
