@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from timing import show
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.metrics import mpsnr, sam
 

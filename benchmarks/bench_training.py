@@ -19,7 +19,7 @@ from timing import medians, show, take_turns
 from torch import Tensor, nn
 
 from lkca.data.patches import Area, Patches, split_patches
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.fast import accelerate, computing_in
 from lkca.losses import supervised_loss
 from lkca.models import MODELS, build_model

@@ -17,8 +17,8 @@ import torch
 from lkca.files import results_folder, write_text
 from lkca.paper.evidence import difference
 from lkca.provenance import provenance
-from sharpen.model import load_network
-from sharpen.training import VALIDATION_DEGRADATIONS, Validation
+from sharpen.image.model import load_network
+from sharpen.study.training import VALIDATION_DEGRADATIONS, Validation
 
 SEEDS = range(7_000_000, 7_000_016)
 

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from lkca.checkpoints import read_history
 from lkca.cost import cost
-from lkca.data.datasets import load_dataset
+from lkca.data.loaders import load_dataset
 from lkca.fast import accelerate, computing_in, fold, predict
 from lkca.files import runs_folder
 from lkca.losses import supervised_loss

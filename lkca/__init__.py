@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lkca.checkpoints import Result, load_weights
     from lkca.cost import Cost, cost
-    from lkca.data.datasets import dataset_names, load_dataset
+    from lkca.data.datasets import dataset_names
+    from lkca.data.loaders import load_dataset
     from lkca.degradation import Degradation, back_project
     from lkca.losses import supervised_loss
     from lkca.metrics import quality
@@ -31,7 +32,7 @@ _HOMES = {
     "build_model": "lkca.models",
     "cost": "lkca.cost",
     "dataset_names": "lkca.data.datasets",
-    "load_dataset": "lkca.data.datasets",
+    "load_dataset": "lkca.data.loaders",
     "load_weights": "lkca.checkpoints",
     "low_rank": "lkca.models.low_rank",
     "model_names": "lkca.models",

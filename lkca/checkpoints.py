@@ -53,7 +53,7 @@ class Metadata:
     wavelengths : (B,) in nm, or None.
     trained_on : dataset and protocol variant. run : name of the run.
     patch : side of a training patch in LR pixels, None if unknown.
-    scale_factor : of the training scene's file, None if it has none.
+    scale_factor : by which the training scene's file multiplies physical values, None if it does not say.
 
     Raises
     ------

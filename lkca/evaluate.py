@@ -32,7 +32,7 @@ def evaluate(
     """
     images: dict[int, Images] = {step: {} for step in steps}
     for area in split.test:
-        lr, truth = low_resolution(area, scale, Degradation(psf))
+        lr, truth = low_resolution(area, scale, psf)
         prediction = predict(model, lr)
         for step in steps:
             images[step][area.name] = quality(back_project(prediction, lr, step, psf), truth, scale)
@@ -44,7 +44,7 @@ def mean_quality(images: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return {metric: float(np.mean([image[metric] for image in images.values()])) for metric in METRICS}
 
 
-def low_resolution(area: Area, scale: int, degradation: Degradation | None = None) -> tuple[Tensor, Tensor]:
+def low_resolution(area: Area, scale: int, psf: str = "bicubic") -> tuple[Tensor, Tensor]:
     """Return the LR image (B, H/r, W/r) of a test image, and the HR image (B, H, W) that it was made from.
 
     The HR image is cropped to a multiple of the scale at the bottom and on the right, with a warning.
@@ -63,7 +63,7 @@ def low_resolution(area: Area, scale: int, degradation: Degradation | None = Non
             f"a multiple of the scale {scale}",
             stacklevel=2,
         )
-    return (degradation or Degradation())(truth, scale), truth
+    return Degradation(psf).downsample(truth, scale), truth
 
 
 def check_size(area: Area, scale: int) -> None:

@@ -40,7 +40,6 @@ def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False
     FileExistsError
         If `target` exists and `overwrite` is not set. ImportError: without the packages.
     """
-    _check_target(target, overwrite)
     model, metadata = load_weights(weights)
     export_module(model, target, torch.rand(2, metadata.bands, 5, 6), metadata, overwrite)
 
@@ -65,7 +64,8 @@ def export_module(
     ValueError
         If the exported network computes something else. ImportError: without the packages.
     """
-    _check_target(target, overwrite)
+    if Path(target).exists() and not overwrite:
+        raise FileExistsError(f"{target} exists: choose another name, or overwrite it (--overwrite)")
     try:
         import onnxscript
     except ImportError as error:
@@ -113,11 +113,6 @@ class _BicubicConvolution(nn.Module):
         x = torch.cat([x[..., 1:2], x[..., :1], x, x[..., -1:], x[..., -2:-1]], dim=3)
         y = F.conv2d(x.reshape(n * bands, 1, height + 2 * RADIUS, width + 2 * RADIUS), self.kernels)
         return F.pixel_shuffle(y, self.scale).reshape(n, bands, height * self.scale, width * self.scale)
-
-
-def _check_target(target: str | Path, overwrite: bool) -> None:
-    if Path(target).exists() and not overwrite:
-        raise FileExistsError(f"{target} exists: choose another name, or overwrite it (--overwrite)")
 
 
 def _check_agreement(path: Path, network: nn.Module, sample: Tensor) -> None:

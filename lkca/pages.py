@@ -13,7 +13,7 @@ from lkca.models import MODELS
 from lkca.paper.beside_page import beside_page, markdown
 from lkca.paper.evidence import read_results, trained
 from lkca.paper.verdicts import PROFILES, Verdict, verdicts
-from lkca.studies import STUDIES
+from lkca.studies import studies
 
 BEGIN, END = "<!-- begin: claims -->", "<!-- end: claims -->"  # of the generated table in README.md
 HEADING = """# Results
@@ -41,25 +41,20 @@ def write_pages() -> list[Path]:
     ValueError
         If README.md lacks one of the two lines between which the table of claims stands.
     """
-    pages = _pages()
-    for path, text in pages.items():
+    found = pages()
+    for path, text in found.items():
         write_text(path, text)
-    return list(pages)
+    return list(found)
 
 
-def stale_pages() -> list[str]:
-    """Return the names of the generated pages that differ from what the tables give now."""
-    pages = _pages().items()
-    return [path.name for path, text in pages if not path.is_file() or path.read_text(encoding="utf-8") != text]
-
-
-def _pages() -> dict[Path, str]:
+def pages() -> dict[Path, str]:
+    """Return the text of every generated page, by its path."""
     folder, readme = results_folder(), project_root() / "README.md"
     found = verdicts()
-    pages = {folder / "paper-beside-ours.md": beside_page(), folder / "README.md": results_page(found)}
+    texts = {folder / "paper-beside-ours.md": beside_page(found), folder / "README.md": results_page(found)}
     if folder.resolve() == (project_root() / "results").resolve():  # else the results are not this README's
-        pages[readme] = with_claims(readme.read_text(encoding="utf-8"), claims_table(found))
-    return pages
+        texts[readme] = with_claims(readme.read_text(encoding="utf-8"), claims_table(found))
+    return texts
 
 
 def with_claims(readme: str, table: str) -> str:
@@ -82,23 +77,15 @@ def claims_table(found: Sequence[Verdict]) -> str:
                 verdict.claim.number,
                 deciding.headline if deciding else "not measured",
                 f"[{verdict.word}](results/paper-beside-ours.md#claim-{verdict.name})",
-                _notebook(_study_of(deciding.table), deciding.profile, "", "results/") if deciding else "-",
+                _notebook(deciding.study, deciding.profile, "", "results/") if deciding else "-",
             )
         )
     return markdown(("the paper's claim", "paper", "ours", "verdict", "notebook"), rows)
 
 
-def _study_of(table: str) -> str:
-    """Return the study whose table this is, or is a file of; "" if none is."""
-    stem, folder = table.rpartition("/")[2], table.partition("/")[0]
-    return max((name for name in STUDIES if stem.startswith(name) or name == folder), key=len, default="")
-
-
 def _notebook(study: str, profile: str, root: str = "../", results: str = "") -> str:
     """Return a link to the executed notebook of a study, or to the notebook where it was not executed."""
-    if study not in STUDIES:
-        return "-"
-    name = STUDIES[study].notebook
+    name = studies()[study].notebook
     if (results_folder() / profile / "notebooks" / f"{name}.ipynb").is_file():
         return f"[{name}]({results}{profile}/notebooks/{name}.ipynb)"
     return f"[{name}]({root}notebooks/{name}.ipynb)"
@@ -118,7 +105,7 @@ def results_page(found: Sequence[Verdict]) -> str:
         if tables := sorted((results_folder() / folder).glob("*.csv")):
             lines = [(f"[{path.stem}]({_address(path)})", _first_row(pd.read_csv(path))) for path in tables]
             parts += [f"## {heading}", markdown(("table", "first row"), lines)]
-    rest = [study for study in STUDIES.values() if study.runs is None]
+    rest = [study for study in studies().values() if study.runs is None]
     links = [(study.question, _notebook(study.name, "")) for study in rest]
     parts += ["## Notebooks without a table", markdown(("question", "notebook"), links)]
     return "\n\n".join(parts) + "\n"
@@ -132,9 +119,9 @@ def _profile(profile: str) -> list[str]:
         frame = read_results(f"{profile}/{path.stem}")
         if path.stem.endswith("_training"):
             continue
-        if path.stem in STUDIES and {"run", "MPSNR", "model"} <= set(frame):
+        if path.stem in studies() and {"run", "MPSNR", "model"} <= set(frame):
             table = f"[{path.stem}]({_address(path)}), {_runs(len(trained(frame)))}"
-            rows.append((STUDIES[path.stem].question, _highest(frame), table, _notebook(path.stem, profile)))
+            rows.append((studies()[path.stem].question, _highest(frame), table, _notebook(path.stem, profile)))
         else:
             further.append(f"[{path.stem}]({_address(path)})")
     if not paths:

@@ -160,7 +160,7 @@ def _read_kernel(psf: str, version: int) -> NDArray[np.float64]:
             kernel = np.load(path, allow_pickle=False)
         else:
             kernel = np.loadtxt(path, delimiter="," if suffix == ".csv" else None, ndmin=2)
-        kernel = kernel.astype(np.float64)
+        kernel = kernel.astype(np.float64, casting="same_kind")  # refuses complex numbers
     except Exception as error:  # on damaged bytes the readers raise almost anything
         raise ValueError(
             f"{path}: not a readable kernel ({error}); .txt has a row of numbers on each line, .csv commas between them"

@@ -16,18 +16,14 @@ SHARE = 0.90  # of the sum of the singular values; the paper counts how few of t
 SHARES = (SHARE, 0.95, 0.99)
 
 
-def unfolded(weight: Tensor, groups: int = 1) -> Tensor:
-    """Return the weight (O, C/g, k, k) of a convolution as the matrix (O, C·k²) that it applies to every k x k patch.
-
-    Columns are ordered channel, row, column, as `torch.nn.functional.unfold` orders a patch.
-    """
-    return torch.block_diag(*weight.flatten(1).chunk(groups))
-
-
 def upsampler_matrix(model: nn.Module) -> Tensor:
-    """Return the matrix (B·r², 9C) of an LKCA network's upsampling convolution, weight norm included; float64."""
+    """Return the matrix (B·r², 9C) that an LKCA network's upsampling convolution applies to every 3x3 patch; float64.
+
+    Weight norm is included. Columns are ordered channel, row, column, as `torch.nn.functional.unfold` orders a patch.
+    """
     convolution = model.upsampler[0]
-    return unfolded(convolution.weight.detach().double().cpu(), convolution.groups)
+    weight = convolution.weight.detach().double().cpu()  # (B·r², C/g, 3, 3)
+    return torch.block_diag(*weight.flatten(1).chunk(convolution.groups))
 
 
 def diagonal_blocks(matrix: Tensor, groups: int) -> Tensor:

@@ -114,12 +114,17 @@ def _matrix(length: int, ratio: int, downsampling: bool, dtype: torch.dtype) -> 
     size = length // ratio if downsampling else length * ratio
     step, stretch, margin = (ratio, ratio, 2 * ratio) if downsampling else (1 / ratio, 1, 2)
     centres = (torch.arange(size, dtype=torch.float64) + 0.5) * step - 0.5
-    d = (centres[:, None] - torch.arange(-margin, length + margin)).abs() / stretch
-    near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-    weights = torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
+    weights = keys_kernel((centres[:, None] - torch.arange(-margin, length + margin)).abs() / stretch)
     weights /= weights.sum(dim=1, keepdim=True)
     matrix = torch.zeros(size, length, dtype=torch.float64)
     return matrix.index_add_(1, mirror_indices(length, margin, torch.device("cpu")), weights).to(dtype)
+
+
+def keys_kernel(distance: Tensor) -> Tensor:
+    """Return Keys' kernel, a = -0.5, at distances of at least 0 in pixels; of their shape."""
+    d = distance
+    near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
 
 
 def mirror_indices(length: int, margin: int, device: torch.device) -> Tensor:

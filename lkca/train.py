@@ -24,8 +24,8 @@ from lkca.checkpoints import (
     write_checksums,
 )
 from lkca.cost import cost
-from lkca.data.dataset import SyntheticStream
-from lkca.data.datasets import DATASETS, find_dataset, load_dataset
+from lkca.data.datasets import DATASETS, find_dataset
+from lkca.data.loaders import load_dataset
 from lkca.data.patches import Patches, PatchStream, positions, split_patches
 from lkca.data.split import Area, Split
 from lkca.degradation import BACK_PROJECTION_STEPS, Degradation
@@ -34,7 +34,7 @@ from lkca.fast import accelerate, computing_in
 from lkca.files import Log, remove_unfinished, write_text
 from lkca.losses import decayed_weight, distillation_loss, supervised_loss
 from lkca.models import build_model
-from lkca.models.upsamplers import parts_started_from_data
+from lkca.models.upsamplers import SpectralBasis
 from lkca.provenance import find_device, peak_memory, provenance
 from lkca.resize import resize
 from lkca.run import RECIPE, Run
@@ -138,6 +138,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
         trained_on=f"{split.dataset} ({split.variant})",
         run=run.name,
         patch=run.patch // run.scale,
+        scale_factor=split.scale_factor,
     )
     diverged = None
     if any(True for _ in model.parameters()):
@@ -182,9 +183,7 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
     if first := run.start():
         model.load_state_dict(train(first, device.type, log).model().state_dict())
     model = _ready(model, device)
-    plan = find_dataset(run.dataset).variants[run.variant]
-    stream = isinstance(plan, SyntheticStream)
-    patches_of, held_out = _stream(run, split, plan, device) if stream else _fixed(run, split, device)
+    patches_of, held_out = _patches_of(run, split, device)
     until_converged = bool(split.validation)  # areas of their own tell well enough when to stop
     degradation = Degradation(run.psf)
 
@@ -213,7 +212,7 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
 
     def start(network: nn.Module) -> None:
         """Show the bicubic residuals of training patches to the parts of the network that start from data."""
-        if parts := parts_started_from_data(network):
+        if parts := [part for part in network.modules() if isinstance(part, SpectralBasis) and part.from_data]:
             patches = patches_of(0)
             hr = patches.cut(np.linspace(0, len(patches) - 1, min(START_PATCHES, len(patches))).astype(int))
             residuals = hr - resize(degradation.downsample(hr, run.scale), run.scale)
@@ -255,28 +254,25 @@ def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Modul
     return _ready(train(run.teacher(), device.type, log, split).model(device), device).requires_grad_(False)
 
 
-def _fixed(run: Run, split: Split, device: torch.device) -> tuple[Callable[[int], Patches], Patches]:
-    """Return the patches of every epoch, always the same, and those that validate.
+def _patches_of(run: Run, split: Split, device: torch.device) -> tuple[Callable[[int], Patches], Patches]:
+    """Return the patches of an epoch, and those that validate.
 
-    Both are cut from the training areas, unless the split has areas that validate.
+    Without training areas each epoch has other scenes, generated on the fly. The patches that validate are of the
+    split's validation areas; without those, they are cut from the training areas.
     """
-    if split.validation:
-        trained = _patches(split.train, run.patch, run.stride, device)
-        return lambda epoch: trained, _patches(split.validation, run.patch, run.patch, device)
-    trained, held_out = split_patches(
-        split.train, run.patch, run.stride, run.validation, run.validation_share, run.seed
-    )
-    cubes = _near(trained.cubes, device)
-    trained = replace(trained, cubes=cubes)
-    return lambda epoch: trained, replace(held_out, cubes=cubes)
-
-
-def _stream(
-    run: Run, split: Split, plan: SyntheticStream, device: torch.device
-) -> tuple[Callable[[int], Patches], Patches]:
-    """Return the patches of every epoch, each from other scenes, and those that validate."""
-    stream = PatchStream(plan, run.patch, STREAM_STEPS * run.batch, run.seed, device)
-    return stream.of_epoch, _patches(split.validation, run.patch, run.patch, device)
+    if not split.validation:
+        trained, held_out = split_patches(
+            split.train, run.patch, run.stride, run.validation, run.validation_share, run.seed
+        )
+        cubes = _near(trained.cubes, device)
+        trained = replace(trained, cubes=cubes)
+        return lambda epoch: trained, replace(held_out, cubes=cubes)
+    held_out = _patches(split.validation, run.patch, run.patch, device)
+    if not split.train:
+        plan = find_dataset(run.dataset).variants[run.variant]
+        return PatchStream(plan, run.patch, STREAM_STEPS * run.batch, run.seed, device).of_epoch, held_out
+    trained = _patches(split.train, run.patch, run.stride, device)
+    return lambda epoch: trained, held_out
 
 
 def _patches(areas: Sequence[Area], size: int, stride: int, device: torch.device) -> Patches:

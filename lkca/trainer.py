@@ -90,23 +90,15 @@ class PlateauSchedule:
         return count
 
 
-def late_gain(history: pd.DataFrame, patience: int = PATIENCE) -> float | None:
-    """Return by how many dB the best validation rose within the last `patience` epochs; None without any epoch.
+def late_gain(history: pd.DataFrame) -> float | None:
+    """Return by how many dB the best validation rose within the last `PATIENCE` epochs; None without any epoch.
 
     Where there are not more epochs than that, it is the gain since the first one.
     """
     if history.empty:
         return None
     best = history["validation"].cummax()
-    return float(best.iloc[-1] - best.iloc[max(0, len(best) - 1 - patience)])
-
-
-def converged(history: pd.DataFrame, patience: int = PATIENCE, min_gain: float = MIN_GAIN) -> bool:
-    """Return whether the best validation rose by at most `min_gain` dB within the last `patience` epochs.
-
-    A training of no more epochs than that has not converged.
-    """
-    return len(history) > patience and late_gain(history, patience) <= min_gain
+    return float(best.iloc[-1] - best.iloc[max(0, len(best) - 1 - PATIENCE)])
 
 
 # --- the loop

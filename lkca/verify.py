@@ -1,16 +1,14 @@
 """Train committed runs again and compare their metrics with the committed tables."""
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import shutil
+from collections.abc import Mapping
 
 import pandas as pd
 import torch
 
 from lkca.data.datasets import find_dataset
-from lkca.files import Log, results_folder, write_text
+from lkca.files import Log, results_folder, runs_folder, write_text
 from lkca.metrics import METRICS
 from lkca.provenance import commit, cpu
 from lkca.run import Run
@@ -25,9 +23,10 @@ COMPARED = (*METRICS, *(f"{metric}_bp" for metric in METRICS))  # the network's 
 def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) -> pd.DataFrame:
     """Train runs of results/`profile` again, in fresh folders, and compare their metrics at the printed digits.
 
-    At least one of each network and of each kind of dataset is taken: see `choose_runs`. The table
-    results/verify/`profile`.csv is written after every run: interrupted, the same call goes on where the commit
-    is the same; complete, it starts again. Another CPU model may give other last digits, so the table names both.
+    At least one of each network and of each kind of dataset is taken: see `choose_runs`. They are trained in a folder
+    of their own, named after the commit: interrupted, the same call goes on there. At the end the table
+    results/verify/`profile`.csv is written and the folder removed. Another CPU model may give other last digits, so the
+    table names both.
 
     Parameters
     ----------
@@ -49,20 +48,24 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
         raise FileNotFoundError(f"{results_folder() / profile} has no table of runs: run `lkca study` first")
     committed = committed[committed["run"].isin(by_name)].drop_duplicates("run").set_index("run")
     chosen = choose_runs(committed, by_name, runs)
-    path = results_folder() / "verify" / f"{profile}.csv"
     code = commit()
-    rows = _begun(path, chosen, code)
-    log(f"verify {profile}: {len(chosen)} runs, {len(rows)} already done")
-    with _fresh_runs_folder():
+    before, folder = os.environ.get("LKCA_RUNS"), runs_folder() / f"verify-{code}"
+    log(f"verify {profile}: {len(chosen)} runs")
+    rows = []
+    os.environ["LKCA_RUNS"] = str(folder)
+    try:
         for number, name in enumerate(chosen, 1):
-            if name in rows:
-                continue
             log(f"run {number} of {len(chosen)}: {name}")
-            rows[name] = _compare(by_name[name], committed.loc[name], code, device, log)
-            table = pd.DataFrame([rows[name] for name in chosen if name in rows])
-            write_text(path, table.to_csv(index=False))
-            log(f"{name}: {rows[name]['verdict']}")
-    return pd.DataFrame([rows[name] for name in chosen])
+            rows.append(_compare(by_name[name], committed.loc[name], code, device, log))
+            log(f"{name}: {rows[-1]['verdict']}")
+    finally:
+        del os.environ["LKCA_RUNS"]
+        if before is not None:
+            os.environ["LKCA_RUNS"] = before
+    table = pd.DataFrame(rows)
+    write_text(results_folder() / "verify" / f"{profile}.csv", table.to_csv(index=False))
+    shutil.rmtree(folder, ignore_errors=True)
+    return table
 
 
 def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:
@@ -109,27 +112,3 @@ def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -
         "commit": code,
         "verdict": "equal" if equal else f"differs by {differences[largest]:.{DECIMALS}f} in {largest}",
     }  # fmt: skip
-
-
-def _begun(path: Path, chosen: Sequence[str], code: str) -> dict[str, dict[str, object]]:
-    """Return the rows of an unfinished table of this commit, by run; none if it is complete or of another commit."""
-    try:
-        table = pd.read_csv(path)
-        rows = {row["run"]: row for row in table.to_dict("records") if row["commit"] == code and row["run"] in chosen}
-    except (OSError, ValueError, KeyError):
-        return {}
-    return rows if len(rows) < len(chosen) else {}
-
-
-@contextlib.contextmanager
-def _fresh_runs_folder() -> Iterator[None]:
-    """Let runs be trained in a temporary folder."""
-    before = os.environ.get("LKCA_RUNS")
-    with tempfile.TemporaryDirectory(prefix="lkca-verify-") as folder:
-        os.environ["LKCA_RUNS"] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop("LKCA_RUNS")
-            if before is not None:
-                os.environ["LKCA_RUNS"] = before

@@ -1,8 +1,6 @@
 """What is watched while a scene is sharpened: time, memory, values out of range, the texture that is added."""
 
 import copy
-import resource
-import sys
 import time
 
 import numpy as np
@@ -10,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lkca import provenance
 from lkca.files import Log
 from lkca.resize import resize
 from sharpen.image.strips import Method
@@ -133,8 +132,7 @@ def texture_remarks(method: Method, lr: Rows) -> list[str]:
 
 def peak_memory() -> int:
     """Return the most bytes of memory that this process has held."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return max(most, resident())
+    return max(provenance.peak_memory(torch.device("cpu")), resident())
 
 
 def _middle(lr: Rows, side: int) -> Tensor:

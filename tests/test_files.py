@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lkca import files
-from lkca.files import atomic_write, remove_unfinished, use_own_output, write_text
+from lkca.files import atomic_write, use_own_output, write_text
 
 KILLED_WHILE_WRITING = """
 import os, runpy, signal, sys
@@ -18,11 +18,6 @@ with atomic_write(sys.argv[2]) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-def kill_while_writing(target: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, files.__file__, str(target)])
-    assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -45,12 +40,9 @@ def test_environment_variables_move_folders(variable, function, below, tmp_path,
     monkeypatch.setenv(variable, "~/somewhere")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tmp_path / "somewhere" in (function(), function().parent)
-
-
-def test_unknown_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LKCA_RUNS", "~no such user/runs")
+    monkeypatch.setenv(variable, "~no such user/runs")
     with pytest.raises(ValueError, match="~no such user/runs"):
-        files.runs_folder()
+        function()
 
 
 def test_content_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -81,7 +73,8 @@ def test_an_error_leaves_what_stood_there(tmp_path: Path, error: BaseException, 
 def test_kill_leaves_the_old_content_and_the_next_write_tidies_up(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("before")
-    kill_while_writing(target)
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, files.__file__, str(target)])
+    assert done.returncode == -signal.SIGKILL
     assert target.read_text() == "before"
     (left,) = (path for path in tmp_path.iterdir() if path != target)
     other_machine = tmp_path / ".table-another_machine-1-abc.csv"
@@ -91,13 +84,6 @@ def test_kill_leaves_the_old_content_and_the_next_write_tidies_up(tmp_path: Path
         assert outer.exists() and not left.exists()
         outer.write_text("after")
     assert target.read_text() == "after" and set(tmp_path.iterdir()) == {target, other_machine}
-
-
-def test_remove_unfinished(tmp_path: Path) -> None:
-    kill_while_writing(tmp_path / "table.csv")
-    write_text(tmp_path / "kept.csv", "a")
-    remove_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
 
 
 def test_a_notebook_opened_by_hand_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,14 @@
 """The generated pages: every printed number, ours beside it, and whether a page is out of date."""
 
-from pathlib import Path
-
 import pytest
 
 from lkca.files import project_root, results_folder
-from lkca.pages import BEGIN, END, results_page, stale_pages, with_claims, write_pages
-from lkca.paper.beside import agreement, best_of_weights, differences_beside_paper
+from lkca.metrics import METRICS
+from lkca.pages import BEGIN, END, pages, with_claims, write_pages
+from lkca.paper.beside import agreement, differences_beside_paper
 from lkca.paper.beside_page import beside_page
 from lkca.paper.evidence import difference
-from lkca.paper.printed import printed_numbers
+from lkca.paper.printed import COSTS, TABLES, printed_table
 from lkca.paper.verdicts import verdicts
 from tests.paper.results_made import run, write, write_table
 
@@ -39,11 +38,12 @@ def test_every_printed_number_has_a_row_with_ours_beside_it() -> None:
     write("block_count", [run("lkca", 31.25, blocks=4, seed=seed) for seed in SEEDS])
     costs = [{"blocks": 4, "params_M": 2.81, "macs_G": 0.7}]
     write_table("cost/table_1_costs", costs)
-    page = beside_page()
-    for number, values in printed_numbers().groupby("table"):
-        printed = [row[1] for row in rows_of(page, f"Table {number}:") if len(row) == 7]
-        for metric, value in zip(values["metric"], values["value"], strict=True):
-            assert (f"{value:.3f}" if metric in ("params_M", "macs_G") else f"{value:.4f}") in printed
+    page = beside_page(verdicts())
+    for number, name in TABLES.items():
+        printed = [row[:2] for row in rows_of(page, f"Table {number}:")]
+        for metric, values in printed_table(name).filter([*COSTS, *METRICS]).items():
+            cells = [value for label, value in printed if label.endswith(f": {metric}")]
+            assert cells == [f"{value:.{3 if metric in COSTS else 4}f}" for value in values.dropna()]
     table = {row[0]: row for row in rows_of(page, "Table I:")}
     assert table["N = 4: MPSNR"][1:] == ["39.7607", "-", "31.2500 ± 0.0000", "-", "dB; seeds -, 3, -", "open"]
     assert table["N = 4: params_M"][1:5] == 4 * ["2.810"] and table["N = 4: params_M"][-1] == "confirmed"
@@ -64,9 +64,10 @@ def test_differences_are_the_papers_points_and_ours_with_intervals() -> None:
 
 def test_the_best_weight_is_corrected_for_the_choice() -> None:
     write("distillation", distilled())
-    best, found = best_of_weights("converged", [0.05, 0.01])
-    assert best == 0.05 and found.comparisons == 2
-    assert best_of_weights("cpu", [0.05, 0.01]) is None
+    gains = [0.1 + seed * 0.003 for seed in SEEDS]
+    lines = [line for line in beside_page(verdicts()).splitlines() if "best of" in line]
+    assert len(lines) == 1 and lines[0].startswith("- `converged`: the best of 2 weights, λ = 0.05")
+    assert f"{difference(gains, 'seeds', comparisons=2)} dB, 3 seeds" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -84,15 +85,15 @@ def test_agreement(printed: list[float], ours: list[float], word: str) -> None:
     assert agreement(printed, difference(ours, "seeds")) == word
 
 
-def test_pages_are_stale_until_written_and_after_a_table_changes() -> None:
+def test_pages_are_written_and_change_with_the_tables() -> None:
     write("distillation", distilled())
-    assert set(stale_pages()) == {"README.md", "paper-beside-ours.md"}
     readme = (project_root() / "README.md").read_bytes()
-    assert {path.parent for path in write_pages()} == {results_folder()}
+    written = write_pages()
+    assert written == [results_folder() / "paper-beside-ours.md", results_folder() / "README.md"]
     assert (project_root() / "README.md").read_bytes() == readme  # these results are not the project's
-    assert stale_pages() == []
+    assert [path.read_text() for path in written] == list(pages().values())
     write("distillation", [row | {"MPSNR": row["MPSNR"] + 0.1 * row["seed"]} for row in distilled()])
-    assert "paper-beside-ours.md" in stale_pages()
+    assert written[0].read_text() != pages()[written[0]]
 
 
 def test_the_table_goes_between_its_marks() -> None:
@@ -102,12 +103,14 @@ def test_the_table_goes_between_its_marks() -> None:
         with_claims(f"before\n{BEGIN}\n", "| new |")
 
 
-def test_the_index_of_the_committed_results_is_short_and_its_links_lead_somewhere(
+def test_the_committed_pages_are_up_to_date_and_the_links_of_the_short_index_lead_somewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("LKCA_OUTPUT", str(project_root()))
-    page = results_page(verdicts())
+    monkeypatch.delenv("LKCA_OUTPUT")
+    texts = pages()
+    stale = [path.name for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run `lkca results` and commit what it writes"
+    page = texts[results_folder() / "README.md"]
     assert len(page.splitlines()) <= MAX_INDEX_LINES
     targets = [part.split(")")[0].split("#")[0] for part in page.split("](")[1:]]
     assert [t for t in targets if not (results_folder() / t).exists() and t != "paper-beside-ours.md"] == []
-    assert Path(results_folder() / "converged").is_dir()

@@ -96,24 +96,21 @@ def test_what_cannot_be_resized(x: np.ndarray | torch.Tensor, factor: float, mes
         resize(x, factor)
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-def test_size_that_is_no_multiple_is_cropped_at_bottom_and_right(scale: int) -> None:
-    x = torch.rand(3, 2 * scale + scale - 1, 3 * scale + 1)
-    small = resize(x, 1 / scale)
-    assert small.shape == (3, 2, 3)
-    assert torch.equal(small, resize(x[:, : 2 * scale, : 3 * scale], 1 / scale))
-    assert torch.equal(crop_to_multiple(x, scale), x[:, : 2 * scale, : 3 * scale])
+def test_size_that_is_no_multiple_is_cropped_at_bottom_and_right() -> None:
+    x = torch.rand(3, 11, 13)
+    assert torch.equal(resize(x, 1 / 4), resize(x[:, :8, :12], 1 / 4))
+    assert torch.equal(crop_to_multiple(x, 4), x[:, :8, :12])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 1, 3)])
-def test_leading_dimensions_and_type(lead: tuple[int, ...], dtype: torch.dtype) -> None:
-    x = torch.rand(*lead, 8, 12, dtype=dtype)
-    for factor, size in ((2, (16, 24)), (1 / 4, (2, 3)), (1, (8, 12))):
-        y = resize(x, factor)
-        assert y.shape == (*lead, *size) and y.dtype == dtype
-        one = resize(x.reshape(-1, 8, 12)[-1], factor)  # no image sees another
-        assert torch.allclose(y.reshape(-1, *size)[-1], one, atol=1e-6)
+@pytest.mark.parametrize("lead", [(), (3,), (2, 1, 3)])
+def test_leading_dimensions_and_type(lead: tuple[int, ...]) -> None:
+    for dtype in (torch.float32, torch.float64):
+        x = torch.rand(*lead, 8, 12, dtype=dtype)
+        for factor, size in ((2, (16, 24)), (1 / 4, (2, 3)), (1, (8, 12))):
+            y = resize(x, factor)
+            assert y.shape == (*lead, *size) and y.dtype == dtype
+            one = resize(x.reshape(-1, 8, 12)[-1], factor)  # no image sees another
+            assert torch.allclose(y.reshape(-1, *size)[-1], one, atol=1e-6)
 
 
 def test_exact_under_autocast() -> None:

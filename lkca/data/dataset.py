@@ -18,21 +18,17 @@ class TopTiles(NamedTuple):
 
 
 class SyntheticScenes(NamedTuple):
-    """Synthetic scenes that train and one that tests: seeds, side in pixels, number of bands."""
+    """Synthetic scenes of one size: side in pixels, number of bands, and the seeds of those that test, train, validate.
 
-    train_seeds: tuple[int, ...]
-    test_seed: int
+    train_seeds : where empty, the scenes to train on are generated on the fly.
+    validation_seeds : where empty, a part of the training scenes validates.
+    """
+
     size: int
     bands: int
-
-
-class SyntheticStream(NamedTuple):
-    """Synthetic scenes generated on the fly to train; the seeds of those that validate and test, all of one size."""
-
-    validation_seeds: range
-    test_seeds: range
-    size: int
-    bands: int
+    test_seeds: Sequence[int]
+    train_seeds: Sequence[int] = ()
+    validation_seeds: Sequence[int] = ()
 
 
 class OnePlaceOut(NamedTuple):
@@ -48,7 +44,7 @@ class Dataset:
 
     variants : named variants of its protocol, where that leaves something open; the first is the default.
     kind : which function of `lkca.data.loaders` reads it.
-    files : names in `LKCA_DATA`; the first is opened.
+    files : names in `LKCA_DATA`; the first is opened, or as many as lie side by side.
     key : variable in a MATLAB file. shape : (B, H, W) that the file must have.
     rows, columns, bands : (first, last + 1) of the part that the protocol uses; None for all.
     patch, stride : HR pixels by scale. The paper gives them for Chikusei; elsewhere they are this study's.
@@ -57,7 +53,7 @@ class Dataset:
     left_out : ranges (first, last + 1) of bands that hold nothing to learn: blank, dead or in water vapour.
     side_by_side : of a scene in several files, the columns (first, last + 1) of each, joined from left to right.
     package : installed Python package that ships the files, instead of `LKCA_DATA`.
-    sensor, place, pixel_size : what took it, where, and how many metres a pixel is wide; None where unknown.
+    sensor, place : what took it, and where.
     source, citation : where to get it, whom to cite.
     urls : addresses that lead straight to files, by file name. steps : how to get the files by hand.
     """
@@ -84,7 +80,5 @@ class Dataset:
     package: str = ""
     sensor: str = ""
     place: str = ""
-    pixel_size: float | None = None
     urls: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
-    notes: str = field(default="", repr=False)

@@ -1,4 +1,4 @@
-"""Declare the study's datasets, and load one by name.
+"""Declare the study's datasets.
 
 A dataset is one declaration: here, or in `lkca.data.small_scenes`. It names protocol variants where the published
 protocol leaves something open; the first is the default. Files are looked for in `LKCA_DATA` (default: `data/` in the
@@ -6,22 +6,17 @@ project). `lkca.data.loaders` reads each kind of dataset.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lkca.data.dataset import Dataset, OnePlaceOut, SyntheticScenes, SyntheticStream, TopTiles
+from lkca.data.dataset import Dataset, OnePlaceOut, SyntheticScenes, TopTiles
 from lkca.data.small_scenes import SMALL_SCENES
 
-if TYPE_CHECKING:
-    from lkca.data.split import Area, Split
-    from lkca.data.wavelengths import Wavelengths
-
+_STREAM_VALIDATION = range(2_000_000, 2_000_004)
 _DECLARATIONS = (
     Dataset(
         name="chikusei",
         title="Chikusei",
         sensor="Hyperspec-VNIR-C",
         place="Chikusei",
-        pixel_size=2.5,
         files=("HyperspecVNIR_Chikusei_20140729.mat",),
         key="chikusei",
         shape=(128, 2517, 2335),
@@ -45,7 +40,6 @@ _DECLARATIONS = (
         title="Houston 2018",
         sensor="CASI",
         place="Houston",
-        pixel_size=1,
         files=("20170218_UH_CASI_S4_NAD83.hdr", "20170218_UH_CASI_S4_NAD83.pix"),
         shape=(50, 1202, 4172),
         bands=(0, 48),
@@ -61,14 +55,13 @@ _DECLARATIONS = (
             "Download the hyperspectral images and unpack the folder FullHSIDataset: the full scene, no training tiles.",
             "Take both files of the pair, the header (.hdr) and the data (.pix).",
         ),
-        notes="The last 2 of the file's 50 bands are not spectral.",
+        # The last 2 of the file's 50 bands are not spectral.
     ),
     Dataset(
         name="pavia_centre",
         title="Pavia Centre",
         sensor="ROSIS",
         place="Pavia",
-        pixel_size=1.3,
         files=("Pavia.mat",),
         key="pavia",
         shape=(102, 1096, 715),
@@ -91,7 +84,6 @@ _DECLARATIONS = (
         title="Los Angeles AVIRIS (four small ABU scenes)",
         sensor="AVIRIS",
         place="Los Angeles",
-        pixel_size=7.1,
         files=tuple(f"abu-{n}.mat" for n in ("airport-1", "airport-2", "airport-3", "urban-4", "urban-5")),
         key="data",
         shape=(205, 100, 100),
@@ -106,37 +98,37 @@ _DECLARATIONS = (
             "Open http://xudongkang.weebly.com, data sets, and download the Airport-Beach-Urban (ABU) set.",
             "Take the five files named below; they are MATLAB files with a variable 'data'.",
         ),
-        notes="Band 146 sits at a removed water-absorption gap.",
+        # Band 146 sits at a removed water-absorption gap.
     ),
     Dataset(
         name="synthetic",
         title="synthetic scenes",
         variants={
-            "default": SyntheticScenes(train_seeds=(0, 1, 2), test_seed=3, size=160, bands=48),
-            "scene-0": SyntheticScenes(train_seeds=(1, 2, 3), test_seed=0, size=160, bands=48),
-            "scene-1": SyntheticScenes(train_seeds=(2, 3, 0), test_seed=1, size=160, bands=48),
-            "scene-2": SyntheticScenes(train_seeds=(3, 0, 1), test_seed=2, size=160, bands=48),
-            "tiny": SyntheticScenes(train_seeds=(0, 1), test_seed=2, size=48, bands=8),
+            "default": SyntheticScenes(size=160, bands=48, test_seeds=(3,), train_seeds=(0, 1, 2)),
+            "scene-0": SyntheticScenes(size=160, bands=48, test_seeds=(0,), train_seeds=(1, 2, 3)),
+            "scene-1": SyntheticScenes(size=160, bands=48, test_seeds=(1,), train_seeds=(2, 3, 0)),
+            "scene-2": SyntheticScenes(size=160, bands=48, test_seeds=(2,), train_seeds=(3, 0, 1)),
+            "tiny": SyntheticScenes(size=48, bands=8, test_seeds=(2,), train_seeds=(0, 1)),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 16, 4: 16, 8: 16},
         kind="synthetic_scenes",
-        source="drawn by lkca.data.synthetic from a seed",
+        source="drawn from a seed by lkca/data/synthetic",
     ),
     Dataset(
         name="synthetic_stream",
         title="synthetic scenes generated on the fly",
         variants={
-            "default": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=48),
-            "tiny": SyntheticStream(range(2_000_000, 2_000_001), range(1_000_000, 1_000_002), size=48, bands=8),
+            "default": SyntheticScenes(size=160, bands=48, test_seeds=range(1_000_000, 1_000_008), validation_seeds=_STREAM_VALIDATION),
+            "tiny": SyntheticScenes(size=48, bands=8, test_seeds=range(1_000_000, 1_000_002), validation_seeds=range(2_000_000, 2_000_001)),
             # Test scenes that no other variant has.
-            "64-tests": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_100, 1_000_164), size=160, bands=48),
-            "64-bands": SyntheticStream(range(2_000_000, 2_000_004), range(1_000_000, 1_000_008), size=160, bands=64),
+            "64-tests": SyntheticScenes(size=160, bands=48, test_seeds=range(1_000_100, 1_000_164), validation_seeds=_STREAM_VALIDATION),
+            "64-bands": SyntheticScenes(size=160, bands=64, test_seeds=range(1_000_000, 1_000_008), validation_seeds=_STREAM_VALIDATION),
         },
         patch={2: 32, 4: 32, 8: 64},
         stride={2: 32, 4: 32, 8: 64},
         kind="synthetic_stream",
-        source="drawn by lkca.data.synthetic, from new seeds as training goes",
+        source="drawn by lkca/data/synthetic, from new seeds as training goes",
     ),
     Dataset(
         name="leave_one_out",
@@ -185,38 +177,3 @@ def find_dataset(name: str) -> Dataset:
             source="the user",
         )
     raise ValueError(f"unknown dataset {name!r}: choose one of {', '.join(DATASETS)}, or give the path of a scene file")
-
-
-def load_dataset(name: str, variant: str | None = None) -> "Split":
-    """Load a dataset by name, or any scene file by its path: split and normalised to [0, 1].
-
-    Parameters
-    ----------
-    name : one of `dataset_names()`, or the path of a scene that `lkca.data.read` reads. Of such a scene the far quarter
-        of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
-    variant : one of the dataset's protocol variants; None takes the default.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name or variant, or a file that is not what the declaration says.
-    FileNotFoundError
-        If a file is missing: the message says what it is called, where to get it and where to put it.
-    """
-    from lkca.data.loaders import LOADERS  # here, because reading files imports slow libraries
-
-    dataset = find_dataset(name)
-    variant = variant or next(iter(dataset.variants))
-    if variant not in dataset.variants:
-        raise ValueError(f"dataset {name!r} has no variant {variant!r}: choose one of {', '.join(dataset.variants)}")
-    return LOADERS[dataset.kind](dataset, variant)
-
-
-def whole_scene(name: str) -> "tuple[Area, Wavelengths | None, str]":
-    """Return a small scene whole, in its file's numbers: area, wavelengths (B,) in nm or None, SHA-256 of its files.
-
-    Its parts are joined and its useless bands left out. Raises as `load_dataset` does.
-    """
-    from lkca.data.loaders import join_scene
-
-    return join_scene(find_dataset(name))

@@ -12,17 +12,13 @@ from pooch import HTTPDownloader
 from lkca.data.dataset import Dataset
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import missing_files, open_checked
-from lkca.data.scene_file import files_checksum
+from lkca.data.reading.scene_file import files_checksum
 from lkca.files import Log, atomic_write, data_folder, write_text
 
 CHECKSUMS = "checksums.json"
 TRIES = 3
 TIMEOUT = (15, 60)  # seconds to connect, and without a byte
 SCENE_SUFFIXES = (".mat", ".hdr", ".npy")  # of files that say by themselves what they hold
-
-
-class _NoDownload(Exception):
-    """The server did not send the file; no OSError, which would be taken for one of the disk."""
 
 
 def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
@@ -53,7 +49,8 @@ def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
     folder = data_folder()
     new = [file for file in dataset.files if file in dataset.urls and not (folder / file).is_file()]
     for file in new:
-        _download(file, dataset.urls[file], folder / file, log, progress)
+        log(f"{file}: from {dataset.urls[file]}")
+        _download(dataset.urls[file], folder / file, progress)
     missing = [file for file in dataset.files if not (folder / file).is_file()]
     if missing:
         log(f"{dataset.title} has no address that leads straight to its files. By hand:")
@@ -94,40 +91,28 @@ def recorded_checksums() -> dict[str, str]:
     return found
 
 
-def _download(file: str, url: str, target: Path, log: Log, progress: bool) -> None:
-    """Download `url` as `target`, if its checksum is the recorded one."""
-    log(f"{file}: from {url}")
-    recorded = recorded_checksums().get(file)
+def _download(url: str, target: Path, progress: bool) -> None:
+    """Download a file; ask again where the server is busy or the connection is cut."""
     downloader = HTTPDownloader(progressbar=progress, timeout=TIMEOUT)
-    try:
-        with atomic_write(target) as temporary:
-            _request(downloader, url, temporary)
-            found = files_checksum([temporary])
-            if recorded and found != recorded:
-                raise ValueError(
-                    f"{file}: what came from {url} has the SHA-256 {found}, but {target.parent / CHECKSUMS} recorded "
-                    f"{recorded}. Nothing was put in place. If the publisher changed the file, remove its line there."
-                )
-    except _NoDownload as error:
-        raise OSError(str(error)) from error
-
-
-def _request(downloader: HTTPDownloader, url: str, path: Path) -> None:
     for _ in range(TRIES):
         try:
-            downloader(url, str(path), None)
+            with atomic_write(target) as temporary:
+                downloader(url, str(temporary), None)
             return
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if status < 500 and status != 429:
-                raise _NoDownload(
-                    f"{url}: the server answered {status} {error.response.reason}. The address may have changed: get the "
-                    "file by hand (lkca datasets says from where)."
-                ) from error
-            reason = f"the server answered {status}"
-        except requests.RequestException as error:
-            reason = f"no answer, or the connection was cut ({type(error).__name__})"
-    raise _NoDownload(f"{url}: {reason} ({TRIES} tries). Is there a network?")
+        except OSError as error:
+            failure = error.__cause__  # errors of requests are OSErrors, which `atomic_write` takes for those of a disk
+            if not isinstance(failure, requests.RequestException):
+                raise
+            reason = f"no answer, or the connection was cut ({type(failure).__name__})"
+            if isinstance(failure, requests.HTTPError):
+                status = failure.response.status_code
+                reason = f"the server answered {status}"
+                if status < 500 and status != 429:
+                    raise OSError(
+                        f"{url}: {reason} {failure.response.reason}. The address may have changed: get the file by hand "
+                        "(lkca datasets says from where)."
+                    ) from failure
+    raise OSError(f"{url}: {reason} ({TRIES} tries). Is there a network?")
 
 
 def _verify(dataset: Dataset, path: Path, log: Log) -> None:
@@ -146,8 +131,8 @@ def _verify(dataset: Dataset, path: Path, log: Log) -> None:
     old = checksums.get(path.name)
     if old and old != new:
         raise ValueError(
-            f"{path}: its checksum is {new}, but {path.parent / CHECKSUMS} recorded {old}: the file changed since. "
-            "It was left as it is. Get it again, or remove its line there if the change is meant."
+            f"{path}: its checksum is {new}, but {path.parent / CHECKSUMS} recorded {old}: it is another file than "
+            "before. Get it again, or remove its line there if the change is meant."
         )
     if not old:
         content = json.dumps(checksums | {path.name: new}, indent=2, sort_keys=True)

@@ -1,24 +1,28 @@
-"""Turn a dataset's files into areas to train on and areas to test on, in [0, 1]: one function for each kind of dataset."""
+"""Load datasets by name: their files become areas to train on and areas to test on, in [0, 1].
+
+There is one function for each kind of dataset.
+"""
 
 import hashlib
 import importlib.util
 import itertools
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.dataset import Dataset
-from lkca.data.datasets import DATASETS, small_scenes
+from lkca.data.datasets import DATASETS, find_dataset, small_scenes
 from lkca.data.no_data import missing_values
-from lkca.data.read import open_scene_file, read_cube
-from lkca.data.scene_file import SceneFile, files_checksum
+from lkca.data.reading.read import open_scene_file, read_cube
+from lkca.data.reading.scene_file import SceneFile, files_checksum
 from lkca.data.split import Area, Split, crop_no_data, hot_pixel_limit, normalise, part_area
 from lkca.data.suspicions import doubtful_axes
-from lkca.data.synthetic import synthetic_scene
-from lkca.data.wavelengths import Wavelengths, resample_bands, rgb_bands
+from lkca.data.synthetic.scenes import synthetic_scene
+from lkca.data.wavelengths import Wavelengths, resample_bands
 from lkca.files import data_folder
 
 VALIDATION_DEPTH = 40  # HR pixels of a strip that validates: a patch at every scale
@@ -35,41 +39,84 @@ OTHER_SCENES = {  # that lie on the same pages or disks, (B, H, W)
 }
 
 
+def load_dataset(name: str, variant: str | None = None) -> Split:
+    """Load a dataset by name, or any scene file by its path: split and normalised to [0, 1].
+
+    Parameters
+    ----------
+    name : one of `dataset_names()`, or the path of a scene that `lkca.data.reading.read` reads. Of such a scene the far quarter
+        of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
+    variant : one of the dataset's protocol variants; None takes the default.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or variant, or a file that is not what the declaration says.
+    FileNotFoundError
+        If a file is missing: the message says what it is called, where to get it and where to put it.
+    """
+    dataset = find_dataset(name)
+    variant = variant or next(iter(dataset.variants))
+    if variant not in dataset.variants:
+        raise ValueError(f"dataset {name!r} has no variant {variant!r}: choose one of {', '.join(dataset.variants)}")
+    return LOADERS[dataset.kind](dataset, variant)
+
+
+def whole_scene(name: str) -> tuple[Area, Wavelengths | None, str]:
+    """Return a scene in its file's numbers: area, wavelengths (B,) in nm or None, SHA-256 of its files.
+
+    Its parts are joined; rows, columns and bands that the dataset does not use are left out. Raises as `load_dataset`
+    does.
+    """
+    dataset = find_dataset(name)
+    paths, columns = locate(dataset), dataset.side_by_side or [dataset.columns or (None, None)]
+    scenes = [open_checked(dataset, path) for path in paths[: len(columns)]]
+    first, last = dataset.bands or (0, dataset.shape[0])
+    bands = np.arange(first, last)
+    for begin, end in dataset.left_out:
+        bands = bands[(bands < begin) | (bands >= end)]
+    rows = slice(*(dataset.rows or (None, None)))
+    parts = [read_cube(scene, rows, slice(*part), bands) for scene, part in zip(scenes, columns, strict=True)]
+    # A big scene comes in one file, and is not copied.
+    cube, no_data = parts[0] if len(parts) == 1 else (np.concatenate(each, -1) for each in zip(*parts, strict=True))
+    check_cube(cube, no_data, paths[0].name)
+    wavelengths = np.array(dataset.wavelengths()) if dataset.wavelengths else scenes[0].wavelengths
+    if wavelengths is not None:
+        wavelengths = wavelengths[bands]
+    elif dataset.wavelength_range:
+        wavelengths = np.linspace(*dataset.wavelength_range, last - first)[bands - first]
+    return Area(dataset.name, cube, no_data), wavelengths, files_checksum(paths)
+
+
 # --- kinds of dataset
 
 
 def big_scene(dataset: Dataset, variant: str) -> Split:
     """Split Chikusei, Houston 2018 or Pavia Centre: one file, square tests along the top, the rest trains."""
     tiles = dataset.variants[variant]
-    scene = open_checked(dataset, locate(dataset)[0])
-    rows, columns, bands = (
-        slice(*part) if part else slice(None) for part in (dataset.rows, dataset.columns, dataset.bands)
-    )
-    cube, no_data = read_cube(scene, rows, columns, bands)
-    check_cube(cube, no_data, scene.path.name)
-    peak = tiles.peak or float(cube.max())
-    normalise(cube, peak)
+    whole, wavelengths, checksum = whole_scene(dataset.name)
+    peak = tiles.peak or float(whole.cube.max())
+    normalise(whole.cube, peak)
     places = [(slice(tiles.size), slice(i * tiles.size, (i + 1) * tiles.size)) for i in range(tiles.count)]
     tests = tuple(
-        crop_no_data(Area(f"{dataset.name} {number}", cube[:, *place], no_data[place]))
+        crop_no_data(Area(f"{dataset.name} {number}", whole.cube[:, *place], whole.no_data[place]))
         for number, place in enumerate(places, 1)
     )
-    train = Area(f"{dataset.name} below row {tiles.size}", cube[:, tiles.size :], no_data[tiles.size :])
-    wavelengths = scene.wavelengths[bands] if scene.wavelengths is not None else None
-    if wavelengths is None and dataset.wavelength_range:
-        wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
-    return _split(dataset, variant, (train,), tests, wavelengths, peak, files_checksum(locate(dataset)))
+    _, below = part_area(whole, 0, tiles.size)
+    train = replace(below, name=f"{dataset.name} below row {tiles.size}")
+    return Split(dataset.name, variant, (train,), tests, wavelengths, peak, checksum)
 
 
 def regions(dataset: Dataset, variant: str) -> Split:
     """Split the Los Angeles scenes into four regions; the variant names the one that tests."""
     paths = locate(dataset)
-    cubes = {name: join_scene(DATASETS[f"abu-{name}"])[0].cube for name in sorted(dataset.variants)}
-    test = dataset.variants[variant]
-    peak = hot_pixel_limit([Area(name, cube) for name, cube in cubes.items() if name != test])
-    areas = {name: Area(name, normalise(cube, peak)) for name, cube in cubes.items()}
-    tested = areas.pop(test)
-    return _split(dataset, variant, tuple(areas.values()), (tested,), None, peak, files_checksum(paths))
+    areas = {name: replace(whole_scene(f"abu-{name}")[0], name=name) for name in sorted(dataset.variants)}
+    test = areas.pop(dataset.variants[variant])
+    train = tuple(areas.values())
+    peak = hot_pixel_limit(train)
+    for area in (test, *train):
+        normalise(area.cube, peak)
+    return Split(dataset.name, variant, train, (crop_no_data(test),), None, peak, files_checksum(paths))
 
 
 def single_scene(dataset: Dataset, variant: str) -> Split:
@@ -77,17 +124,12 @@ def single_scene(dataset: Dataset, variant: str) -> Split:
 
     The test area's sides are multiples of 8, so that every scale is measured on the same pixels.
     """
-    whole, wavelengths, checksum = join_scene(dataset)
-    sides = whole.no_data.shape
-    axis = int(np.argmax(sides))
-    depth = max(8, 8 * round(sides[axis] / 4 / 8))
-    rest, far = part_area(whole, axis, sides[axis] - depth)
-    peak = hot_pixel_limit([rest])
-    normalise(whole.cube, peak)
-    test = crop_no_data(Area(f"{dataset.name}, held-out quarter", far.cube, far.no_data))
+    whole, wavelengths, checksum = whole_scene(dataset.name)
+    length = max(whole.no_data.shape)
+    rest, test, peak = _hold_out(whole, length - max(8, 8 * round(length / 4 / 8)))
     height, width = (side // 8 * 8 for side in test.cube.shape[1:])
     test = Area(test.name, test.cube[:, :height, :width])
-    return _split(dataset, variant, (rest,), (test,), wavelengths, peak, checksum)
+    return Split(dataset.name, variant, (rest,), (test,), wavelengths, peak, checksum)
 
 
 def leave_one_out(dataset: Dataset, variant: str) -> Split:
@@ -100,7 +142,7 @@ def leave_one_out(dataset: Dataset, variant: str) -> Split:
     place, bands = dataset.variants[variant]
     tests, train, validation, checksums, seen = [], [], [], [], set()
     for scene in small_scenes():
-        whole, wavelengths, checksum = join_scene(scene)
+        whole, wavelengths, checksum = whole_scene(scene.name)
         # AVIRIS scenes with and without wavelengths are to agree, so all of them go by the number of the band.
         cube = resample_bands(whole.cube, None if scene.sensor == "AVIRIS" else wavelengths, bands)
         area = Area(scene.name, normalise(cube, hot_pixel_limit([Area("", cube, whole.no_data)])), whole.no_data)
@@ -115,46 +157,46 @@ def leave_one_out(dataset: Dataset, variant: str) -> Split:
         seen.add(scene.place)
         train.append(area)
     digest = hashlib.sha256("".join(checksums).encode()).hexdigest()
-    return _split(dataset, variant, tuple(train), tuple(tests), None, 1.0, digest, tuple(validation))
+    return Split(dataset.name, variant, tuple(train), tuple(tests), None, 1.0, digest, tuple(validation))
 
 
 def own_scene(dataset: Dataset, variant: str) -> Split:
     """Split a user's file: the last quarter of its longer side tests, the rest trains. Useless bands are left out."""
     scene = open_scene_file(dataset.name)
     bands = usable_bands(scene)
-    cube, no_data = read_cube(scene, bands=bands)
-    check_cube(cube, no_data, scene.path.name)
-    if scene.format in ("matlab", "matlab v7.3", "numpy") and (doubt := doubtful_axes(cube)):
+    whole = Area(scene.path.name, *read_cube(scene, bands=bands))
+    check_cube(whole.cube, whole.no_data, whole.name)
+    if scene.format in ("matlab", "matlab v7.3", "numpy") and (doubt := doubtful_axes(whole.cube)):
         warnings.warn(f"{scene.path}: {doubt}", stacklevel=3)
-    axis = int(np.argmax(no_data.shape))
-    rest, far = part_area(Area(scene.path.name, cube, no_data), axis, 3 * no_data.shape[axis] // 4)
-    if rest.no_data.all():
-        raise ValueError(f"{scene.path}: no pixel with data is left to train on")
-    peak = hot_pixel_limit([rest])
-    normalise(cube, peak)
-    test = crop_no_data(Area(f"{scene.path.name}, held-out quarter", far.cube, far.no_data))
+    rest, test, peak = _hold_out(whole, 3 * max(whole.no_data.shape) // 4)
     wavelengths = None if scene.wavelengths is None else scene.wavelengths[bands]
-    return _split(dataset, variant, (rest,), (test,), wavelengths, peak, scene.checksum())
+    factor = None
+    if scene.bands.gains is not None:  # `read_cube` has applied them where they differ
+        factor = 1.0 if scene.gains_differ else float(1 / scene.bands.gains[0])
+    checksum = files_checksum(scene.files)
+    return Split(dataset.name, variant, (rest,), (test,), wavelengths, peak, checksum, scale_factor=factor)
 
 
 def synthetic_scenes(dataset: Dataset, variant: str) -> Split:
-    """Split synthetic scenes: some seeds train, another tests."""
-    train_seeds, test_seed, size, bands = dataset.variants[variant]
-    areas, wavelengths, checksum = _draw((*train_seeds, test_seed), size, bands)
-    return _split(dataset, variant, areas[:-1], areas[-1:], wavelengths, 1.0, checksum)
-
-
-def synthetic_stream(dataset: Dataset, variant: str) -> Split:
-    """Return the synthetic scenes that validate and test; those that train are generated on the fly."""
-    plan = dataset.variants[variant]
-    areas, wavelengths, checksum = _draw((*plan.validation_seeds, *plan.test_seeds), plan.size, plan.bands)
-    count = len(plan.validation_seeds)
-    return _split(dataset, variant, (), areas[count:], wavelengths, 1.0, checksum, areas[:count])
+    """Draw synthetic scenes by their seeds; the checksum is that of the cubes."""
+    plan, digest, groups = dataset.variants[variant], hashlib.sha256(), []
+    for seeds in (plan.train_seeds, plan.validation_seeds, plan.test_seeds):
+        scenes = [synthetic_scene(plan.size, plan.size, plan.bands, seed) for seed in seeds]
+        for scene in scenes:
+            digest.update(scene.cube.tobytes())
+        groups.append(tuple(Area(f"synthetic seed {s}", scene.cube) for s, scene in zip(seeds, scenes, strict=True)))
+    train, validation, test = groups
+    return Split(dataset.name, variant, train, test, scenes[0].wavelengths, 1.0, digest.hexdigest(), validation)
 
 
 LOADERS: dict[str, Callable[[Dataset, str], Split]] = {
-    loader.__name__: loader
-    for loader in (big_scene, regions, single_scene, leave_one_out, own_scene, synthetic_scenes, synthetic_stream)
+    "big_scene": big_scene,
+    "regions": regions,
+    "single_scene": single_scene,
+    "leave_one_out": leave_one_out,
+    "own_scene": own_scene,
+    "synthetic_scenes": synthetic_scenes,
+    "synthetic_stream": synthetic_scenes,  # a kind of its own, because it trains in another way
 }
 
 
@@ -204,28 +246,6 @@ def read_whole(dataset: Dataset) -> tuple[SceneFile, NDArray[np.float32], NDArra
     paths = locate(dataset)
     scene = open_checked(dataset, paths[0])
     return scene, *read_cube(scene), files_checksum(paths)
-
-
-def join_scene(dataset: Dataset) -> tuple[Area, Wavelengths | None, str]:
-    """Return a small scene whole: see `lkca.data.datasets.whole_scene`."""
-    paths = locate(dataset)
-    scenes = [open_checked(dataset, path) for path in paths if path.suffix != ".tif" or len(paths) == 1]
-    parts = [
-        read_cube(scene, columns=slice(*columns))
-        for scene, columns in zip(scenes, dataset.side_by_side or [(None, None)] * len(scenes), strict=True)
-    ]
-    cube, no_data = (np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
-    kept = np.ones(len(cube), bool)
-    for first, last in dataset.left_out:
-        kept[first:last] = False
-    check_cube(cube[kept], no_data, paths[0].name)
-    wavelengths = scenes[0].wavelengths
-    if dataset.wavelengths:
-        wavelengths = np.array(dataset.wavelengths())
-    elif wavelengths is None and dataset.wavelength_range:
-        wavelengths = np.linspace(*dataset.wavelength_range, len(cube))
-    area = Area(dataset.name, cube[kept], no_data)
-    return area, None if wavelengths is None else wavelengths[kept], files_checksum(paths)
 
 
 def usable_bands(scene: SceneFile) -> list[int]:
@@ -295,43 +315,29 @@ def _folder(dataset: Dataset) -> Path | None:
 
 def _likely_scene(shape: tuple[int, int, int]) -> str:
     """Say what a scene of this shape (B, H, W) probably is; empty where nothing known has it."""
-    known = {dataset.title: dataset.shape for dataset in DATASETS.values() if dataset.shape}
-    for dataset in DATASETS.values():
-        if dataset.rows or dataset.columns or dataset.bands:
-            parts = zip((dataset.bands, dataset.rows, dataset.columns), dataset.shape, strict=True)
-            used = tuple(part[1] - part[0] if part else whole for part, whole in parts)
-            known[f"{dataset.title}, already cropped to what the protocol uses"] = used
+    known = {}
+    for dataset in (each for each in DATASETS.values() if each.shape):
+        parts = zip((dataset.bands, dataset.rows, dataset.columns), dataset.shape, strict=True)
+        used = tuple(part[1] - part[0] if part else whole for part, whole in parts)
+        known |= {dataset.title: dataset.shape, f"{dataset.title}, already cropped to what the protocol uses": used}
     known |= OTHER_SCENES
     for order in itertools.permutations(range(3)):
+        axes = ", ".join("BHW"[axis] for axis in order)
+        turned = f" with its axes in another order: read as (B, H, W), they are ({axes})" if axes != "B, H, W" else ""
         for name, right in known.items():
             if tuple(right[axis] for axis in order) == shape:
-                if order == (0, 1, 2):
-                    return f"it is probably {name}."
-                axes = ", ".join("BHW"[axis] for axis in order)
-                return f"it is probably {name} with its axes in another order: read as (B, H, W), they are ({axes})."
+                return f"it is probably {name}{turned}."
     return ""
 
 
-def _draw(seeds: tuple[int, ...], size: int, bands: int) -> tuple[tuple[Area, ...], Wavelengths, str]:
-    """Return an area for each seed, their wavelengths and the SHA-256 over the cubes."""
-    areas, digest, wavelengths = [], hashlib.sha256(), None
-    for seed in seeds:
-        scene = synthetic_scene(size, size, bands, seed)
-        areas.append(Area(f"synthetic seed {seed}", scene.cube))
-        wavelengths = scene.wavelengths
-        digest.update(scene.cube.tobytes())
-    return tuple(areas), wavelengths, digest.hexdigest()
+def _hold_out(whole: Area, line: int) -> tuple[Area, Area, float]:
+    """Part a scene at a line across its longer side: what lies before it trains, the rest tests.
 
-
-def _split(
-    dataset: Dataset,
-    variant: str,
-    train: tuple[Area, ...],
-    test: tuple[Area, ...],
-    wavelengths: Wavelengths | None,
-    peak: float,
-    checksum: str,
-    validation: tuple[Area, ...] = (),
-) -> Split:
-    rgb = dataset.rgb or rgb_bands(len(test[0].cube), wavelengths)
-    return Split(dataset.name, variant, train, test, wavelengths, rgb, peak, checksum, validation)
+    Returns both, normalised, and the peak, which is that of the training area.
+    """
+    rest, far = part_area(whole, int(np.argmax(whole.no_data.shape)), line)
+    if rest.no_data.all():
+        raise ValueError(f"{whole.name}: no pixel with data is left to train on")
+    peak = hot_pixel_limit([rest])
+    normalise(whole.cube, peak)
+    return rest, crop_no_data(replace(far, name=f"{whole.name}, held-out quarter")), peak

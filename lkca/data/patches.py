@@ -6,7 +6,6 @@ An area is one array (B, H, W); a patch is a position in it. Only positions with
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 from skimage.transform import integral_image, integrate
 from torch import Tensor
 
+from lkca.data.dataset import SyntheticScenes
 from lkca.data.split import Area, part_area
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.resize import SYMMETRIES, symmetry
-
-if TYPE_CHECKING:
-    from lkca.data.dataset import SyntheticStream
 
 VALIDATIONS = ("disjoint", "paper")
 STREAM_SCENES = 6  # that each epoch of a `PatchStream` sees; the next epoch replaces the oldest
@@ -166,7 +163,7 @@ class PatchStream:
     """
 
     def __init__(
-        self, plan: "SyntheticStream", size: int, count: int, seed: int, device: torch.device | str = "cpu"
+        self, plan: SyntheticScenes, size: int, count: int, seed: int, device: torch.device | str = "cpu"
     ) -> None:
         self.plan, self.size, self.count, self.seed, self.device = plan, size, count, seed, device
         self.scenes: dict[int, Tensor] = {}

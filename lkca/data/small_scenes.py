@@ -1,7 +1,7 @@
 """Declare the small real scenes of unlike sensors and places, one declaration each, in a fixed order.
 
-Of each, the held-out quarter tests and the rest trains. Places and pixel sizes are from the literature, not from the files.
-None of the scenes shares pixels with another; those of one `place` are still not independent.
+Of each, the held-out quarter tests and the rest trains. Places are from the literature, not from the files. None of the
+scenes shares pixels with another; those of one `place` are still not independent.
 """
 
 from lkca.data.dataset import Dataset
@@ -19,14 +19,12 @@ AVIRIS_RGB = (29, 18, 9)  # [assumed] about 650, 550 and 460 nm where a file car
 _PIECE = "nowhere as it is: a small piece of"
 
 
-def _small(name: str, title: str, sensor: str, place: str, pixel_size: float | None, **facts: object) -> Dataset:
-    """pixel_size : m, None where unknown. facts : further fields of `Dataset`."""
+def _small(name: str, title: str, sensor: str, place: str, **facts: object) -> Dataset:
     return Dataset(
         name=name,
         title=title,
         sensor=sensor,
         place=place,
-        pixel_size=pixel_size,
         variants={"held-out-quarter": None},
         # At x8 no more than 40: the smallest scene has to hold patches beside the strip that validates.
         patch={2: 32, 4: 32, 8: 40},
@@ -36,10 +34,10 @@ def _small(name: str, title: str, sensor: str, place: str, pixel_size: float | N
     )
 
 
-def _abu(region: str, sizes: tuple[int, int, int], place: str, pixel_size: float, **facts: object) -> Dataset:
+def _abu(region: str, sizes: tuple[int, int, int], place: str, **facts: object) -> Dataset:
     name = f"abu-{region}"
     facts = {"files": (f"{name}.mat",), **_ABU, "rgb": AVIRIS_RGB, **facts}
-    return _small(name, f"ABU {region}, {place}", "AVIRIS", place, pixel_size, shape=sizes, **facts)
+    return _small(name, f"ABU {region}, {place}", "AVIRIS", place, shape=sizes, **facts)
 
 
 def _indian_pines_wavelengths() -> list[float]:
@@ -48,76 +46,73 @@ def _indian_pines_wavelengths() -> list[float]:
     return load_indian_pines().ticks[1]
 
 
-LOS_ANGELES = {"place": "Los Angeles", "pixel_size": 7.1}
-
 SMALL_SCENES = (
-    _abu("airport-1", (205, 100, 100), **LOS_ANGELES),
-    _abu("airport-3", (205, 100, 100), **LOS_ANGELES),
-    _abu("urban-4", (205, 100, 100), **LOS_ANGELES),
+    _abu("airport-1", (205, 100, 100), "Los Angeles"),
+    _abu("airport-3", (205, 100, 100), "Los Angeles"),
+    _abu("urban-4", (205, 100, 100), "Los Angeles"),
     _abu(
         "urban-5+airport-2",
         (205, 100, 100),
-        **LOS_ANGELES,
+        "Los Angeles",
         files=("abu-urban-5.mat", "abu-airport-2.mat"),
         side_by_side=((0, 80), (0, 100)),
-        notes="The last 20 columns of urban-5 are the first 20 of airport-2, pixel for pixel: the two are one scene.",
+        # The last 20 columns of urban-5 are the first 20 of airport-2, pixel for pixel: the two are one scene.
     ),
-    _abu("beach-1", (188, 150, 150), "Cat Island", 17, notes="Mostly water."),
-    _abu("beach-2", (193, 100, 100), "San Diego", 7.5, left_out=((139, 140),), notes="Mostly water; one dead band."),
-    _abu("beach-3", (188, 100, 100), "Bay Champagne", 4.4, notes="Half water."),
-    _abu("urban-1", (204, 100, 100), "Texas coast", 17),
-    _abu("urban-2", (207, 100, 100), "Texas coast", 17),
-    _abu("urban-3", (191, 100, 100), "Gainesville", 3.5),
+    _abu("beach-1", (188, 150, 150), "Cat Island"),  # mostly water
+    _abu("beach-2", (193, 100, 100), "San Diego", left_out=((139, 140),)),  # mostly water; one dead band
+    _abu("beach-3", (188, 100, 100), "Bay Champagne"),  # half water
+    _abu("urban-1", (204, 100, 100), "Texas coast"),
+    _abu("urban-2", (207, 100, 100), "Texas coast"),
+    _abu("urban-3", (191, 100, 100), "Gainesville"),
     _small(
-        "jasper_ridge", "Jasper Ridge", "AVIRIS", "Jasper Ridge", None,
+        "jasper_ridge", "Jasper Ridge", "AVIRIS", "Jasper Ridge",
         files=("jasper_ridge.mat",), shape=(224, 100, 100), rgb=AVIRIS_RGB,
-        left_out=((0, 3), (107, 112), (153, 166), (219, 224)),
+        left_out=((0, 3), (107, 112), (153, 166), (219, 224)),  # blank or in water vapour: 26, as its publishers do
         source="the hyperspectral unmixing data sets of F. Zhu, all 224 bands",
         **_UNMIXING,
-        notes="Without the 26 bands that are blank or in water vapour, as its publishers use it.",
     ),
     _small(
-        "gs_town", "AVIRIS, a town", "AVIRIS", "unnamed town", None,
+        "gs_town", "AVIRIS, a town", "AVIRIS", "unnamed town",
         files=("gs_town.mat",), key="data", shape=(224, 90, 90),
+        # Blank. Wavelengths step back where two of the instrument's spectrometers overlap.
         left_out=((0, 2), (96, 116), (153, 171), (221, 224)),
         source=f"{_PIECE} an AVIRIS flight line of NASA/JPL (aviris.jpl.nasa.gov), with wavelengths",
         citation="AVIRIS, NASA Jet Propulsion Laboratory",
-        notes="Without its 43 blank bands. Wavelengths step back where two of the instrument's spectrometers overlap.",
     ),
     _small(
-        "indian_pines", "Indian Pines", "AVIRIS", "Indian Pines", 20,
+        "indian_pines", "Indian Pines", "AVIRIS", "Indian Pines",
         files=("Indian_pines_corrected.npy",), package="tensorly", shape=(200, 145, 145), wavelengths=_indian_pines_wavelengths,
         source="the Python package tensorly 0.9 or newer, which ships it (CC BY 3.0)",
         citation="M. F. Baumgardner, L. L. Biehl, D. A. Landgrebe, 220 band AVIRIS hyperspectral image data set: June 12, 1992 Indian Pine test site 3, Purdue University Research Repository, doi:10.4231/R7RX991C, 2015",
     ),
     _small(
-        "pavia_crop", "Pavia Centre, a crop", "ROSIS", "Pavia", 1.3,
+        "pavia_crop", "Pavia Centre, a crop", "ROSIS", "Pavia",
         files=("pavia_centre_crop.mat",), key="data", shape=(102, 105, 120), wavelength_range=(430, 860),
         source=f"{_PIECE} Pavia Centre; see the dataset pavia_centre",
         citation="Pavia Centre, ROSIS sensor; P. Gamba, Telecommunications and Remote Sensing Laboratory, University of Pavia",
     ),
     _small(
-        "hydice_urban", "HYDICE urban", "HYDICE", "unnamed suburb", None,
+        "hydice_urban", "HYDICE urban", "HYDICE", "unnamed suburb",
         files=("hydice_urban.mat",), key="data", shape=(175, 80, 100),
         source="the 80x100 urban scene of HYDICE that papers on anomaly detection share",
         citation="HYDICE sensor, US Naval Research Laboratory",
     ),
     _small(
-        "muufl_crop", "MUUFL Gulfport, a crop", "CASI", "Gulfport", 1,
+        "muufl_crop", "MUUFL Gulfport, a crop", "CASI", "Gulfport",
         files=("muufl_crop.mat",), key="data", shape=(64, 90, 90),
         source=f"{_PIECE} MUUFL Gulfport (github.com/GatorSense/MUUFLGulfport)",
         citation="P. Gader et al., MUUFL Gulfport hyperspectral and LiDAR airborne data set, University of Florida, REP-2013-570, 2013",
-        notes="Normalised by its publisher. The sensor's family is that of Houston 2018.",
+        # Normalised by its publisher. The sensor's family is that of Houston 2018.
     ),
     _small(
-        "samson", "Samson", "SAMSON", "unnamed shore", None,
+        "samson", "Samson", "SAMSON", "unnamed shore",
         files=("samson.mat",), shape=(156, 95, 95),
         source="the hyperspectral unmixing data sets of F. Zhu",
         **_UNMIXING,
-        notes="Normalised by its publisher.",
+        # Normalised by its publisher.
     ),
     _small(
-        "hysu", "HySU Oberpfaffenhofen", "HySpex", "Oberpfaffenhofen", 0.7,
+        "hysu", "HySU Oberpfaffenhofen", "HySpex", "Oberpfaffenhofen",
         files=("hysu_full.hdr", "hysu_full.tif"), shape=(135, 86, 123),
         source="the DLR HySU benchmark (DLR, Remote Sensing Technology Institute)",
         citation="D. Cerra et al., DLR HySU - a benchmark dataset for spectral unmixing, Remote Sensing 13, 2559, 2021",

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lkca.data.datasets import find_dataset
+from lkca.data.wavelengths import rgb_bands
+
 HOT_PIXELS = 99.99  # percentile that stands for the maximum, because single hot pixels would squeeze everything else
 
 
@@ -31,10 +34,10 @@ class Split:
 
     train, test : areas in [0, 1]; of a large scene they are views of one array.
     wavelengths : (B,) in nm, or None.
-    rgb : band numbers, from 0, to show as red, green, blue.
     peak : the file's number that became 1.
     checksum : SHA-256 over the source files, or over the cubes of synthetic scenes.
     validation : areas to choose the best weights by; empty where a part of the training areas does that.
+    scale_factor : by which the file multiplies physical values, if it says so.
     """
 
     dataset: str
@@ -42,14 +45,19 @@ class Split:
     train: tuple[Area, ...]
     test: tuple[Area, ...]
     wavelengths: NDArray[np.float64] | None
-    rgb: tuple[int, int, int]
     peak: float
     checksum: str
     validation: tuple[Area, ...] = ()
+    scale_factor: float | None = None
 
     @property
     def bands(self) -> int:
         return (*self.train, *self.test)[0].cube.shape[0]
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Band numbers, from 0, to show as red, green, blue: as declared, else by the wavelengths."""
+        return find_dataset(self.dataset).rgb or rgb_bands(self.bands, self.wavelengths)
 
 
 def hot_pixel_limit(areas: Sequence[Area]) -> float:

@@ -64,7 +64,6 @@ class BandGroups(nn.Module):
     Attributes
     ----------
     size : bands of a group, at most B.
-    starts : first band of every group.
     count : number of groups G.
 
     Raises
@@ -83,9 +82,9 @@ class BandGroups(nn.Module):
         self.size = min(size, bands)
         step = size - overlap
         last = bands - self.size  # where the last group starts
-        self.starts = [min(start, last) for start in range(0, last + step, step)]
-        self.count = len(self.starts)
-        index = [start + i for start in self.starts for i in range(self.size)]
+        starts = [min(start, last) for start in range(0, last + step, step)]
+        self.count = len(starts)
+        index = [start + i for start in starts for i in range(self.size)]
         writers = [index.count(band) for band in range(bands)]
         self.register_buffer("index", torch.tensor(index), persistent=False)  # (G·size,) bands of the groups
         self.register_buffer("writers", torch.tensor(writers).view(-1, 1, 1), persistent=False)

@@ -8,7 +8,6 @@ fall to 1/groups. The other upsamplers of `lkca.models.upsamplers` are put in th
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,6 @@ from lkca.models.upsamplers import (
     GROUPED,
     SPECTRAL,
     build_upsampler,
-    check_kind,
     choose_rank,
     start_near_zero,
     truncate_convolution,
@@ -70,31 +68,29 @@ def low_rank(
         cost more; if the network cannot be copied or run (the message says what to do); if the kind or the rank does
         not fit.
     """
-    check_kind(kind)
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
     result = _copy_network(model)
     found = _find(result, example)
-    kept = [old for old in found if kind in GROUPED and old.module.groups >= groups]
-    if kept == found:
-        counts = ", ".join(f"{old.names[0]} already has {old.module.groups} groups" for old in kept)
+    replaced = {name: old for name, old in found.items() if kind not in GROUPED or old.groups < groups}
+    if not replaced:
+        counts = ", ".join(f"{name} already has {old.groups} groups" for name, old in found.items())
         raise ValueError(f"nothing to replace in {type(model).__name__}: {counts}; ask for more than that")
     before = _count(result)
-    for old in found:
-        if old not in kept:
-            _replace(result, old, _build(result, old, groups, kind, rank))
+    for name, old in replaced.items():
+        _replace(result, old, _build(result, name, old, groups, kind, rank))
     if _count(result) > before:
         raise ValueError(
-            f"{type(model).__name__} shares weights of {found[0].names[0]} with another layer, so that replacing it "
+            f"{type(model).__name__} shares weights of {next(iter(found))} with another layer, so that replacing it "
             "adds parameters: give the layers weights of their own first"
         )
     return result
 
 
-def truncate(model: nn.Module, rank: int, example: Example = None) -> nn.Module:
+def truncate(model: nn.Module, rank: int) -> nn.Module:
     """Copy a trained network and replace every convolution that feeds a PixelShuffle by its best one of rank k.
 
-    See `lkca.models.upsamplers.truncate_convolution`; nothing is trained again. `example` as in `low_rank`.
+    See `lkca.models.upsamplers.truncate_convolution`; nothing is trained again.
 
     Raises
     ------
@@ -102,43 +98,33 @@ def truncate(model: nn.Module, rank: int, example: Example = None) -> nn.Module:
         If no convolution feeds a PixelShuffle, one that does is grouped, or it cannot have that rank.
     """
     result = _copy_network(model)
-    for old in _find(result, example):
-        _replace(result, old, [truncate_convolution(old.module, rank).train(old.module.training)])
+    for old in _find(result).values():
+        _replace(result, old, [truncate_convolution(old, rank).train(old.training)])
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class _Old:
-    """A convolution to be replaced, with all its names."""
-
-    module: nn.Module
-    names: list[str]
-
-
-def _find(model: nn.Module, example: Example) -> list[_Old]:
-    """Return the convolutions that feed a PixelShuffle; raise ValueError if there are none."""
+def _find(model: nn.Module, example: Example = None) -> dict[str, nn.Module]:
+    """Return the convolutions that feed a PixelShuffle by name; raise ValueError if there are none."""
     names = upsampling_convolutions(model, example)
     if not names:
         raise ValueError(
             f"no convolution feeds a PixelShuffle in {type(model).__name__}: nothing to replace (a shuffle "
             "written as a reshape is not recognised, nor one after a sum of two branches)"
         )
-    everywhere = list(model.named_modules(remove_duplicate=False))
-    modules = [model.get_submodule(name) for name in names]
-    return [_Old(module, [name for name, other in everywhere if other is module]) for module in modules]
+    return {name: model.get_submodule(name) for name in names}
 
 
-def _build(model: nn.Module, old: _Old, groups: int, kind: str, rank: int) -> list[nn.Module]:
+def _build(model: nn.Module, name: str, old: nn.Module, groups: int, kind: str, rank: int) -> list[nn.Module]:
     """Build the replacement of a convolution, as `build_upsampler` returns it."""
-    module, where = old.module, f"{type(model).__name__}.{old.names[0]}"
-    normalised = _has_weight_norm(module, where)
+    where = f"{type(model).__name__}.{name}"
+    normalised = _has_weight_norm(old, where)
     if kind in GROUPED:
-        _check_divides(module, where, groups)
+        _check_divides(old, where, groups)
     shuffle = _shuffle_after(model, old, where) if kind in SPECTRAL else 1  # other kinds do not touch the PixelShuffle
-    sizes = module.in_channels, module.out_channels, shuffle
-    details = {"taps": math.prod(module.kernel_size), "normalised": normalised, "bias": module.bias is not None}
+    sizes = old.in_channels, old.out_channels, shuffle
+    details = {"taps": math.prod(old.kernel_size), "normalised": normalised, "bias": old.bias is not None}
     k = choose_rank(kind, rank, *sizes, groups, **details)
-    before = upsampler_cost("grouped", *sizes, module.groups, **details)
+    before = upsampler_cost("grouped", *sizes, old.groups, **details)
     after = upsampler_cost(kind, *sizes, groups, k, **details)
     if after.params > before.params or after.macs > before.macs:
         raise ValueError(
@@ -146,37 +132,36 @@ def _build(model: nn.Module, old: _Old, groups: int, kind: str, rank: int) -> li
             f"{f'rank {k}' if k else f'{groups} groups'} would have {after.params} and {after.macs}: choose a smaller "
             "rank, more groups or another kind"
         )
-    upsampler = build_upsampler(module, shuffle, kind, groups, k, module.weight.device, normalised)
+    upsampler = build_upsampler(old, shuffle, kind, groups, k, normalised, old.weight.device)
     if getattr(model, "starts_at_bicubic", False):
         start_near_zero(upsampler)
-    return [new.train(module.training) for new in upsampler]
+    return [new.train(old.training) for new in upsampler]
 
 
-def _replace(model: nn.Module, old: _Old, upsampler: list[nn.Module]) -> None:
-    for name in old.names:
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, upsampler[0])
-    for after_shuffle in upsampler[2:]:
-        for parent in _parents(model, old):
+def _replace(model: nn.Module, old: nn.Module, upsampler: list[nn.Module]) -> None:
+    """Put an upsampler in the place of a convolution, under all its names."""
+    for parent in _parents(model, old):
+        for name in [name for name, child in parent._modules.items() if child is old]:
+            setattr(parent, name, upsampler[0])
+        for after_shuffle in upsampler[2:]:
             parent.append(after_shuffle)
 
 
-def _parents(model: nn.Module, old: _Old) -> list[nn.Module]:
-    parents = [model.get_submodule(name.rpartition(".")[0]) for name in old.names]
-    return list({id(parent): parent for parent in parents}.values())
+def _parents(model: nn.Module, old: nn.Module) -> list[nn.Module]:
+    return [parent for parent in model.modules() if any(child is old for child in parent.children())]
 
 
-def _shuffle_after(model: nn.Module, old: _Old, where: str) -> int:
+def _shuffle_after(model: nn.Module, old: nn.Module, where: str) -> int:
     """Return the factor of the PixelShuffle that gives the network's bands right after a convolution."""
     first = next(m for m in model.modules() if isinstance(m, CONVOLUTIONS))
     bands = getattr(model, "bands", first.in_channels)
     factors = set()
     for parent in _parents(model, old):
         last = list(parent)[-2:] if isinstance(parent, nn.Sequential) else []
-        fits = len(last) == 2 and last[0] is old.module and isinstance(last[1], nn.PixelShuffle)
+        fits = len(last) == 2 and last[0] is old and isinstance(last[1], nn.PixelShuffle)
         factors.add(last[1].upscale_factor if fits else 0)
     factor = factors.pop() if len(factors) == 1 else 0
-    if not factor or not isinstance(old.module, nn.Conv2d) or old.module.out_channels != bands * factor**2:
+    if not factor or not isinstance(old, nn.Conv2d) or old.out_channels != bands * factor**2:
         raise ValueError(
             f"a spectral upsampler does not fit {where}: it replaces a Conv2d and the PixelShuffle right after it, "
             f"which must give the {bands} bands themselves; choose another kind"

@@ -48,8 +48,8 @@ def make_upsampler(channels: int, bands: int, scale: int, groups: int, kind: str
         )
         groups = possible
     rank = choose_rank(kind, rank, channels, outputs, scale, groups)
-    full = weight_norm(nn.Conv2d(channels, outputs, 3, padding=1, device="meta"))  # for its shapes
-    modules = build_upsampler(full, scale, kind, groups, rank)
+    full = nn.Conv2d(channels, outputs, 3, padding=1, device="meta")  # for its shapes
+    modules = build_upsampler(full, scale, kind, groups, rank, normalised=True)
     start_near_zero(modules)
     return nn.Sequential(*modules)
 
@@ -60,31 +60,25 @@ def build_upsampler(
     kind: str,
     groups: int,
     rank: int,
+    normalised: bool,
     device: object = None,
-    normalised: bool | None = None,
 ) -> list[nn.Module]:
     """Build modules that replace a convolution and the PixelShuffle after it, with random weights.
 
     Parameters
     ----------
-    old : the full convolution; may be on torch's "meta" device. The new ones have its kernel, padding and bias.
+    old : the full convolution, for the spectral kinds a Conv2d; may be on torch's "meta" device. The new ones have its
+        kernel, padding and bias.
     shuffle : the factor r of the PixelShuffle.
-    kind : one of `KINDS`. groups : g, of the grouped kinds. rank : k, of the others; see `fitting_rank`.
+    kind : one of `KINDS`. groups : g, of the grouped kinds. rank : k, of the others; see `choose_rank`.
+    normalised : whether the new weights are normalised.
     device : of the new weights; torch's default where None.
-    normalised : whether the new weights are normalised; None: as the old one's are.
 
     Returns
     -------
     list of modules to run in sequence; the first replaces the convolution, at LR size.
-
-    Raises
-    ------
-    ValueError
-        For an unknown kind, or one that does not fit.
     """
-    check_kind(kind)
     inputs, outputs = old.in_channels, old.out_channels
-    normalised = parametrize.is_parametrized(old) if normalised is None else normalised
 
     def convolution(c_in: int, c_out: int, like: bool = True, in_groups: int = 1, bias: bool = False) -> nn.Module:
         """Return one with `old`'s kernel, or with a 1x1 kernel."""
@@ -107,8 +101,6 @@ def build_upsampler(
     if kind == "svd":
         return [nn.Sequential(convolution(inputs, rank), convolution(rank, outputs, False, bias=True)), pixel_shuffle]
     bands = outputs // shuffle**2
-    if not isinstance(old, nn.Conv2d):
-        raise ValueError(f"a {kind} upsampler replaces a Conv2d, not a {type(old).__name__}")
     basis = SpectralBasis(rank, bands, old.bias is not None, kind == "spectral", device, old.weight.dtype)
     return [convolution(inputs, rank * shuffle**2), pixel_shuffle, basis]
 
@@ -148,11 +140,6 @@ def principal_components(residuals: Tensor, count: int) -> Tensor:
     return vectors * largest.sign()
 
 
-def parts_started_from_data(model: nn.Module) -> list[SpectralBasis]:
-    """Return the parts of a network to be started from training data by their `start_from(residuals)`."""
-    return [module for module in model.modules() if isinstance(module, SpectralBasis) and module.from_data]
-
-
 def start_near_zero(upsampler: list[nn.Module]) -> None:
     """Scale the upsampler down and clear its bias, so that training starts close to bicubic."""
     modules = [module for part in upsampler for module in part.modules() if isinstance(module, CONVOLUTIONS)]
@@ -181,7 +168,6 @@ def upsampler_cost(
     inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : whether each convolution has a
     gain for each output, except the 1x1 ones of grouped-1x1 and spectral. Other arguments as in `build_upsampler`.
     """
-    check_kind(kind)
     biases = outputs if bias else 0
     if kind in GROUPED:
         mix = inputs**2 if kind == "grouped-1x1" else 0
@@ -197,47 +183,38 @@ def upsampler_cost(
     return Cost(weights + (gains if normalised else 0) + biases, weights)
 
 
-def fitting_rank(
-    kind: str, inputs: int, outputs: int, shuffle: int, groups: int = 8, by: tuple = ("params", "macs"), **more: object
-) -> int:
-    """Return the largest rank k at which an upsampler costs no more than the grouped one of `groups` groups.
-
-    by : what is compared, parameters or MACs or both, by `upsampler_cost` (other arguments as there). At B = C = 128,
-    x4, g = 8: svd 92; spectral 14, by parameters alone 16. At least 1, even where that costs more (very few bands), and
-    at most `full_rank`.
-    """
-
-    def costs(which: str, rank: int) -> list[int]:
-        counted = upsampler_cost(which, inputs, outputs, shuffle, groups, rank, **more)
-        return [getattr(counted, what) for what in by]
-
-    limits, none, one = costs("grouped", 0), costs(kind, 0), costs(kind, 1)
-    rank = min((limit - at_0) // (at_1 - at_0) for limit, at_0, at_1 in zip(limits, none, one, strict=True))
-    return max(1, min(rank, full_rank(kind, inputs, outputs, shuffle, more.get("taps", 9))))
-
-
 def choose_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, groups: int = 8, **more: object) -> int:
-    """Return the rank of an upsampler: `rank`, or `fitting_rank` if that is 0; 0 for the kinds without a rank.
+    """Return the rank k of an upsampler; 0 for the kinds without a rank.
+
+    rank : k, or 0 for the largest k that costs no more than the grouped upsampler of `groups` groups, in parameters
+        and in MACs, by `upsampler_cost` (other arguments as there). At B = C = 128, x4, g = 8: svd 92, spectral 14. At
+        least 1, even where that costs more (very few bands).
 
     Raises
     ------
     ValueError
-        If there is no such kind, if the rank is too large for it, or if the kind has no rank and one is asked for.
+        If there is no such kind, if the kind has no rank and one is asked for, or if the rank is above that of an
+        unrestricted upsampler: min(B·r², 9C) for svd, B for spectral.
     """
-    check_kind(kind)
+    if kind not in KINDS:
+        raise ValueError(f"unknown upsampler {kind!r}: choose one of {', '.join(KINDS)}")
     if kind not in RANKED:
         if rank:
             raise ValueError(f"a {kind} upsampler has no rank, got {rank}: leave it 0")
         return 0
-    full = full_rank(kind, inputs, outputs, shuffle, more.get("taps", 9))
+    full = outputs // shuffle**2 if kind in SPECTRAL else min(more.get("taps", 9) * inputs, outputs)
     if rank > full:
         raise ValueError(f"the rank of this {kind} upsampler is at most {full}, got {rank}")
-    return rank or fitting_rank(kind, inputs, outputs, shuffle, groups, **more)
+    if rank:
+        return rank
 
+    def costs(kind: str, rank: int) -> tuple[int, int]:
+        counted = upsampler_cost(kind, inputs, outputs, shuffle, groups, rank, **more)
+        return counted.params, counted.macs
 
-def full_rank(kind: str, inputs: int, outputs: int, shuffle: int, taps: int = 9) -> int:
-    """Return the rank of an unrestricted upsampler: min(B·r², 9C) for svd, B for spectral."""
-    return outputs // shuffle**2 if kind in SPECTRAL else min(taps * inputs, outputs)
+    limits, none, one = costs("grouped", 0), costs(kind, 0), costs(kind, 1)
+    fitting = min((limit - at_0) // (at_1 - at_0) for limit, at_0, at_1 in zip(limits, none, one, strict=True))
+    return max(1, min(fitting, full))
 
 
 def truncate_convolution(convolution: nn.Module, rank: int) -> nn.Sequential:
@@ -279,9 +256,3 @@ def like_convolution(
     kept = {name: getattr(old, name) for name in names}
     size = 1 if pointwise else old.kernel_size
     return kind(inputs, outputs, size, groups=groups, bias=bias, device=device, dtype=old.weight.dtype, **kept)
-
-
-def check_kind(kind: object) -> None:
-    """Raise ValueError unless it is one of `KINDS`."""
-    if kind not in KINDS:
-        raise ValueError(f"unknown upsampler {kind!r}: choose one of {', '.join(KINDS)}")

@@ -5,29 +5,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from lkca.files import figures_folder
-from lkca.models import MODELS
-from lkca.paper import printed
+from lkca.metrics import METRICS
 from lkca.paper.beside import (
     DISTILLED,
-    NETWORK_STUDIES,
+    GAINS,
+    OURS,
     SHOWN,
     Comparison,
-    Criteria,
     agreement,
-    best_of_weights,
     comparisons,
     measured,
-    network,
-    select,
+    ours_of,
 )
-from lkca.paper.evidence import MARGIN, ranks_of_90, read_results, unfit
+from lkca.paper.evidence import MARGIN, Criteria, by_seed, difference, ranks_of_90, read_results, select, unfit
+from lkca.paper.printed import COSTS, SINGULAR_VALUES, SINGULAR_VALUES_OF, TABLES, TITLES, WEIGHT, printed_table
 from lkca.paper.rules import CONFIRMED, OPEN
-from lkca.paper.verdicts import Verdict, verdicts
+from lkca.paper.verdicts import Verdict
 
 UNITS = {"MPSNR": "dB", "SAM": "degrees", "params_M": "M", "macs_G": "G MACs"}
-OURS = tuple(f"ours at `{profile}`" for profile in SHOWN)
-COLUMNS = ("paper", *OURS, "unit and n", "word")
-TABLES = {
+COLUMNS = ("paper", *(f"ours at `{profile}`" for profile in SHOWN), "unit and n", "word")
+ABOUT = {
     "I": "number of blocks N (Chikusei x4)",
     "II": "decay of the distillation (Chikusei x4)",
     "III": "weight λ of the distillation (Chikusei x4)",
@@ -58,29 +55,19 @@ difference is half its 95 % t-interval, after a mean the standard deviation over
 is a tie."""
 
 
-def beside_page() -> str:
-    """Return the page."""
-    found = verdicts()
+def beside_page(found: Sequence[Verdict]) -> str:
+    """Return the page. found : the verdicts on all claims."""
     parts = [HEADING, "## Claims", claims_table(found), *(_claim(verdict) for verdict in found)]
-    parts += [
-        "## Differences on one axis",
-        _pictures("differences_beside_paper"),
-        _differences("V-VII", over_bicubic=False),
-    ]
-    for number, about in TABLES.items():
-        parts.append(f"## Table {number}: {about}")
-        title = printed.TITLES[printed.printed_table(printed.TABLES[number])["dataset"].iloc[0]]
-        parts.append(_differences(*(("V-VII", True, title) if number in ("V", "VI", "VII") else (number,))))
+    parts += ["## Differences on one axis", _pictures("differences_beside_paper"), _differences(OURS)]
+    for number, about in ABOUT.items():
+        title = TITLES[printed_table(TABLES[number])["dataset"].iloc[0]]
+        differences = _differences(GAINS if number in ("V", "VI", "VII") else number, title)
         rows = list(_printed_rows(number))
-        parts.append(f"<details><summary>Every printed number: {len(rows)} rows</summary>")
-        parts += [markdown(("", *COLUMNS), rows), "</details>"]
+        summary = f"<details><summary>Every printed number: {len(rows)} rows</summary>"
+        parts += [f"## Table {number}: {about}", differences, summary, markdown(("", *COLUMNS), rows), "</details>"]
     for number, about in FIGURES.items():
-        parts += [
-            f"## Figure {number}",
-            about,
-            _singular_values() if number == "4" else "",
-            _pictures(f"figure_{number}_*"),
-        ]
+        table = _singular_values() if number == "4" else ""
+        parts += [f"## Figure {number}", about, table, _pictures(f"figure_{number}_*")]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -111,23 +98,18 @@ def _claim(verdict: Verdict) -> str:
     return "\n\n".join(lines if verdict.evidence else [*lines, "No table of ours yet."])
 
 
-def _differences(table: str, over_bicubic: bool = False, title: str = "") -> str:
-    """Return the differences of a table, and below them why a table of ours decides nothing.
+def _differences(group: str, title: str = "") -> str:
+    """Return the differences of a group, and below them why a table of ours decides nothing.
 
     title : the dataset whose printed cases are shown; all by default.
     """
     rows, notes = [], {}
-    for comparison in (c for c in comparisons() if c.table == table and c.over_bicubic == over_bicubic):
+    for comparison in (c for c in comparisons() if c.group == group):
         gains = {case: gain for case, gain in comparison.printed.items() if case.startswith(title)}
-        rows.append(
-            (
-                comparison.name,
-                "; ".join(f"{case} {x:+.4f}" for case, x in gains.items()),
-                *_ours(comparison, gains, notes),
-            )
-        )
+        printed = "; ".join(f"{case} {gain:+.4f}" for case, gain in gains.items())
+        rows.append((comparison.name, printed, *_ours(comparison, gains, notes)))
     lines = [f"- `{name}` decides nothing: {'; '.join(reasons)}" for name, reasons in notes.items() if reasons]
-    if table == "III":
+    if group == "III":
         lines += _best_of_weights()
     return "\n\n".join((markdown(("difference in MPSNR", *COLUMNS), rows), "\n".join(lines))).strip()
 
@@ -148,63 +130,50 @@ def _ours(comparison: Comparison, gains: Mapping[str, float], notes: dict[str, l
 
 
 def _best_of_weights() -> Iterator[str]:
-    weights = printed.printed_table(printed.WEIGHT)["kd_weight"].tolist()
+    """Yield for each profile the best weight λ against LKCA-LR, with the interval corrected for the choice."""
+    weights, plain = printed_table(WEIGHT)["kd_weight"], {"model": "lkca-lr", "scale": 4}
     for profile in SHOWN:
-        if found := best_of_weights(profile, weights):
-            best, part = found
-            yield (
-                f"- `{profile}`: the best of {len(weights)} weights, λ = {best:g}, minus LKCA-LR: {part} dB, "
-                f"{part.counted}, after Bonferroni's correction {part.outcome}"
-            )
+        frame = read_results(f"{profile}/distillation")
+        if frame is None:
+            continue
+        gains = {weight: by_seed(frame, {**DISTILLED, "kd_weight": weight}, plain) for weight in weights}
+        gains = {weight: found for weight, found in gains.items() if len(found)}
+        if not gains:
+            continue
+        best = max(gains, key=lambda weight: gains[weight].mean())
+        found = difference(gains[best], "seeds", comparisons=len(gains))
+        yield (
+            f"- `{profile}`: the best of {len(gains)} weights, λ = {best:g}, minus LKCA-LR: {found} dB, "
+            f"{found.counted}, after Bonferroni's correction {found.outcome}"
+        )
 
 
 def _printed_rows(number: str) -> Iterator[Sequence[str]]:
     """Yield a row for every printed number of a table."""
-    values = printed.printed_numbers().query("table == @number")
-    for place, about in printed.printed_table(printed.TABLES[number]).iterrows():
-        label, criteria, studies = _selection(number, about)
-        cost = _computed_cost(number, about)
+    for _, printed in printed_table(TABLES[number]).iterrows():
+        label, criteria, studies = ours_of(printed)
+        costs = _computed_costs(number, printed)
         ours = [_runs(profile, studies, criteria) for profile in SHOWN]
-        for metric, value in values[values["row"] == place].set_index("metric")["value"].items():
+        for metric in (name for name in (*COSTS, *METRICS) if name in printed and pd.notna(printed[name])):
             unit = UNITS.get(metric, "no unit")
-            if metric in printed.COSTS:
-                computed = "-" if cost is None else f"{cost[metric]:.3f}"
-                swapped = cost is not None and cost.get("misprint_corrected", False)
-                word = "misprint" if swapped else CONFIRMED if computed == f"{value:.3f}" else OPEN
-                yield (
-                    f"{label}: {metric}",
-                    f"{value:.3f}",
-                    *[computed] * len(SHOWN),
-                    f"{unit}; computed at the paper's size",
-                    word,
-                )
+            if metric in COSTS:
+                value, computed = f"{printed[metric]:.3f}", "-" if costs.empty else f"{costs[metric].iloc[0]:.3f}"
+                swapped = "misprint_corrected" in costs and costs["misprint_corrected"].any()
+                word = "misprint" if swapped else CONFIRMED if computed == value else OPEN
+                cells, unit = [computed] * len(SHOWN), f"{unit}; computed at the paper's size"
             else:
                 cells, counts = zip(*(_mean(rows, metric) for rows in ours), strict=True)
-                yield f"{label}: {metric}", f"{value:.4f}", *cells, f"{unit}; seeds {', '.join(counts)}", OPEN
+                value, unit, word = f"{printed[metric]:.4f}", f"{unit}; seeds {', '.join(counts)}", OPEN
+            yield f"{label}: {metric}", value, *cells, unit, word
 
 
-def _selection(number: str, about: pd.Series) -> tuple[str, Criteria, tuple[str, ...]]:
-    """Return a printed row's name, what selects our runs for it, and in which studies."""
-    if number == "I":
-        return f"N = {about['blocks']:.0f}", {"model": "lkca", "blocks": about["blocks"]}, ("block_count",)
-    if number in ("II", "III"):
-        settings = {"kd_decay": about["decay"], "kd_weight": about["kd_weight"]}
-        return f"decay {about['decay']:g}, λ {about['kd_weight']:g}", {**DISTILLED, **settings}, ("distillation",)
-    if number == "IV":
-        kept = [name for name in ("l1", "gradient", "cosine") if about[name]]
-        return " + ".join(kept), {**DISTILLED, "kd_cosine": 0.5 * about["cosine"]}, ("distillation",)
-    criteria = {**network(about["model"]), "scale": about["scale"]}
-    return f"{MODELS[about['model']].label} x{about['scale']}", criteria, NETWORK_STUDIES
-
-
-def _computed_cost(number: str, about: pd.Series) -> pd.Series | None:
-    """Return our row of costs for a printed row; None if it has none."""
+def _computed_costs(number: str, printed: pd.Series) -> pd.DataFrame:
+    """Return our row of costs for a printed row, or no row."""
     costs = read_results("cost/table_1_costs" if number == "I" else "cost/table_5_to_7_costs")
     keys = ["blocks"] if number == "I" else ["dataset", "scale", "model"]
-    if costs is None or number in ("II", "III", "IV"):
-        return None
-    rows = costs[(costs[keys] == about[keys]).all(axis=1)]
-    return None if rows.empty else rows.iloc[0]
+    if costs is None or "params_M" not in printed:
+        return pd.DataFrame()
+    return costs[(costs[keys] == printed[keys]).all(axis=1)]
 
 
 def _runs(profile: str, studies: Sequence[str], criteria: Criteria) -> pd.DataFrame | None:
@@ -230,11 +199,11 @@ def _singular_values() -> str:
         ranked = ranks_of_90(profile)
         rows = ranked[ranked["kind"].isin(("trained", "untrained", "grouped"))].itertuples()
         cells.append(", ".join(f"{r.kind} {r.rank} of {r.values} ({r.rank / r.values:.1%})" for r in rows) or "-")
-    total = printed.SINGULAR_VALUES_OF
+    total = SINGULAR_VALUES_OF
     rows = [
-        (f"{printed.TITLES[name]}: values that hold 90 % of the sum", f"about {count} of {total} ({count / total:.1%})",
+        (f"{TITLES[name]}: values that hold 90 % of the sum", f"about {count} of {total} ({count / total:.1%})",
          *cells, "share of values; one seed", OPEN)
-        for name, count in printed.SINGULAR_VALUES.items()
+        for name, count in SINGULAR_VALUES.items()
     ]  # fmt: skip
     return markdown(("", *COLUMNS), rows)
 

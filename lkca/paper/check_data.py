@@ -6,7 +6,7 @@ SSIM, which cost most.
 """
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from lkca.data.datasets import DATASETS
 from lkca.data.loaders import read_whole
-from lkca.data.scene_file import SceneFile
+from lkca.data.reading.scene_file import SceneFile
 from lkca.data.suspicions import suspicions
 from lkca.files import Log, results_folder, write_text
 from lkca.metrics import METRICS
 from lkca.paper.measurements import AS_IT_IS, Measurements
 from lkca.paper.metric_variants import METRIC_VARIANTS, Values
 from lkca.paper.printed import bicubic_rows
-from lkca.paper.protocols import PROTOCOLS, SCALES, Protocol, Setting, Variant, settings
+from lkca.paper.protocols import PROTOCOLS, SCALES, Protocol, TestImage, Variant, settings
 
 UNIT = 1e-4  # of the last digit that the paper prints, in every metric
 AXES = (*Variant._fields, "bicubic")
@@ -155,48 +155,35 @@ def check_protocol(
     log(f"{title}: {sum(map(len, found.values()))} variants, {len(found)} that differ")
 
     # What LR images are made from, and the other scale, change little: what is far off without them stays far off.
-    first = [setting for setting in found if setting.images[0].context is None]
+    first = [setting for setting in found if setting.images == setting.placement]
     scores = {s: _mean_lost(_compare({SCALES[-1]: measured.screened(s, SCALES[-1])}, wanted)) for s in first}
-    near = _nearest(scores, MAX_SCREENED, bands, lambda setting: setting.placement)
-    placements = {setting.placement for setting in near}
-    screened = [setting for setting in found if setting.placement in placements]
+    placements = list(dict.fromkeys(setting.placement for setting in sorted(first, key=scores.get)))
+    near = set(placements[: _within(MAX_SCREENED, placements, bands)])
+    screened = [setting for setting in found if setting.placement in near]
     compared = {s: _compare({scale: measured.screened(s, scale) for scale in SCALES}, wanted) for s in screened}
     scores = {setting: _mean_lost(cells) for setting, cells in compared.items()}
-    exact = _nearest(scores, MAX_EXACT, bands, lambda setting: setting)[:MAX_EXACT_SETTINGS]
+    nearest = sorted(scores, key=scores.get)
+    exact = nearest[: min(MAX_EXACT_SETTINGS, _within(MAX_EXACT, [s.images for s in nearest], bands))]
     exact += [setting for setting in screened if scores[setting] == 0 and setting not in exact]
     log(
         f"  {len(first)} variants measured first, at x{SCALES[-1]}; {len(screened)} of the nearest placements at all "
         f"scales; SAM and SSIM for the nearest {len(exact)}"
     )
 
-    rows, cells = [], []
-    for setting in exact:
-        for bicubic, values in measured.exact(setting).items():
-            _add(rows, cells, found[setting], bicubic, _compare(values, wanted))
-    for setting in (s for s in screened if s not in exact):
-        _add(rows, cells, found[setting], AS_IT_IS, compared[setting])
-    variants = pd.DataFrame(rows).rename_axis("number")
+    every = [
+        (found[s], bicubic, _compare(values, wanted)) for s in exact for bicubic, values in measured.exact(s).items()
+    ]
+    every += [(found[s], AS_IT_IS, compared[s]) for s in screened if s not in exact]
+    variants = pd.DataFrame([_row(*one) for one in every]).rename_axis("number")
     variants = variants.sort_values(["of", "digits_off"], ascending=[False, True], kind="stable")
-    return Check(title, variants, pd.DataFrame(cells))
+    cells = [{"number": number, **cell} for number, (*_, own) in enumerate(every) for cell in own]
+    return Check(title, variants, pd.DataFrame(cells).drop(columns="lost"))
 
 
-def _nearest(
-    scores: Mapping[Setting, float], limit: float, bands: int, key: Callable[[Setting], Hashable]
-) -> list[Setting]:
-    """Return the settings with the best scores: as many as hold `limit` values, but at least one.
-
-    key : of a setting; settings of one key share their images and count once.
-    """
-    kept: list[Setting] = []
-    values, seen = 0.0, set()
-    for setting in sorted(scores, key=scores.get):
-        if key(setting) not in seen:
-            seen.add(key(setting))
-            values += bands * sum(image.pixels for image in setting.images)
-        if kept and values > limit:
-            break
-        kept.append(setting)
-    return kept
+def _within(limit: float, images: Sequence[tuple[TestImage, ...]], bands: int) -> int:
+    """Return how many of these, from the first, hold at most `limit` values together; at least one."""
+    values = np.cumsum([bands * sum(image.pixels for image in each) for each in images])
+    return max(1, int((values <= limit).sum()))
 
 
 def _compare(values: Mapping[int, Values], wanted: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
@@ -239,15 +226,13 @@ def _mean_lost(cells: Sequence[dict[str, object]]) -> float:
     return float(np.mean([cell["lost"] for cell in cells]))
 
 
-def _add(rows: list[dict], cells: list[dict], variants: list[Variant], bicubic: str, compared: list[dict]) -> None:
-    """Add the row of one setting, whose images are those of `variants`, and its cells."""
+def _row(variants: list[Variant], bicubic: str, compared: list[dict[str, object]]) -> dict[str, object]:
+    """Return the row of one setting, whose images are those of `variants`. compared : its cells."""
     row = {axis: " | ".join(dict.fromkeys(getattr(v, axis) for v in variants)) for axis in Variant._fields}
     row |= {"bicubic": bicubic, "same": len(variants) * (1 + bicubic.count("|"))}
     row |= {"agree": sum(c["agrees"] for c in compared), "within_one": sum(c["within_one"] for c in compared)}
     row |= {"of": len(compared), "digits_off": _mean_lost(compared)}
-    row |= {f"{c['metric']}_variant": c["metric_variant"] for c in compared}
-    cells.extend({"number": len(rows), **{k: v for k, v in c.items() if k != "lost"}} for c in compared)
-    rows.append(row)
+    return row | {f"{c['metric']}_variant": c["metric_variant"] for c in compared}
 
 
 def write_check(check: Check, name: str) -> None:

@@ -5,7 +5,7 @@ on synthetic ones. `docs/verdicts.md` has the rules that this follows.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +20,13 @@ from lkca.models import BASELINES
 from lkca.rank import SHARE, rank_at
 
 MARGIN = 0.02  # dB: a smaller difference has no meaning in practice
-PATIENCE = 8  # epochs without a gain of MARGIN after which training counts as converged
 MAX_FAILED = 0.25  # share of trained runs that may end below bicubic
 CONFIDENCE = 0.95
 # What names a trained network, whatever its seed and the length of its training.
 NETWORK = ["dataset", "variant", "scale", "model", "blocks", "channels", "upsampler", "groups", "rank", "kd_weight",
            "kd_decay", "kd_l1", "kd_gradient", "kd_cosine", "teacher_blocks"]  # fmt: skip
+OVER_PLACES = "leave_one_out", "scenes"  # studies with one network a place; the others have several seeds
+Criteria = Mapping[str, object]  # column of a table of runs -> value
 HIGHER, LOWER, TIE, UNDECIDED, ONE = "higher", "lower", "tie", "undecided", "one run"
 
 
@@ -35,7 +36,7 @@ class Difference:
 
     low, high : its 95 % t-interval; NaN of a single value. n, unit : how many of what. sd : standard deviation.
     hodges_lehmann : median of all pairwise means, which one outlier hardly moves. better : how many are above zero.
-    sign_p : p of the two-sided sign test. comparisons : by how many the confidence was corrected (Bonferroni).
+    sign_p : p of the two-sided sign test.
     """
 
     mean: float
@@ -47,7 +48,6 @@ class Difference:
     hodges_lehmann: float = math.nan
     better: int = 0
     sign_p: float = math.nan
-    comparisons: int = 1
 
     @property
     def outcome(self) -> str:
@@ -81,9 +81,6 @@ class Difference:
         return f"{self.mean:+.3f}{half}"
 
 
-NOTHING = Difference(math.nan, math.nan, math.nan, 0, "runs")
-
-
 def difference(values: Iterable[float], unit: str, comparisons: int = 1) -> Difference:
     """Return what some paired differences tell; missing values are left out.
 
@@ -91,7 +88,7 @@ def difference(values: Iterable[float], unit: str, comparisons: int = 1) -> Diff
     """
     x = np.asarray([value for value in values if not pd.isna(value)], float)
     if not len(x):
-        return NOTHING
+        return Difference(math.nan, math.nan, math.nan, 0, unit)
     mean, spread = float(x.mean()), float(x.std(ddof=1)) if len(x) > 1 else math.nan
     low = high = mean if spread == 0 else math.nan
     if spread > 0:
@@ -100,12 +97,12 @@ def difference(values: Iterable[float], unit: str, comparisons: int = 1) -> Diff
     estimate = float(np.median((x[:, None] + x)[np.triu_indices(len(x))] / 2))
     better, untied = int((x > 0).sum()), int((x != 0).sum())
     sign_p = stats.binomtest(better, untied).pvalue if untied else 1.0
-    return Difference(mean, low, high, len(x), unit, spread, estimate, better, sign_p, comparisons)
+    return Difference(mean, low, high, len(x), unit, spread, estimate, better, sign_p)
 
 
 def printed_difference(value: float) -> Difference:
     """Return a difference of two printed numbers: exact, of one run each."""
-    return Difference(value, value, value, 1, "printed runs", better=int(value > 0))
+    return Difference(value, value, value, 1, "printed runs")
 
 
 def read_results(name: str) -> pd.DataFrame | None:
@@ -119,19 +116,41 @@ def _read(path: Path, modified: int) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def by_seed(frame: pd.DataFrame, one: str, other: str, metric: str = "MPSNR") -> pd.Series:
-    """Subtract, seed by seed, model `other` from model `one`."""
-    table = frame.pivot_table(index="seed", columns="model", values=metric)
-    return (table[one] - table[other]).dropna() if {one, other} <= set(table) else pd.Series(dtype=float)
+def select(frame: pd.DataFrame, runs: str | Criteria) -> pd.DataFrame:
+    """Return the rows of a model, or those whose columns have the given values."""
+    chosen = pd.Series(True, frame.index)
+    for column, value in ({"model": runs} if isinstance(runs, str) else runs).items():
+        chosen &= frame[column] == value if isinstance(value, str) else np.isclose(frame[column].astype(float), value)
+    return frame[chosen]
 
 
-def by_place(frame: pd.DataFrame, one: str, other: str, metric: str = "MPSNR") -> pd.Series:
-    """Subtract, scene by scene, model `other` from model `one`; then average the scenes of each place."""
-    table = frame.pivot_table(index=["dataset", "variant"], columns="model", values=metric)
-    if not {one, other} <= set(table):
-        return pd.Series(dtype=float)
-    scenes = (table[one] - table[other]).dropna()
-    return scenes.groupby([place_of(*scene) for scene in scenes.index]).mean()
+def pairing(study: str) -> tuple[Callable[..., pd.Series], str]:
+    """Return how to subtract runs in a study's table, `by_place` or `by_seed`, and what is counted."""
+    return (by_place, "places") if study in OVER_PLACES else (by_seed, "seeds")
+
+
+def by_seed(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, metric: str = "MPSNR") -> pd.Series:
+    """Subtract, seed by seed, the runs `other` from the runs `one`, among those of the longest training that both have.
+
+    one, other : models, or values of columns. The one run of a baseline, which needs no training, serves all seeds.
+    """
+    first, second = select(frame, one), select(frame, other)
+    if len(second) and second["model"].isin(BASELINES).all():
+        return first.groupby("seed")[metric].mean() - second[metric].iloc[0]
+    epochs = max(set(first["epochs"]) & set(second["epochs"]), default=0)
+    first, second = (runs[runs["epochs"] == epochs].groupby("seed")[metric].mean() for runs in (first, second))
+    return (first - second).dropna()
+
+
+def by_scene(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, metric: str = "MPSNR") -> pd.Series:
+    """Subtract, scene by scene, the runs `other` from the runs `one`: models, or values of columns."""
+    first, second = (select(frame, runs).groupby(["dataset", "variant"])[metric].mean() for runs in (one, other))
+    return (first - second).dropna()
+
+
+def by_place(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, metric: str = "MPSNR") -> pd.Series:
+    """Subtract as `by_scene` does, then average the scenes of each place."""
+    return by_scene(frame, one, other, metric).groupby(lambda scene: place_of(*scene)).mean()
 
 
 def place_of(dataset: str, variant: str = "") -> str:
@@ -187,25 +206,15 @@ def count_unconverged(frame: pd.DataFrame, profile: str, study: str) -> int:
 
 def gain_of_longer(rows: pd.DataFrame, profile: str) -> Difference:
     """Return what these runs gain if trained at least twice as long, as far as tables of the profile have such runs."""
-    every = _runs_of(profile)
+    columns = ["run", *NETWORK, "seed", "epochs", "MPSNR"]
+    paths = sorted((results_folder() / profile).glob("*.csv"))
+    tables = (read_results(f"{profile}/{path.stem}") for path in paths)
+    tables = [trained(table[columns]) for table in tables if set(columns) <= set(table)]
+    every = pd.concat(tables).drop_duplicates("run") if tables else pd.DataFrame(columns=columns)
     short = every[every["run"].isin(rows["run"])]
     pairs = short.merge(every, on=[*NETWORK, "seed"], suffixes=("", "_long"))
     pairs = pairs[pairs["epochs_long"] >= 2 * pairs["epochs"]].drop_duplicates("run")
     return difference(pairs["MPSNR_long"] - pairs["MPSNR"], "runs")
-
-
-def _runs_of(profile: str) -> pd.DataFrame:
-    """Return the trained runs of all tables of a profile: run, NETWORK, seed, epochs, MPSNR."""
-    paths = sorted((results_folder() / profile).glob("*.csv"))
-    return _joined(tuple((path, path.stat().st_mtime_ns) for path in paths))
-
-
-@lru_cache(maxsize=8)
-def _joined(files: tuple[tuple[Path, int], ...]) -> pd.DataFrame:
-    columns = ["run", *NETWORK, "seed", "epochs", "MPSNR"]
-    tables = [table for table in (_read(*file) for file in files) if set(columns) <= set(table)]
-    rows = [trained(table[columns]) for table in tables]
-    return pd.concat(rows).drop_duplicates("run") if rows else pd.DataFrame(columns=columns)
 
 
 def unfit(frame: pd.DataFrame, profile: str, study: str) -> list[str]:

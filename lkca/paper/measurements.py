@@ -60,16 +60,14 @@ def _all_six(prediction: Tensor, truth: Tensor, scale: int) -> Values:
 def _bicubic_and_truth(cube: NDArray[np.float32], image: TestImage, scale: int) -> tuple[Tensor, Tensor]:
     """Return the bicubic image and the truth of a test image, (B, H, W) each, in the file's numbers."""
     top, bottom, left, right = image.box
-    t0, b0, l0, r0 = image.context or image.box
+    t0, b0, l0, r0 = image.context
     inside = slice(top - t0, bottom - t0), slice(left - l0, right - l0)
     context = torch.from_numpy(np.ascontiguousarray(cube[:, t0:b0, l0:r0])).clamp(*image.limits)
     truth = context[:, *inside].contiguous()
     lr = resize(context, 1 / scale)
     if image.cut_last:
         return resize(lr, scale)[:, *inside].contiguous(), truth
-    if image.context:
-        lr = lr[:, *(slice(side.start // scale, side.stop // scale) for side in inside)]
-    return resize(lr, scale), truth
+    return resize(lr[:, *(slice(side.start // scale, side.stop // scale) for side in inside)], scale), truth
 
 
 def _normalisation(setting: Setting, image_maximum: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.metrics import METRICS, quality
 from lkca.paper.check_data import Check, check_protocol
 from lkca.paper.measurements import Measurements

@@ -11,10 +11,10 @@ import pandas as pd
 from lkca.metrics import METRICS
 
 BLOCKS, DECAY, WEIGHT, TERMS = "table1_blocks", "table2_decay", "table3_kd_weight", "table4_kd_terms"
-COST_TABLES = ("table5_chikusei", "table6_houston2018", "table7_pavia_centre")
-TABLES = {"I": BLOCKS, "II": DECAY, "III": WEIGHT, "IV": TERMS} | dict(
-    zip(("V", "VI", "VII"), COST_TABLES, strict=True)
-)
+TABLES = {
+    "I": BLOCKS, "II": DECAY, "III": WEIGHT, "IV": TERMS,
+    "V": "table5_chikusei", "VI": "table6_houston2018", "VII": "table7_pavia_centre",
+}  # fmt: skip
 COSTS = ("params_M", "macs_G")
 TITLES = {"chikusei": "Chikusei", "houston2018": "Houston 2018", "pavia_centre": "Pavia Centre"}
 BANDS = {"chikusei": 128, "houston2018": 48, "pavia_centre": 102}
@@ -64,21 +64,15 @@ def paper_costs() -> pd.DataFrame:
 
 def network_tables() -> pd.DataFrame:
     """Return Tables V-VII as one table, 54 rows: nine models, two scales, three datasets."""
-    return pd.concat([printed_table(name) for name in COST_TABLES], ignore_index=True)
+    return pd.concat([printed_table(TABLES[number]) for number in ("V", "VI", "VII")], ignore_index=True)
 
 
-def printed_numbers() -> pd.DataFrame:
-    """Return every printed number of Tables I-VII, one row each.
-
-    Columns: table ("I" to "VII"), row (its number in the table, from 0), metric (a cost or a metric), value.
-    """
-    parts = []
-    for number, name in TABLES.items():
-        table = printed_table(name)
-        columns = [column for column in (*COSTS, *METRICS) if column in table]
-        long = table[columns].rename_axis("row").reset_index().melt("row", var_name="metric").dropna()
-        parts.append(long.assign(table=number))
-    return pd.concat(parts, ignore_index=True)[["table", "row", "metric", "value"]]
+def printed_gains(table: pd.DataFrame, column: str, one: object, other: object) -> pd.Series:
+    """Return the MPSNR (dB) of rows with `one` in a column minus that of rows with `other`, by case ("Chikusei x4")."""
+    keys = ["dataset", "scale"]
+    first, second = (table[table[column] == value].set_index(keys)["MPSNR"] for value in (one, other))
+    gains = first - second
+    return gains.set_axis([f"{TITLES[dataset]} x{scale}" for dataset, scale in gains.index])
 
 
 def bicubic_rows(dataset: str) -> pd.DataFrame:

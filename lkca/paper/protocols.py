@@ -18,6 +18,7 @@ MARGIN = 4 * max(SCALES)  # HR pixels around a test image that its bicubic image
 Box = tuple[int, int, int, int]  # rows first, last + 1, columns first, last + 1
 EACH = "each test image"
 LR_FROM = (EACH, "the whole crop, then cut", "the whole crop, upsampled, then cut")
+PLACES = ("top", "left", "bottom")  # of the crop, where the test images lie side by side
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,11 @@ class Protocol:
     crops : name -> (rows first, last + 1, columns first, last + 1), 0-based, in the file.
     tests : (side, number) of the square test images.
     divisors : numbers to divide by, beside those that are found in the data.
-    places : where the test images lie side by side: top, left or bottom.
     """
 
     crops: Mapping[str, Box]
     tests: tuple[tuple[int, int], ...]
     divisors: tuple[float, ...] = ()
-    places: tuple[str, ...] = ("top", "left", "bottom")
 
 
 class Variant(NamedTuple):
@@ -50,13 +49,13 @@ class Variant(NamedTuple):
 class TestImage(NamedTuple):
     """Where one test image lies, and where its LR image comes from.
 
-    context : the box from which the LR image is made, where that is more than the test image.
+    context : the box from which the LR image is made: the test image, or more.
     cut_last : whether that whole box is upsampled before the test image is cut out.
     limits : values are clipped to these, in the file's numbers.
     """
 
     box: Box
-    context: Box | None
+    context: Box
     cut_last: bool
     limits: tuple[float, float]
 
@@ -78,9 +77,9 @@ class Setting(NamedTuple):
     divisor: tuple[float, ...] | None
 
     @property
-    def placement(self) -> tuple:
-        """Where the images lie, whatever their LR images come from and they are divided by."""
-        return tuple((image.box, image.limits) for image in self.images)
+    def placement(self) -> tuple[TestImage, ...]:
+        """The images as if each LR image came from the test image alone."""
+        return tuple(image._replace(context=image.box, cut_last=False) for image in self.images)
 
 
 def _protocol(name: str) -> Protocol:
@@ -115,7 +114,7 @@ def settings(
         part = cube[:, box[0] : box[1], box[2] : box[3]]
         low, high = part.min(axis=(1, 2)).astype(float), part.max(axis=(1, 2)).astype(float)
         for name, offset, divisor in _normalisations(protocol.divisors, low, high, file_maximum or float(cube.max())):
-            for (side, count), place, lr_from in itertools.product(protocol.tests, protocol.places, LR_FROM):
+            for (side, count), place, lr_from in itertools.product(protocol.tests, PLACES, LR_FROM):
                 for outside, limits in _clippings(name, divisor, low, high):
                     if images := _test_images(box, side, count, place, lr_from, limits):
                         variant = Variant(crop, f"{count} of {side}x{side}", place, name, lr_from, outside)
@@ -168,11 +167,11 @@ def _test_images(
     for i in range(count):
         row = {"top": top, "left": top + i * side, "bottom": bottom - side}[place]
         column = left if place == "left" else left + i * side
-        context = None
+        box = context = row, row + side, column, column + side
         if lr_from != EACH:
             if (row - top) % max(SCALES) or side % max(SCALES):
                 return None
             rows = max(top, row - MARGIN), min(bottom, row + side + MARGIN)
-            context = (*rows, max(left, column - MARGIN), min(right, column + side + MARGIN))
-        images.append(TestImage((row, row + side, column, column + side), context, lr_from == LR_FROM[2], limits))
+            context = *rows, max(left, column - MARGIN), min(right, column + side + MARGIN)
+        images.append(TestImage(box, context, lr_from == LR_FROM[2], limits))
     return tuple(images)

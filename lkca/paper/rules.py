@@ -10,7 +10,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lkca.paper.evidence import MARGIN, Difference, difference, printed_difference
-from lkca.paper.printed import BLOCKS, SINGULAR_VALUES, SINGULAR_VALUES_OF, TITLES, network_tables, printed_table
+from lkca.paper.printed import (
+    BLOCKS,
+    SINGULAR_VALUES,
+    SINGULAR_VALUES_OF,
+    TITLES,
+    network_tables,
+    printed_gains,
+    printed_table,
+)
 
 CONFIRMED, WEAKENED, REFUTED, OPEN = "confirmed", "weakened", "refuted", "open"
 SETTLED = "settled by the printed tables"
@@ -89,38 +97,15 @@ def judge_hosts(fits: Mapping[str, str]) -> str:
     return REFUTED if len(fits) == len(HOSTS) and no >= 3 else OPEN
 
 
-def printed_gains() -> dict[str, float]:
-    """Return the gains in MPSNR (dB) that Table I prints, named "4 to 16" and so on."""
-    quality = printed_table(BLOCKS).set_index("blocks")["MPSNR"]
-    steps = [*zip(quality.index, quality.index[1:], strict=False), (32, 64), (4, 16), (16, 64)]
-    return {f"{a} to {b}": float(quality[b] - quality[a]) for a, b in steps}
-
-
-def printed_distillation() -> pd.DataFrame:
-    """Return, for each dataset and scale of Tables V-VII, in dB of MPSNR: what LR loses and what KD wins back.
-
-    Index: "Chikusei x4" and so on. Columns: gain (LKCA-Net over bicubic), loss (LR - Net), won (KD - LR), nearer
-    (KD - (LR + Net) / 2), won_back (won / -loss; NaN where LR is above LKCA-Net and there is nothing to win back).
-    """
-    tables = network_tables()
-    wide = tables.pivot_table(index=["dataset", "scale"], columns="model", values="MPSNR")
-    net, lr, kd = (wide[name] for name in ("lkca", "lkca-lr", "lkca-kd"))
-    frame = pd.DataFrame(
-        {"gain": net - wide["bicubic"], "loss": lr - net, "won": kd - lr, "nearer": kd - (lr + net) / 2}
-    )
-    frame["won_back"] = (frame["won"] / -frame["loss"]).where(frame["loss"] < 0)
-    return frame.set_axis([f"{TITLES[dataset]} x{scale}" for dataset, scale in frame.index])
-
-
 def printed_macs_ratios() -> pd.DataFrame:
-    """Return how many times the MACs of LKCA-KD each slow network has: columns case, model, size, times_faster."""
+    """Return how many times the MACs of LKCA-KD each slow network has: columns model, size, times_faster."""
     tables = network_tables().set_index(["dataset", "scale", "model"])["macs_G"]
     rows = [
-        (f"{TITLES[d]} x{s}", model, f"{d}-{s}", tables[d, s, model] / tables[d, s, "lkca-kd"])
+        (model, f"{d}-{s}", tables[d, s, model] / tables[d, s, "lkca-kd"])
         for d, s in tables.index.droplevel("model").unique()
         for model in SLOW
     ]
-    return pd.DataFrame(rows, columns=["case", "model", "size", "times_faster"])
+    return pd.DataFrame(rows, columns=["model", "size", "times_faster"])
 
 
 @dataclass(frozen=True)
@@ -139,12 +124,16 @@ class Claim:
 
 def claims() -> dict[str, Claim]:
     """Return the paper's claims by name, judged by its own printed tables."""
-    gains, cases, macs = printed_gains(), printed_distillation(), printed_macs_ratios()["times_faster"]
-    early, late, loss = gains["4 to 16"], gains["16 to 64"], cases["loss"]
+    steps = ((16, 4), (64, 16), (64, 32), (64, 48))
+    early, late, doubled, last = (printed_gains(printed_table(BLOCKS), "blocks", *step).item() for step in steps)
     growth = judge_growth(*(printed_difference(value) for value in (early, late, late - early)))
-    losses = {judge_loss(printed_difference(row.loss), row.gain) for row in cases.itertuples()}
-    lost = cases[loss < 0]
-    won, nearer = (difference(lost[column], "printed settings") for column in ("won", "nearer"))
+    pairs = (("lkca", "bicubic"), ("lkca-lr", "lkca"), ("lkca-kd", "lkca-lr"))
+    gain, loss, won = (printed_gains(network_tables(), "model", *pair) for pair in pairs)
+    losses = {judge_loss(printed_difference(loss[case]), gain[case]) for case in loss.index}
+    lost = loss < 0  # elsewhere there is nothing to win back
+    won_back = won[lost] / -loss[lost]
+    distillation = [difference(parts[lost], "printed settings") for parts in (won, won + loss / 2)]
+    macs = printed_macs_ratios()["times_faster"]
     shares = [count / SINGULAR_VALUES_OF for count in SINGULAR_VALUES.values()]
     return {
         "1": Claim(
@@ -153,7 +142,7 @@ def claims() -> dict[str, Claim]:
             growth,
             f"{early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64",
             f"Table I gains {early:+.3f} dB from 4 to 16 blocks, {late:+.3f} dB from 16 to 64. Growth slows, but has "
-            f"not ended at 32: {gains['32 to 64']:+.3f} dB from 32 to 64, {gains['48 to 64']:+.3f} dB from 48 to 64.",
+            f"not ended at 32: {doubled:+.3f} dB from 32 to 64, {last:+.3f} dB from 48 to 64.",
         ),
         "2": Claim(
             "the upsampler is low rank: some 60 to 130 of 1152 singular values hold 90 % of their sum",
@@ -170,17 +159,17 @@ def claims() -> dict[str, Claim]:
             losses.pop() if len(losses) == 1 else OPEN,
             f"{loss.min():+.3f} to {loss.max():+.3f} dB",
             f"LKCA-LR minus LKCA-Net is {loss.min():+.4f} to {loss.max():+.4f} dB in six settings: at most "
-            f"{(-loss / cases['gain']).max():.1%} of what LKCA-Net gains over bicubic.",
+            f"{(-loss / gain).max():.1%} of what LKCA-Net gains over bicubic.",
         ),
         "3b": Claim(
             "distillation (LKCA-KD) wins most of that loss back",
             "Tables V-VII",
-            judge_distillation(won, nearer),
-            f"{lost['won_back'].min():.0%} to {lost['won_back'].max():.0%} of the loss",
+            judge_distillation(*distillation),
+            f"{won_back.min():.0%} to {won_back.max():.0%} of the loss",
             "Distillation wins back "
-            + ", ".join(f"{share:.0%} ({case})" for case, share in lost["won_back"].items())
+            + ", ".join(f"{share:.0%} ({case})" for case, share in won_back.items())
             + ": less than half wherever LKCA-LR loses. At Pavia Centre LKCA-LR is above LKCA-Net, and at x8 LKCA-KD "
-            f"is below LKCA-LR ({cases.loc['Pavia Centre x8', 'won']:+.4f} dB).",
+            f"is below LKCA-LR ({won['Pavia Centre x8']:+.4f} dB).",
         ),
         "4": Claim(
             "dozens to hundreds of times faster than SSPSR, MSDformer and ESSAformer",

@@ -8,13 +8,14 @@ import pandas as pd
 from lkca.models import BASELINES
 from lkca.paper.evidence import (
     MARGIN,
-    NOTHING,
+    OVER_PLACES,
     Difference,
-    by_place,
+    by_scene,
     by_seed,
     count_failed,
     difference,
     gain_of_longer,
+    pairing,
     ranks_of_90,
     read_results,
     synthetic,
@@ -43,8 +44,6 @@ from lkca.paper.rules import (
 
 PROFILES = ("paper", "small", "evidence", "converged", "cpu")  # in the order in which they decide; `quick` never does
 CHANNELS = 128  # of the paper's LKCA-Net
-# Studies with LKCA-Net, LR and KD under the same settings: one network a place, then many seeds on synthetic scenes.
-OVER_PLACES, OVER_SEEDS = ("leave_one_out", "scenes"), ("until_converged", "until_flat")
 Parts = Mapping[str, Difference]  # what is compared -> difference
 
 
@@ -52,13 +51,14 @@ Parts = Mapping[str, Difference]  # what is compared -> difference
 class Evidence:
     """What one table says on a claim.
 
-    word : by the rules. headline : the deciding number. numbers : all that decide, with intervals. back_projected : the
-    same once every output was back-projected. unit : n and what is counted. reasons : why the word is open. asks : what
-    a referee would still ask.
+    table : in results/, without its ending. word : by the rules. headline : the deciding number. numbers : all that
+    decide, with intervals. back_projected : the same once every output was back-projected. unit : n and what is
+    counted. reasons : why the word is open. asks : what a referee would still ask.
     """
 
     profile: str
     study: str
+    table: str
     word: str
     headline: str
     numbers: tuple[str, ...]
@@ -66,11 +66,6 @@ class Evidence:
     unit: str = ""
     reasons: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
-
-    @property
-    def table(self) -> str:
-        """The table in results/, without its ending."""
-        return self.study if "/" in self.study else f"{self.profile}/{self.study}"
 
 
 @dataclass(frozen=True)
@@ -111,12 +106,14 @@ def growth(profile: str) -> Iterator[Evidence]:
 
 
 def _gains_of_blocks(frame: pd.DataFrame, metric: str) -> Parts:
-    table = frame[frame["model"] == "lkca"].pivot_table(index="seed", columns="blocks", values=metric)
-    fewest, most = min(table), max(table)
-    table = table.reindex(columns=sorted({4, 16, 64, *table}))  # NaN where such networks are missing
-    early, late = table[16] - table[4], table[64] - table[16]
+    blocks = frame.loc[frame["model"] == "lkca", "blocks"]
+    fewest, most = int(blocks.min()), int(blocks.max())
+    early, late, whole = (
+        by_seed(frame, *({"model": "lkca", "blocks": count} for count in step), metric)
+        for step in ((16, 4), (64, 16), (most, fewest))
+    )
     found = {"4 to 16 blocks": early, "16 to 64 blocks": late, "16 to 64 minus 4 to 16": late - early}
-    found[f"{fewest:.0f} to {most:.0f} blocks"] = table[most] - table[fewest]
+    found[f"{fewest} to {most} blocks"] = whole
     return {name: difference(values, "seeds") for name, values in found.items()}
 
 
@@ -149,7 +146,8 @@ def _rank_of(profile: str, study: str, cuts: pd.DataFrame, frame: pd.DataFrame) 
     )
     return Evidence(
         profile,
-        f"{study}_truncation",
+        study,
+        f"{profile}/{study}_truncation",
         OPEN if reasons else judge_rank(shares, loss),
         f"{share}; cut to LKCA-LR's rank {loss} dB",
         numbers,
@@ -175,11 +173,11 @@ def _controls(profile: str, study: str) -> Iterator[str]:
 def _three_networks(profile: str) -> Iterator[tuple[str, pd.DataFrame, Callable[..., pd.Series], str]]:
     """Yield the tables with LKCA-Net, LR and KD at x4: study, rows, how to subtract two models, and the unit."""
     networks = {"lkca", "lkca-lr", "lkca-kd"}
-    for study in (*OVER_PLACES, *OVER_SEEDS):
+    for study in (*OVER_PLACES, "until_converged"):
         frame = read_results(f"{profile}/{study}")
         if frame is not None and networks <= set(frame["model"]):
             rows = frame[(frame["scale"] == 4) & frame["model"].isin({*networks, *BASELINES})]
-            yield study, rows, *((by_place, "places") if study in OVER_PLACES else (by_seed, "seeds"))
+            yield study, rows, *pairing(study)
 
 
 def loss(profile: str) -> Iterator[Evidence]:
@@ -189,7 +187,7 @@ def loss(profile: str) -> Iterator[Evidence]:
             {"LR - Net": difference(subtract(frame, "lkca-lr", "lkca", metric), unit)}
             for metric in ("MPSNR", "MPSNR_bp")
         )
-        gain = _gain_over_bicubic(frame, "lkca")
+        gain = by_scene(frame, "lkca", "bicubic").mean()
         word = judge_loss(parts["LR - Net"], gain)
         share = f"that is {-parts['LR - Net'].mean / gain:.0%} of what LKCA-Net gains over bicubic ({gain:+.3f} dB)"
         reasons = [] if gain > 0 else [f"LKCA-Net is not above bicubic ({gain:+.3f} dB): there is nothing to lose"]
@@ -223,6 +221,7 @@ def speed(profile: str) -> Iterator[Evidence]:
     fewest = found.groupby("model")["size"].nunique().min()
     yield Evidence(
         profile,
+        "speed",
         "speed/cpu-ratios",
         judge_speed(ratios),
         f"{_range(found['times_faster'])} times as fast on a CPU",
@@ -239,20 +238,18 @@ def hosts(profile: str) -> Iterator[Evidence]:
     frame = read_results(f"{profile}/upsamplers_elsewhere")
     if frame is None:
         return
-    is_host = frame["model"].isin(HOSTS)
-    kinds = frame.assign(model=frame["model"].where(~is_host, frame["model"] + " " + frame["upsampler"]))
-    macs = kinds.groupby("model")["macs_G"].first()
-    base = frame.loc[frame["model"] == "back-projection", "MPSNR"].iloc[0]
+    macs = frame.groupby(["model", "upsampler"])["macs_G"].first()
     fits, parts, projected, excluded = {}, {}, {}, []
     for host in HOSTS:
-        own, low = f"{host} own", f"{host} grouped"
-        if not {own, low} <= set(macs.index):
+        if not {(host, "own"), (host, "grouped")} <= set(macs.index):
             continue
-        saved = 1 - macs[low] / macs[own]
+        own, low = ({"model": host, "upsampler": kind} for kind in ("own", "grouped"))
+        saved = 1 - macs[host, "grouped"] / macs[host, "own"]
         name = f"{host} with {saved:.0%} fewer MACs"
-        parts[name], projected[host] = (difference(by_seed(kinds, low, own, m), "seeds") for m in ("MPSNR", "MPSNR_bp"))
-        if difference(kinds.loc[kinds["model"] == own, "MPSNR"] - base, "seeds").low > 0:
-            fits[host] = judge_loss(parts[name], _gain_over_bicubic(kinds, own)) if saved >= MIN_SAVED else REFUTED
+        parts[name], projected[host] = (difference(by_seed(frame, low, own, m), "seeds") for m in ("MPSNR", "MPSNR_bp"))
+        if difference(by_seed(frame, own, "back-projection"), "seeds").low > 0:
+            gain = by_scene(frame, own, "bicubic").mean()
+            fits[host] = judge_loss(parts[name], gain) if saved >= MIN_SAVED else REFUTED
         else:
             excluded.append(host)
     if not parts:
@@ -280,7 +277,7 @@ def _evidence(
 ) -> Evidence:
     """Put the general rules above a claim's own: the table must be fit to decide, with enough places or seeds."""
     measured = {name: part for name, part in parts.items() if part.n}
-    name, first = next(iter(measured.items()), ("nothing", NOTHING))
+    name, first = next(iter(measured.items()), ("nothing", difference([], "runs")))
     where = first.counted + (", synthetic scenes" if synthetic(frame) else "")
     reasons = [
         *unfit(frame, profile, study),
@@ -303,6 +300,7 @@ def _evidence(
     return Evidence(
         profile,
         study,
+        f"{profile}/{study}",
         OPEN if reasons else word,
         f"{name} {first} dB ({where})",
         tuple(_said(name, part) for name, part in measured.items()),
@@ -325,12 +323,6 @@ def _said(name: str, part: Difference) -> str:
 
 def _too_few(part: Difference, least: int) -> list[str]:
     return [f"{part.counted}, {least} are needed"] if part.n < least else []
-
-
-def _gain_over_bicubic(frame: pd.DataFrame, model: str) -> float:
-    """Return the mean gain of a model over bicubic in dB, scene by scene."""
-    table = frame.pivot_table(index=["dataset", "variant"], columns="model", values="MPSNR")
-    return float((table[model] - table["bicubic"]).mean())
 
 
 def _range(values: pd.Series, digits: str = ".1f") -> str:

@@ -55,10 +55,9 @@ def quality_against_cost(tables: Mapping[str, pd.DataFrame], columns: Mapping[st
             axis.set(xscale="log", xlabel=AXES[x], ylabel="MPSNR (dB)" if quality else AXES[y])
             axis.set_title(source if not name else f"{source}\n{name}" if source else name)
             axis.margins(x=0.12, y=0.14)
-            use_plain_ticks(axis.xaxis)
             if not quality:
                 axis.set_yscale("log")
-                use_plain_ticks(axis.yaxis)
+            use_plain_ticks(axis)
     set_legend(figure, axes[::-1, ::-1].flat, "right center")  # from the last panel, which shows the most models
     return figure
 
@@ -96,8 +95,7 @@ def time_and_macs(times: pd.DataFrame, title: str) -> Figure:
             ends = np.array([timed[x].min(), timed[x].max()])
             axis.plot(ends, ends / rate, ":", color="0.4", lw=1, label=f"the best rate: {1e3 * rate:.0f} GMAC/s")
         axis.set(xscale="log", yscale="log", xlabel=labels[x], ylabel=labels[y])
-        use_plain_ticks(axis.xaxis)
-        use_plain_ticks(axis.yaxis)
+        use_plain_ticks(axis)
     set_legend(figure, axes[0])
     return figure
 

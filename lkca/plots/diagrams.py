@@ -5,6 +5,7 @@ The wiring between the modules (sums, the bicubic skip) is drawn as the paper's 
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,24 +52,21 @@ class Observed:
         return f"{_short(self.params)} params" + (f"\n{_short(self.macs)} MACs" if self.macs else "")
 
 
-def observe(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> dict[str, Observed]:
-    """Return every module that one image (1, B, size, size) passes through, by its name; "" is the whole model."""
+def observe(model: nn.Module, bands: int) -> dict[str, Observed]:
+    """Return every module that one image (1, B, 16, 16) passes through, by its name; "" is the whole model."""
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
-    def note(name: str):  # noqa: ANN202 (a hook)
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            shapes[name] = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
-
-        return hook
+    def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        shapes[name] = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
 
     shapes_only = copy.deepcopy(model).to("meta").eval()  # computes shapes and no values
     # weight normalisation is a module too, but no image passes through it
     modules = {name: module for name, module in shapes_only.named_modules() if "parametrizations" not in name}
     for name, module in modules.items():
-        module.register_forward_hook(note(name))
+        module.register_forward_hook(partial(note, name))
     with torch.no_grad():
-        shapes_only(torch.zeros(1, bands, size, size, device="meta"))
-    macs = macs_by_module(model, bands, size)
+        shapes_only(torch.zeros(1, bands, INPUT_SIZE, INPUT_SIZE, device="meta"))
+    macs = macs_by_module(model, bands)
     return {
         name: Observed(*shapes[name], sum(p.numel() for p in module.parameters()), macs.get(name, 0), module)
         for name, module in modules.items()

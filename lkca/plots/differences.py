@@ -1,6 +1,8 @@
 """Draw paired differences: single ones as dots, means with 95 % intervals, the paper's own as diamonds."""
 
+import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,11 +21,21 @@ from lkca.plots.style import (
     UNITS,
     colour,
     label,
-    remove_unused,
+    make_panels,
     set_legend,
     set_title,
 )
 
+SOURCE_COLOURS = (
+    "#0072B2",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#D55E00",
+    "#999999",
+)  # of profiles and studies
+WIDE = 4.0  # times the largest printed difference: the axis ends there, and wider intervals are cut with an arrow
 SPREAD = 4  # times the middle half of all dots: where an axis ends, so that one failure does not squeeze the others
 
 
@@ -127,17 +139,13 @@ def differences_by_epoch(comparisons: Mapping[str, pd.DataFrame], title: str) ->
 
     comparisons : name -> columns seed, epoch, difference (dB of validation MPSNR).
     """
-    columns = min(3, len(comparisons))
-    lines = -(-len(comparisons) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3 * columns, 0.6 + 2.3 * lines), squeeze=False)
-    set_title(figure, title)
-    for axis, (name, rows) in zip(axes.flat, comparisons.items(), strict=False):
+    figure, axes = make_panels(len(comparisons), 3, 2.3, 0.6, title)
+    for axis, (name, rows) in zip(axes, comparisons.items(), strict=True):
         for _, seed in rows.groupby("seed"):
             axis.plot(seed["epoch"], seed["difference"], color="0.65", lw=0.8)
         axis.plot(rows.groupby("epoch")["difference"].mean(), color=LINE_COLOURS[0])
         axis.axhline(0, color="0.2", ls="--", lw=0.9)
         axis.set(title=name, xlabel="epoch of 64 steps", ylabel="difference (dB)")
-    remove_unused(axes.flat)
     return figure
 
 
@@ -169,3 +177,46 @@ def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
     for axis in axes[0]:
         axis.legend()
     return figure
+
+
+def differences_beside_paper(frame: pd.DataFrame, title: str) -> Figure:
+    """Draw a row for each comparison: the paper's points as diamonds, ours with 95 % intervals, ±0.02 dB in grey.
+
+    frame : from `lkca.paper.beside.differences_beside_paper`. An interval that reaches beyond the axis ends in an
+    arrow, and its numbers stand there.
+    """
+    names, is_printed = list(dict.fromkeys(frame["comparison"])), frame["source"].str.startswith("paper")
+    sources = list(dict.fromkeys(frame.loc[~is_printed, "source"]))
+    colours = dict(zip(sources, itertools.cycle(SOURCE_COLOURS), strict=False))
+    limit = WIDE * frame.loc[is_printed, "mean"].abs().max()
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.6 * len(names)), layout="constrained")
+    axis.axvspan(-MARGIN, MARGIN, color="0.85", zorder=0, label=f"±{MARGIN} dB")
+    axis.axvline(0, color="0.5", lw=0.8, zorder=1)
+    for place, name in enumerate(names):
+        here = frame["comparison"] == name
+        printed = frame.loc[here & is_printed, "mean"]
+        axis.plot(printed, [place - 0.3] * len(printed), **PAPER, ms=5, label="_" if place else "paper")
+        for row in frame[here & ~is_printed].itertuples():
+            height = place - 0.15 + 0.6 * (sources.index(row.source) + 0.5) / len(sources)
+            _draw_interval(axis, row, height, colours[row.source], limit)
+    for source, shade in colours.items():
+        axis.plot([], [], "o-", color=shade, ms=4, label=f"ours, {source}")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlim=(-limit, limit), ylim=(len(names) - 0.4, -0.6), xlabel="difference in MPSNR (dB)")
+    figure.suptitle(title)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+def _draw_interval(axis: plt.Axes, row: NamedTuple, height: float, colour: str, limit: float) -> None:
+    """Draw one mean with its interval; what lies beyond the axis becomes an arrow with the number."""
+    low, high = (row.mean, row.mean) if pd.isna(row.low) else (row.low, row.high)
+    axis.plot([max(low, -limit), min(high, limit)], [height, height], "-", color=colour, lw=1.5)
+    if abs(row.mean) <= limit:
+        axis.plot(row.mean, height, "o", color=colour, ms=4)
+    for beyond, end, marker in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
+        if beyond:
+            axis.plot(end, height, marker, color=colour, ms=6, clip_on=False)
+    if low < -limit or high > limit:
+        text = f"{row.mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+        axis.text(1.02, height, text, transform=axis.get_yaxis_transform(), fontsize=7, color=colour, va="center")

@@ -55,11 +55,6 @@ def choose_box(truth: Cube, side: int) -> tuple[int, int, int]:
     return row, column, side
 
 
-def pixel_error(image: Cube, truth: Cube) -> NDArray[np.floating]:
-    """Return the root of the mean squared error over bands, (H, W)."""
-    return np.sqrt(np.square(image - truth).mean(axis=0))
-
-
 def band_axis(bands: int, wavelengths: NDArray | None) -> tuple[NDArray, str]:
     """Return what spectra are plotted against, and its name: nm where known, else band numbers from 1."""
     if wavelengths is None:
@@ -116,7 +111,7 @@ def gallery(
 
 def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
     """Draw every result's error at each pixel (root of the mean square over bands), all on one scale."""
-    errors = {name: pixel_error(cube, truth) for name, cube in images.items()}
+    errors = {name: np.sqrt(np.square(cube - truth).mean(axis=0)) for name, cube in images.items()}
     # bicubic's, where it is shown: a network that failed would make all others black
     highest = float(np.percentile(errors.get("bicubic", np.stack(list(errors.values()))), 99.5))
     rows, columns = _grid(len(errors))

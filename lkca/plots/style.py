@@ -1,12 +1,10 @@
 """Set one style for every figure: a colour and a marker per model, legends and titles that stay on the canvas."""
 
 from collections.abc import Iterable
-from importlib.resources import files
 from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -37,8 +35,7 @@ PIXEL_COLOURS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of pixels whose 
 
 def use() -> None:
     """Use the study's style for all figures from here on."""
-    with files("lkca.plots").joinpath("lkca.mplstyle").open() as style:
-        plt.style.use(style.name)
+    plt.style.use("lkca.plots.lkca")  # the file lkca.mplstyle beside this one
 
 
 def save(figure: Figure, name: str) -> None:
@@ -91,18 +88,26 @@ def draw_baselines(axis: plt.Axes, frame: pd.DataFrame, metric: str = "MPSNR") -
             axis.axhline(value, color=COLOURS[model], ls="--", lw=1.2, label=LABELS[model])
 
 
-def use_plain_ticks(axis: Axis) -> None:
-    """Label a logarithmic axis with numbers instead of powers of ten. Call it after drawing."""
-    low, high = axis.get_view_interval()
-    span = high / low
-    digits = (1, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 10 else (1, 2, 5) if span < 200 else (1,)
-    axis.set_major_locator(LogLocator(subs=digits))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+def use_plain_ticks(panel: plt.Axes) -> None:
+    """Label logarithmic axes with numbers instead of powers of ten. Call it after drawing."""
+    for axis in (axis for axis in (panel.xaxis, panel.yaxis) if axis.get_scale() == "log"):
+        low, high = axis.get_view_interval()
+        span = high / low
+        digits = (1, 2, 3, 4, 5, 6, 8) if span < 4 else (1, 2, 3, 5) if span < 10 else (1, 2, 5) if span < 200 else (1,)
+        axis.set_major_locator(LogLocator(subs=digits))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
-def remove_unused(axes: Iterable[plt.Axes]) -> None:
-    """Remove the panels of a grid in which nothing was drawn."""
-    for axis in axes:
-        if not axis.has_data():
-            axis.remove()
+def make_panels(count: int, width: float, height: float, head: float, title: str) -> tuple[Figure, list[plt.Axes]]:
+    """Return a figure of so many panels, at most three side by side, each `width` by `height` inches.
+
+    head : inches above and below them all.
+    """
+    columns = min(3, count)
+    lines = -(-count // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(width * columns, head + height * lines), squeeze=False)
+    set_title(figure, title)
+    for axis in axes.flat[count:]:
+        axis.remove()
+    return figure, list(axes.flat[:count])

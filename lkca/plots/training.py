@@ -4,9 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lkca.plots.style import COLOURS, LABELS, LINE_COLOURS, remove_unused, set_legend, set_title, use_plain_ticks
-
-PANELS = 3  # side by side
+from lkca.plots.style import COLOURS, LABELS, LINE_COLOURS, make_panels, set_legend, set_title, use_plain_ticks
 
 
 def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
@@ -32,20 +30,16 @@ def training_curves(curves: pd.DataFrame, title: str) -> Figure:
 
     curves : columns study, run, model, epoch, validation (dB). The early epochs, more than 1 dB below, are cut off.
     """
-    studies = list(dict.fromkeys(curves["study"]))
-    columns = min(PANELS, len(studies))
-    lines = -(-len(studies) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(2.9 * columns, 1 + 2.2 * lines), squeeze=False)
-    set_title(figure, title)
-    for axis, study in zip(axes.flat, studies, strict=False):
+    studies = curves.groupby("study", sort=False)
+    figure, axes = make_panels(len(studies), 2.9, 2.2, 1, title)
+    for axis, (study, rows) in zip(axes, studies, strict=True):
         lowest = 0.0
-        for _, run in curves[curves["study"] == study].groupby("run", sort=False):
+        for _, run in rows.groupby("run", sort=False):
             below, model = run["validation"].cummax() - run["validation"].max(), run["model"].iloc[0]
             axis.plot(run["epoch"], below, color=COLOURS[model], lw=0.8, label=LABELS[model])
             lowest = min(lowest, below.iloc[0])
         axis.set(xscale="log", xlabel="epoch", ylabel="MPSNR below the best (dB)", title=study.replace("_", " "))
         axis.set_ylim(max(-1, 1.1 * lowest) - 0.01, 0.03)
-        use_plain_ticks(axis.xaxis)
-    remove_unused(axes.flat)
-    set_legend(figure, figure.axes)
+        use_plain_ticks(axis)
+    set_legend(figure, axes)
     return figure

@@ -5,7 +5,7 @@ batch and lists of notebooks follow from the declarations.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -33,10 +33,10 @@ class Study:
         None for a study without a table.
     notebook : the notebook that shows it; by default the one of its name.
     reads : other studies whose tables that notebook reads.
-    files : further tables, computed with the study's own: suffix -> function of the profile; they are written to
-        results/PROFILE/NAME_SUFFIX.csv. Where tables may be partial, they need a column `run`.
-    comparison : run -> which comparison it belongs to; of a profile whose tables are partial, only complete ones count.
-    images : the metrics of every test image are written too, to results/PROFILE/NAME_images.csv.
+    files : further tables, written to results/PROFILE/NAME_SUFFIX.csv: suffix -> function of the profile and of the
+        finished runs that a row is for. Where tables may be partial, they need a column `run`.
+    comparison : run -> which comparison it belongs to, by default one of its own; of a profile whose tables are
+        partial, only complete ones count.
     alone : it measures time, so nothing else may run on the machine: making its table, or its notebook if it has none.
     trains : its notebook trains or measures by itself, so `lkca figures` leaves it out.
     needs_weights : its notebook needs the weights of the runs, not their table alone.
@@ -44,12 +44,11 @@ class Study:
 
     name: str
     question: str
-    runs: "Callable[[Profile, Mapping], list[Run]] | None" = field(default=None, repr=False)
+    runs: "Callable[[Profile, Mapping], list[Run]] | None" = None
     notebook: str = ""
     reads: tuple[str, ...] = ()
-    files: "Mapping[str, Callable[[Profile], pd.DataFrame]]" = field(default_factory=dict, repr=False)
-    comparison: "Callable[[Run], object] | None" = field(default=None, repr=False)
-    images: bool = False
+    files: "Mapping[str, Callable[[Profile, Sequence[Run]], pd.DataFrame]]" = field(default_factory=dict)
+    comparison: "Callable[[Run], object]" = lambda run: run
     alone: bool = False
     trains: bool = False
     needs_weights: bool = False
@@ -85,16 +84,11 @@ def profile_names() -> tuple[str, ...]:
 
 
 @cache
-def _studies() -> "dict[str, Study]":
+def studies() -> dict[str, Study]:
+    """Return all studies by name."""
     modules = [import_module(f"{__name__}.{module}") for module in dict.fromkeys(_declarations().values())]
     found = {value.name: value for module in modules for value in vars(module).values() if isinstance(value, Study)}
     return {name: found[name] for name in _declarations()}
-
-
-def __getattr__(name: str) -> object:
-    if name == "STUDIES":
-        return _studies()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def find_study(name: str) -> Study:
@@ -107,7 +101,7 @@ def find_study(name: str) -> Study:
     """
     if name not in study_names():
         raise ValueError(f"unknown study {name!r}: choose one of {', '.join(study_names())}")
-    return _studies()[name]
+    return studies()[name]
 
 
 def study_runs(study: str, profile: str) -> "list[Run]":

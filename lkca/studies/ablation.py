@@ -4,19 +4,20 @@ The channel attention averages over a patch of 8x8 LR pixels in training, and ov
 no such ablation.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 
 from lkca.checkpoints import load_result
-from lkca.data.datasets import load_dataset
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.loaders import load_dataset
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.fast import predict
 from lkca.metrics import mpsnr, sam
 from lkca.resize import resize
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 
 MODELS = ("lkca", "lkca-lr")
@@ -31,17 +32,13 @@ def _runs(profile: Profile, _: dict) -> list[Run]:
     ]
 
 
-def sizes(profile: Profile) -> pd.DataFrame:
-    """Measure each finished network on the same ground in images of every size.
+def sizes(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Measure each network on the same ground in images of every size.
 
     A scene is cut into images of one size, each is upsampled by itself, and the quality of the joined result is
     measured. Columns: run, model, seed, channel_attention, large_kernel, size (LR pixels), scene, MPSNR, SAM.
     """
-    side = profile.section("ablation").get("side", max(SIZES))
-    runs = [run for run in STUDY.runs_at(profile) if finished(run)]
-    if not runs:
-        return pd.DataFrame(columns=["run"])
-    bands, length = load_dataset(runs[0].dataset, runs[0].variant).bands, side * runs[0].scale
+    bands, length = load_dataset(runs[0].dataset, runs[0].variant).bands, max(SIZES) * runs[0].scale
     scenes = {n: torch.from_numpy(synthetic_scene(length, length, bands, n).cube) for n in SCENE_SEEDS}
     rows = []
     for run in runs:
@@ -49,7 +46,7 @@ def sizes(profile: Profile) -> pd.DataFrame:
         about = {"run": run.name, "model": run.model, "seed": run.seed}
         about |= {name: run.options.get(name) for name in PARTS[0]}
         for number, truth in scenes.items():
-            for size in (size for size in SIZES if size <= side):
+            for size in SIZES:
                 pair = upsample_in_tiles(model, truth, run.scale, size).numpy(), truth.numpy()
                 rows.append(about | {"size": size, "scene": number, "MPSNR": mpsnr(*pair), "SAM": sam(*pair)})
     return pd.DataFrame(rows)

@@ -9,16 +9,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 
-from lkca.data.datasets import load_dataset
+from lkca.data.loaders import load_dataset
 from lkca.files import data_folder, project_root, results_folder, runs_folder
 from lkca.provenance import find_device
 from lkca.run import Run
-from lkca.studies import EVERY_STUDY, STUDIES
+from lkca.studies import EVERY_STUDY, studies
 from lkca.studies.collect import finished
 from lkca.studies.plan import Plan, has_other_recipe, make_plan
 from lkca.studies.profile import load_profile
@@ -170,15 +171,15 @@ def _drawable(plan: Plan) -> list[str]:
     """Return the executed notebooks that can be made without training; print a line for each that cannot."""
     drawn = []
     for name, reads in plan.notebooks.items():
-        studies = [study for study in STUDIES.values() if study.notebook == name]
-        summarises = any(study.reads == EVERY_STUDY for study in studies)
+        declared = [study for study in studies().values() if study.notebook == name]
+        summarises = any(study.reads == EVERY_STUDY for study in declared)
         missing = [] if summarises else [study for study in reads if not plan.has_table(study)]
-        weights = any(study.needs_weights for study in studies)
+        weights = any(study.needs_weights for study in declared)
         if missing:
             print(f"not drawn: {name}; the table of {', '.join(missing)} does not hold the study's runs")
         elif weights and not all(finished(run) for study in reads for run in plan.tables[study]):
             print(f"not drawn: {name}; it needs the trained weights, and not all of them are in {runs_folder()}")
-        elif not any(study.trains for study in studies) and f"{name}.ipynb" not in plan.alone:
+        elif not any(study.trains for study in declared) and f"{name}.ipynb" not in plan.alone:
             drawn.append(shown(plan.folder / "notebooks" / f"{name}.ipynb"))
     if not drawn:
         raise ValueError(f"nothing to draw at profile {plan.profile!r}: run the study first")
@@ -191,25 +192,21 @@ def train_runs(runs: Sequence[Run], device: str = "auto") -> bool:
     Finished ones are skipped, and one that fails does not stop the others. What a run prints, its error too, is added
     to log.txt in its folder; this process prints a line per run.
     """
-    failed, split = 0, None
+    failed, load = 0, lru_cache(maxsize=1)(load_dataset)  # the next run mostly has the same
     for number, run in enumerate(runs, start=1):
         if finished(run):
             continue
         start, outcome = perf_counter(), ""
         run.folder.mkdir(parents=True, exist_ok=True)
-        with _printing_to(run.folder / "log.txt"):
+        with (
+            (run.folder / "log.txt").open("a", encoding="utf-8", buffering=1) as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
             try:
-                if split is None or (split.dataset, split.variant) != (run.dataset, run.variant):
-                    split = load_dataset(run.dataset, run.variant)  # the next run mostly has the same
-                train(run, device, split=split)
+                train(run, device, split=load(run.dataset, run.variant))
             except (ValueError, OSError, ImportError, MemoryError) as error:
                 outcome, failed = f"error: {error}", failed + 1
                 print(outcome)
         print(f"run {number} of {len(runs)}, {run.name}: {outcome or f'{perf_counter() - start:.1f} s'}", flush=True)
     return not failed
-
-
-@contextmanager
-def _printing_to(log: Path) -> Iterator[None]:
-    with log.open("a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
-        yield

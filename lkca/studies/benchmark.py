@@ -1,5 +1,6 @@
 """How good is each network for what it costs? (Tables V-VII and Figures 6-8)"""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -40,22 +41,19 @@ def cases(profile: str, dataset: str = "", scale: int = 0) -> list[tuple[str, in
 
     A dataset that the profile does not have is taken at the profile's scales, and a scale at its datasets.
     """
-    pairs = [(name, number) for name, number in (load_profile(profile).section("benchmark") or {}).get("cases", [])]
-    datasets = [dataset] if dataset else list(dict.fromkeys(name for name, _ in pairs))
-    if dataset and dataset not in dict(pairs):
-        pairs = [(dataset, number) for number in dict.fromkeys(number for _, number in pairs)]
-    if scale and scale not in [number for _, number in pairs]:
-        pairs = [(name, scale) for name in datasets]
-    return [(name, number) for name, number in pairs if name in datasets and scale in (0, number)]
+    scales: dict[str, list[int]] = {}
+    for name, number in (load_profile(profile).section("benchmark") or {}).get("cases", []):
+        scales.setdefault(name, []).append(number)
+    every = list(dict.fromkeys(itertools.chain(*scales.values())))
+    datasets = [dataset] if dataset else scales
+    return [(name, number) for name in datasets for number in ([scale] if scale else scales.get(name, every))]
 
 
 def case_runs(profile: str, dataset: str, scale: int, models: Sequence[str] = ()) -> list[Run]:
     """Return the runs of one case; `models` empty takes the profile's."""
     chosen = load_profile(profile)
     section = {**(chosen.section("benchmark") or {}), "cases": [[dataset, scale]]}
-    if models:
-        section["models"] = models
-    return _runs(chosen, section)
+    return _runs(chosen, section | {"models": models} if models else section)
 
 
 def paper_case(dataset: str, scale: int) -> pd.DataFrame | None:

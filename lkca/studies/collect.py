@@ -15,7 +15,7 @@ from lkca.metrics import METRICS
 from lkca.models import BASELINES
 from lkca.run import RECIPE, Run
 from lkca.studies import find_study, study_runs
-from lkca.studies.profile import load_profile
+from lkca.studies.profile import Profile, load_profile
 from lkca.trainer import late_gain
 
 # Settings that become several columns, or none.
@@ -28,7 +28,7 @@ TRACE = (
     *("seconds", "peak_memory_mb", "started"),
 )
 PROJECTED = ("MPSNR_bp", "SAM_bp")  # of the metrics after back-projection, those that tables show
-IMAGE_COLUMNS = ("run", "variant", "model", "seed", "image", *METRICS, *PROJECTED)
+FORMATS = {"training": "%.4f", "images": "%.4f"}  # of numbers in further files; "%.6g" in the others
 
 
 def finished(run: Run) -> bool:
@@ -81,10 +81,9 @@ def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
     runs, declared = study_runs(study, profile), find_study(study)
     if not runs:
         raise ValueError(f"profile {profile!r} has no runs for the study {study!r}: see lkca/studies/profiles")
-    path, partial = table_path(study, profile), load_profile(profile).partial
-    keep = keep and (path.is_file() or not partial)
-    kept = _kept_rows(path, runs) if keep else pd.DataFrame(columns=["run"])
-    if partial:
+    path, chosen = table_path(study, profile), load_profile(profile)
+    kept = _kept_rows(path, runs) if keep and path.is_file() else pd.DataFrame(columns=["run"])
+    if chosen.partial:
         every, runs = runs, _complete_runs(runs, set(kept["run"]), declared.comparison)
         if not runs:
             raise FileNotFoundError(f"no comparison of the study {study!r} is finished in {runs_folder()}")
@@ -93,56 +92,50 @@ def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
         write_csv(pd.DataFrame(missing, columns=["run", "model", "seed"]), table_path(f"{study}_missing", profile))
     here = [run for run in runs if run.name not in set(kept["run"])]
     rows = pd.DataFrame([row(run) for run in here])  # before anything is written: it fails if a run is not finished
-
-    def write(suffix: str, parts: Sequence[pd.DataFrame], columns: list[str], digits: str) -> None:
-        beside = table_path(f"{study}_{suffix}", profile)
-        if len(kept) and beside.is_file():
-            old = pd.read_csv(beside)
-            parts = [*parts, old[old["run"].isin(kept["run"])]]
-        joined = pd.concat([part[columns] for part in parts if len(part)] or [pd.DataFrame(columns=columns)])
-        write_csv(_in_order(joined, runs), beside, digits)
-
-    for suffix, compute in declared.files.items():
-        computed = compute(load_profile(profile))
-        if partial:  # rows of runs in the table alone: more may have been finished meanwhile
-            ours = computed["run"].isin([run.name for run in here])
-            write(suffix, [computed[ours]], list(computed), "%.6g")
-        else:
-            write_csv(computed, table_path(f"{study}_{suffix}", profile), "%.6g")
-    curves = [read_history(run.folder).assign(run=run.name, model=run.model) for run in here]
-    write("training", curves, ["run", "model", "epoch", "validation"], "%.4f")
-    if declared.images:
-        write("images", [_image_rows(run) for run in here], list(IMAGE_COLUMNS), "%.4f")
-    frame = _in_order(pd.concat([part for part in (kept, rows) if len(part)]), runs)
+    further = {"training": _curves, **declared.files} if here else {}
+    for suffix, compute in further.items():
+        computed, beside = compute(chosen, here), table_path(f"{study}_{suffix}", profile)
+        if "run" in computed:
+            old = pd.read_csv(beside) if len(kept) and beside.is_file() else computed[:0]
+            computed = _joined(computed, old[old["run"].isin(kept["run"])], runs)
+        write_csv(computed, beside, FORMATS.get(suffix, "%.6g"))
+    frame = _joined(rows, kept, runs)
     write_csv(frame, path)  # last: where the study's CSV is, all that belongs to it is
     return frame
 
 
-def _complete_runs(runs: Sequence[Run], kept: set[str], comparison: Callable[[Run], object] | None) -> list[Run]:
+def _joined(new: pd.DataFrame, kept: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the rows of both tables in the order of the runs."""
+    order = {run.name: place for place, run in enumerate(runs)}
+    frame = pd.concat([part for part in (new, kept) if len(part)] or [new])
+    return frame.sort_values("run", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
+
+
+def _curves(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the validation of every epoch of finished runs."""
+    curves = [read_history(run.folder).assign(run=run.name, model=run.model) for run in runs]
+    return pd.concat([curve for curve in curves if len(curve)] or curves)[["run", "model", "epoch", "validation"]]
+
+
+def _complete_runs(runs: Sequence[Run], kept: set[str], comparison: Callable[[Run], object]) -> list[Run]:
     """Return the runs of complete comparisons; baselines belong to every comparison.
 
     kept : names of runs that count as finished although they are not here. comparison : of the study.
     """
     present = {run for run in runs if finished(run) or run.name in kept}
-    lacking = {comparison(run) for run in runs if run not in present} if comparison else set()
-    return [
-        run
-        for run in runs
-        if run in present and (run.model in BASELINES or not comparison or comparison(run) not in lacking)
-    ]
+    lacking = {comparison(run) for run in runs if run not in present}
+    return [run for run in runs if run in present and (run.model in BASELINES or comparison(run) not in lacking)]
 
 
-def _image_rows(run: Run) -> pd.DataFrame:
-    """Return the metrics of every test image of a finished run, before and after back-projection."""
-    result = load_result(run)
-    images = pd.DataFrame(result.images).T
-    projected = pd.DataFrame(result.record["back_projected"]["images"]).T.add_suffix("_bp")
-    return (
-        images.join(projected)
-        .rename_axis("image")
-        .reset_index()
-        .assign(run=run.name, variant=run.variant, model=run.model, seed=run.seed)
-    )
+def image_rows(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the metrics of every test image of finished runs, before and after back-projection; a file of a study."""
+    tables = []
+    for run in runs:
+        result = load_result(run)
+        projected = pd.DataFrame(result.record["back_projected"]["images"]).T.add_suffix("_bp")
+        images = pd.DataFrame(result.images).T.join(projected).rename_axis("image").reset_index()
+        tables.append(images.assign(run=run.name, variant=run.variant, model=run.model, seed=run.seed))
+    return pd.concat(tables)[["run", "variant", "model", "seed", "image", *METRICS, *PROJECTED]]
 
 
 def _kept_rows(path: Path, runs: Sequence[Run]) -> pd.DataFrame:
@@ -162,11 +155,6 @@ def _kept_rows(path: Path, runs: Sequence[Run]) -> pd.DataFrame:
 def stale_rows(frame: pd.DataFrame) -> pd.Series:
     """Return which rows of a study's table were made by another recipe than the code now has."""
     return frame["recipe"] != RECIPE
-
-
-def _in_order(frame: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
-    order = {run.name: place for place, run in enumerate(runs)}
-    return frame.sort_values("run", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
 
 
 def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = None) -> None:

@@ -4,21 +4,22 @@ The study `until_converged` trains the networks that other studies compare after
 The notebook `convergence` shows it beside the tables of every study.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 import torch
 
-from lkca.data.datasets import small_scenes, whole_scene
-from lkca.data.loaders import missing_files
+from lkca.data.datasets import small_scenes
+from lkca.data.loaders import missing_files, whole_scene
 from lkca.data.split import Area, crop_no_data, hot_pixel_limit, normalise
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import DEGRADATIONS, back_project
 from lkca.metrics import mpsnr, sam
 from lkca.models import BASELINES
 from lkca.resize import SCALES, crop_to_multiple, resize
 from lkca.run import Run
 from lkca.studies import EVERY_STUDY, Study
+from lkca.studies.collect import image_rows
 from lkca.studies.profile import Profile, load_profile
 from lkca.studies.tables import all_rows
 from lkca.trainer import MIN_GAIN
@@ -42,8 +43,8 @@ UNTIL_CONVERGED = Study(
     "Does what is seen after equal steps hold once each network has converged?",
     _runs,
     notebook="convergence",
+    files={"images": image_rows},
     comparison=lambda run: run.seed,
-    images=True,
 )
 STUDY = Study("convergence", "How long must training be, and who is then above back-projection?", reads=EVERY_STUDY)
 
@@ -104,14 +105,14 @@ def scenes_in_place(profile: str) -> dict[str, Area]:
     return {name: crop_no_data(area) for name, area in scenes.items()}
 
 
-def back_projection_curve(scenes: Mapping[str, Area], scales: Sequence[int] = SCALES) -> pd.DataFrame:
+def back_projection_curve(scenes: Mapping[str, Area]) -> pd.DataFrame:
     """Measure bicubic after every number of back-projection iterations: scene, scale, degradation, steps, MPSNR, SAM.
 
     LR images with noise are measured at x4 alone.
     """
     rows = []
     for scene, area in scenes.items():
-        for scale in scales:
+        for scale in SCALES:
             truth = crop_to_multiple(torch.from_numpy(area.cube), scale)
             for name in NOISY if scale == 4 else NOISY[:1]:
                 lr = DEGRADATIONS[name](truth, scale)

@@ -33,11 +33,11 @@ def _runs(profile: Profile, section: Sequence[Mapping]) -> list[Run]:
     return [longer for *_, longer in _pairs(profile, section)]
 
 
-def gains(profile: Profile) -> pd.DataFrame:
+def gains(profile: Profile, runs: Sequence[Run]) -> pd.DataFrame:
     """Return what each network gains: run (the longer one), study, model, seed, gain_dB, epochs, longer_epochs."""
     rows = []
     for study, run, longer in _pairs(profile, profile.section("doubled")):
-        if finished(run) and finished(longer):
+        if longer in runs and finished(run):
             once, twice = load_result(run), load_result(longer)
             gain = twice.metrics["MPSNR"] - once.metrics["MPSNR"]
             rows.append((longer.name, study, run.model, run.seed, gain, len(once.history), len(twice.history)))

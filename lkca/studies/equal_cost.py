@@ -7,7 +7,6 @@ left out of it. The profiles list the widths that this rule gives; a test checks
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lkca.run import Run
 from lkca.studies import Study
@@ -16,30 +15,21 @@ from lkca.studies.profile import Profile
 MAX_RATIO = 1.35  # between MACs that share a budget
 
 
-@dataclass(frozen=True)
-class Family:
-    """How a network is made wider. step, min_width : of its channels. fixed : its other options."""
-
-    step: int
-    min_width: int
-    fixed: Mapping[str, object] = field(default_factory=dict)
-
-
-FAMILIES = {
-    "vdsr": Family(4, 4, {"blocks": 6}),
-    "3dfcnn": Family(2, 2),
-    "sspsr": Family(4, 16, {"blocks": 1}),
-    "msdformer": Family(3, 18, {"blocks": 1, "heads": 3}),
-    "essaformer": Family(4, 4, {"blocks": 1}),
-    "lkca": Family(16, 16, {"blocks": 2}),
-    "lkca-lr": Family(16, 16, {"blocks": 2}),
-    "lkca-best": Family(16, 16, {"blocks": 2}),
+FAMILIES = {  # options that stay, whatever the width
+    "vdsr": {"blocks": 6},
+    "3dfcnn": {},
+    "sspsr": {"blocks": 1},
+    "msdformer": {"blocks": 1, "heads": 3},
+    "essaformer": {"blocks": 1},
+    "lkca": {"blocks": 2},
+    "lkca-lr": {"blocks": 2},
+    "lkca-best": {"blocks": 2},
 }
 
 
 def options_of(model: str, width: int) -> dict[str, object]:
     """Return the options of a family at a width."""
-    return {**FAMILIES[model].fixed, "channels": width}
+    return {**FAMILIES[model], "channels": width}
 
 
 def _runs(profile: Profile, section: Mapping) -> list[Run]:

@@ -3,12 +3,13 @@
 The rates that this table favours stand in the profile, under `models`; a test compares the two.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from lkca.checkpoints import load_result
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
 
 SEED = 100  # none that the networks compared later have
@@ -24,12 +25,11 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
     ]
 
 
-def validation(profile: Profile) -> pd.DataFrame:
-    """Return the best validation of each finished run: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
+def validation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the best validation of each run: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
     rows = [
         (run.name, run.model, run.options["upsampler"], run.learning_rate, load_result(run).history["validation"].max())
-        for run in STUDY.runs_at(profile)
-        if finished(run)
+        for run in runs
     ]
     return pd.DataFrame(rows, columns=["run", "model", "upsampler", "learning_rate", "validation"])
 

@@ -1,6 +1,6 @@
 """Tables of paired differences: means with 95 % t-intervals, over seeds, regions or places.
 
-`lkca.paper.evidence.difference` computes the intervals. `MIN_PLACES` places at least get one.
+`lkca.paper.evidence.difference` computes the intervals.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ import pandas as pd
 from lkca.metrics import HIGHER_IS_BETTER, METRICS
 from lkca.models import BASELINES
 from lkca.paper.evidence import difference, place_of
-
-MIN_PLACES = 3
 
 
 def paired(
@@ -33,20 +31,19 @@ def paired(
     return pd.concat(parts).reset_index().melt(["setting", by], list(METRICS), "metric", "difference")
 
 
-def mean_differences(differences: pd.DataFrame, counted: str, min_count: int = 2) -> pd.DataFrame:
+def mean_differences(differences: pd.DataFrame, counted: str) -> pd.DataFrame:
     """Average differences: a row for each setting and metric.
 
     differences : columns setting, metric, difference. counted : name of the column that says how many were averaged.
-    Columns of the result: setting, metric, mean, half_width of the 95 % t-interval (NaN for fewer than `min_count`),
-    COUNTED, sd, and better_in, the number of differences that are improvements.
+    Columns of the result: setting, metric, mean, half_width of the 95 % t-interval (NaN of a single one), COUNTED, sd,
+    and better_in, the number of differences that are improvements.
     """
     rows = []
     for (setting, metric), group in differences.groupby(["setting", "metric"], sort=False):
         values = group["difference"]
         found = difference(values, counted)
-        half = (found.high - found.low) / 2 if found.n >= min_count else np.nan
         better = int((values > 0).sum() if HIGHER_IS_BETTER[metric] else (values < 0).sum())
-        rows.append((setting, metric, found.mean, half, found.n, found.sd, better))
+        rows.append((setting, metric, found.mean, (found.high - found.low) / 2, found.n, found.sd, better))
     return pd.DataFrame(rows, columns=["setting", "metric", "mean", "half_width", counted, "sd", "better_in"])
 
 
@@ -56,10 +53,9 @@ def over_places(differences: pd.DataFrame) -> pd.DataFrame:
     Columns: setting, metric, mean, half_width, median, places, better_in. A place where a network fails moves the mean
     far, the median hardly.
     """
-    place = [place_of(name) for name in differences["dataset"]]
-    groups = differences.assign(place=place).groupby(["setting", "metric", "place"], sort=False)
-    by_place = groups["difference"].mean().reset_index()
-    table = mean_differences(by_place, "places", MIN_PLACES).drop(columns="sd")
+    placed = differences.assign(place=differences["dataset"].map(place_of))
+    by_place = placed.groupby(["setting", "metric", "place"], sort=False)["difference"].mean().reset_index()
+    table = mean_differences(by_place, "places").drop(columns="sd")
     medians = by_place.groupby(["setting", "metric"], sort=False)["difference"].median()
     table.insert(4, "median", medians.to_numpy())
     return table
@@ -72,12 +68,8 @@ def with_verdict(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_back_projection(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add a row "NAME + bp" for every network: its metrics after back-projection of its output.
-
-    frame : a table of runs. Baselines, and rows without such a measurement, get none.
-    """
-    columns = {f"{metric}_bp": metric for metric in METRICS}
-    learned = frame[~frame["model"].isin(BASELINES)].dropna(subset=list(columns))
-    projected = learned.drop(columns=list(METRICS)).rename(columns=columns)
+    """Add to a table of runs a row "NAME + bp" for every network: its metrics after back-projection of its output."""
+    learned = frame[~frame["model"].isin(BASELINES)]
+    projected = learned.drop(columns=list(METRICS)).rename(columns={f"{metric}_bp": metric for metric in METRICS})
     projected = projected.assign(model=learned["model"] + " + bp")
     return pd.concat([frame, projected], ignore_index=True)[list(frame.columns)]

@@ -8,7 +8,6 @@ import difflib
 import io
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,9 @@ def execute(name: str, target: Path, **parameters: object) -> None:
             similar = difflib.get_close_matches(parameter, declared, n=1)
             hint = f" Did you mean {similar[0]!r}?" if similar else ""
             raise ValueError(f"notebook {name} has no parameter {parameter!r}.{hint} It has: {', '.join(declared)}")
-    with tempfile.TemporaryDirectory() as folder:
-        executed = papermill.execute_notebook(
-            source, Path(folder) / source.name, parameters, kernel_name="python3", language="python",
-            progress_bar=False, cwd=source.parent,
-        )  # fmt: skip
+    executed = papermill.execute_notebook(
+        source, None, parameters, kernel_name="python3", language="python", progress_bar=False, cwd=source.parent
+    )
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
         for trace in ("papermill", "execution"):  # times, and the paths of this machine

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lkca.files import results_folder
 from lkca.run import RECIPE, Run
-from lkca.studies import EVERY_STUDY, STUDIES, Study, find_study
+from lkca.studies import EVERY_STUDY, Study, find_study, studies
 from lkca.studies.collect import finished
 from lkca.studies.notebooks import notebook_path, takes_profile
 from lkca.studies.profile import load_profile
@@ -100,15 +100,15 @@ def make_plan(study: str, profile: str) -> Plan:
     """
     chosen = load_profile(profile)
     asked = _asked(study)
-    needed = dict.fromkeys(name for each in asked for name in (each.name, *each.reads) if name in STUDIES)
-    tables = {name: runs for name in needed if (runs := STUDIES[name].runs_at(chosen))}
+    needed = dict.fromkeys(name for each in asked for name in (each.name, *each.reads) if name in studies())
+    tables = {name: runs for name in needed if (runs := studies()[name].runs_at(chosen))}
     notebooks: dict[str, list[str]] = {}
     for each in asked:
         reads = [name for name in tables if name == each.name or name in each.reads or each.reads == EVERY_STUDY]
         can_run = reads or (each.runs is None and each.reads in ((), EVERY_STUDY))
         # One that takes no profile shows the same at each, and is executed at `quick`.
         # One that shows several studies needs the table of the study of its own name.
-        main = STUDIES.get(each.notebook, each)
+        main = studies().get(each.notebook, each)
         can_run = can_run and not (main.runs and main.name not in tables)
         if can_run and notebook_path(each.notebook).is_file() and (profile == "quick" or takes_profile(each.notebook)):
             notebooks[each.notebook] = list(dict.fromkeys([*notebooks.get(each.notebook, []), *reads]))
@@ -125,10 +125,10 @@ def make_plan(study: str, profile: str) -> Plan:
 def _asked(study: str) -> list[Study]:
     """Return the studies of a plan: those that share the notebook too, and those that only show the study's table."""
     if study == "all":
-        return list(STUDIES.values())
+        return list(studies().values())
     find_study(study)
-    shows = (each for each in STUDIES.values() if each.runs is None and study in each.reads)
-    return [each for each in STUDIES.values() if study in (each.name, each.notebook)] + list(shows)
+    shows = (each for each in studies().values() if each.runs is None and study in each.reads)
+    return [each for each in studies().values() if study in (each.name, each.notebook)] + list(shows)
 
 
 def _last_line(log: Path) -> str:

@@ -14,6 +14,7 @@ from lkca.data.datasets import find_dataset, small_scenes
 from lkca.models import BASELINES
 from lkca.run import Run
 from lkca.studies import Study
+from lkca.studies.collect import image_rows
 from lkca.studies.profile import Profile
 
 IN_REGIONS = (*BASELINES, "vdsr", "lkca", "lkca-lr", "lkca-kd")
@@ -40,7 +41,7 @@ def _regions(profile: Profile, section: dict) -> list[Run]:
 def _leave_one_out(profile: Profile, section: dict) -> list[Run]:
     """Every model on every place, seed by seed, so that a part of the runs already compares."""
     own = profile.within("leave_one_out")
-    places = section.get("places") or find_dataset(own.settings["dataset"]).variants
+    places = find_dataset(own.settings["dataset"]).variants
     return [own.run(model, variant=place) for place in places for model in BASELINES] + [
         own.run(model, seed, variant=place)
         for seed in profile.seeds
@@ -58,6 +59,6 @@ LEAVE_ONE_OUT = Study(
     "Do the differences hold on a place that no network has seen?",
     _leave_one_out,
     notebook="verdicts",
+    files={"images": image_rows},
     comparison=lambda run: (run.variant, run.seed),
-    images=True,
 )

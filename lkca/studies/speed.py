@@ -21,6 +21,7 @@ from lkca.studies import Study
 STUDY = Study("speed", "Does time follow MACs?", reads=("benchmark",), alone=True)
 
 TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD is LR's network
+BANDS, SCALE = 128, 4  # Chikusei's, the paper's first case
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
 SHORT = 0.2  # seconds: a shorter pass runs once uncounted in its turn, while the threads of the one before go to sleep
 
@@ -75,13 +76,10 @@ def measure_speed(
     sizes: Sequence[int],
     batches: Sequence[int],
     device: torch.device,
-    bands: int = 128,
-    scale: int = 4,
     budget: float = 60.0,
     precision: str = "float32",
-    models: Sequence[str] = TIMED,
 ) -> pd.DataFrame:
-    """Measure the time of one forward pass: a row for every network, size and batch.
+    """Measure the time of one forward pass at 128 bands and x4: a row for every network, size and batch.
 
     Parameters
     ----------
@@ -105,20 +103,20 @@ def measure_speed(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     end = time.perf_counter() + budget
     torch.manual_seed(0)
-    networks = {name: fold(accelerate(build_model(name, bands, scale))).to(device) for name in models}
+    networks = {name: fold(accelerate(build_model(name, BANDS, SCALE))).to(device) for name in TIMED}
     settings = sorted(((b, s) for b in batches for s in sizes), key=lambda setting: setting[0] * setting[1] ** 2)
-    per_pixel, rows = dict.fromkeys(models, 0.0), []  # seconds per LR pixel, from the setting before
+    per_pixel, rows = dict.fromkeys(TIMED, 0.0), []  # seconds per LR pixel, from the setting before
     for number, (batch, size) in enumerate(settings):
         seconds = (end - time.perf_counter()) / (len(settings) - number)
         expected = {name: each * batch * size**2 for name, each in per_pixel.items()}
         # Two more than the turns that count: for the memory, and to warm up.
         kept = [name for name, once in expected.items() if once * (MIN_ROUNDS + 2) <= seconds]
-        x = torch.rand(batch, bands, size, size, device=device)
+        x = torch.rand(batch, BANDS, size, size, device=device)
         with torch.inference_mode(), computing_in(precision, device):
             memory = {name: _peak_memory(networks[name], x) for name in kept}
             times = take_turns({name: partial(networks[name], x) for name in kept}, device, MAX_ROUNDS, seconds)
-        for name in models:
-            taken, counted = times.get(name, []), cost(networks[name], bands, size)
+        for name in TIMED:
+            taken, counted = times.get(name, []), cost(networks[name], BANDS, size)
             row = {"model": name, "batch": batch, "size": size, "turns": len(taken), "memory_mb": memory.get(name)}
             row |= {"params_M": counted.params_m, "macs_G": batch * counted.macs / 1e9, "note": ""}
             if taken:
@@ -128,7 +126,7 @@ def measure_speed(
                 row["note"] = f"not measured: over the time budget (about {expected[name]:.1f} s a pass)"
             rows.append(row)
     columns = ["model", "batch", "size", "milliseconds", "fastest", "turns", "memory_mb", "params_M", "macs_G", "note"]
-    record = {**provenance(device), "bands": bands, "scale": scale, "precision": precision}
+    record = {**provenance(device), "bands": BANDS, "scale": SCALE, "precision": precision}
     return pd.DataFrame(rows, columns=columns).assign(**record)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lkca.files import Log, results_folder, write_text
+from lkca.files import results_folder, write_text
 from lkca.metrics import HIGHER_IS_BETTER, METRICS
 from lkca.models import BASELINES
 from lkca.run import Run
@@ -24,28 +24,23 @@ HTML = {BEST: "font-weight: bold", SECOND: "text-decoration: underline"}
 # --- from CSV to notebooks
 
 
-def study_results(study: str, profile: str, device: str = "auto", log: Log = print) -> pd.DataFrame:
-    """Return the study's table: read if its CSV holds exactly the study's runs, else the missing runs are trained."""
-    runs = study_runs(study, profile)
-    path = table_path(study, profile)
-    frame = read_rows(path, runs)
+def study_results(study: str, profile: str, device: str = "auto", runs: Sequence[Run] = ()) -> pd.DataFrame:
+    """Return the study's table: read if its CSV holds exactly the study's runs, else what is missing is trained.
+
+    runs : return the rows of these runs, which the study need not have; read if the CSV has them all, among others.
+    """
+    path, asked = table_path(study, profile), runs or study_runs(study, profile)
+    frame = read_rows(path, asked, among_others=bool(runs))
     if frame is None:
         if path.is_file():
-            log(f"{path.name} is damaged or holds other runs than the study now has: training what is missing")
-        _train_missing(runs, device, log)
-        frame = collect(study, profile)
+            print(f"{path.name} is damaged or holds other runs: training what is missing")
+        for number, run in enumerate(asked, 1):
+            print(f"run {number} of {len(asked)}: {run.name}")
+            train(run, device)
+        frame = pd.DataFrame([row(run) for run in runs]) if runs else collect(study, profile)
     if count := int(stale_rows(frame).sum()):
-        log(f"{path.name}: {count} of {len(frame)} rows have another recipe than the code now has")
+        print(f"{path.name}: {count} of {len(frame)} rows have another recipe than the code now has")
     return frame
-
-
-def rows_of_runs(study: str, profile: str, runs: Sequence[Run], device: str = "auto", log: Log = print) -> pd.DataFrame:
-    """Return the rows of some runs, from the study's table if it has them all; else the missing runs are trained."""
-    frame = read_rows(table_path(study, profile), runs, among_others=True)
-    if frame is not None:
-        return frame
-    _train_missing(runs, device, log)
-    return pd.DataFrame([row(run) for run in runs])
 
 
 def read_rows(path: Path, runs: Sequence[Run], among_others: bool = False) -> pd.DataFrame | None:
@@ -88,12 +83,6 @@ def read_file(study: str, suffix: str, profile: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def _train_missing(runs: Sequence[Run], device: str, log: Log) -> None:
-    for number, run in enumerate(runs, 1):
-        log(f"run {number} of {len(runs)}: {run.name}")
-        train(run, device, log)
-
-
 # --- tables to show
 
 
@@ -101,16 +90,14 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Average over seeds: a row for each value of the columns `by`, in order of appearance.
 
     Columns: BY, params_M, macs_G, each metric and its standard deviation METRIC_sd, MPSNR_bp and SAM_bp after
-    back-projection where the frame has them, seeds.
+    back-projection, seeds.
     """
     groups = frame.groupby(list(by), sort=False, dropna=False)
     table = groups[["params_M", "macs_G"]].first()
     for metric in METRICS:
         table[metric], table[f"{metric}_sd"] = groups[metric].mean(), groups[metric].std()
-    for column in PROJECTED:
-        if column in frame:
-            table[column] = groups[column].mean()
-    return table.assign(seeds=groups.size()).reset_index()
+    projected = groups[list(PROJECTED)].mean()
+    return table.join(projected).assign(seeds=groups.size()).reset_index()
 
 
 def with_baselines(table: pd.DataFrame, frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -126,19 +113,18 @@ def write_table(frame: pd.DataFrame, name: str, marks: pd.DataFrame | None = Non
     """
     path = results_folder() / name
     write_csv(frame, path.with_name(f"{path.name}.csv"))
-    style = _styled(formatted(frame), marks, LATEX).format(escape="latex").format_index(escape="latex", axis="columns")
+    style = styled(frame, marks, LATEX).format(escape="latex").format_index(escape="latex", axis="columns")
     write_text(path.with_name(f"{path.name}.tex"), style.to_latex(hrules=True).replace("±", r"$\pm$"))
 
 
 def mark_best(table: pd.DataFrame) -> pd.DataFrame:
-    """Return marks for `write_table`: best and second best of each metric, apart for "ours" and "paper" in `source`.
+    """Return marks for `write_table`: best and second best of each metric among rows of one `source`.
 
-    Equal values share a mark; without a column `source` all rows are ours.
+    Equal values share a mark.
     """
     marks = pd.DataFrame("", index=table.index, columns=list(METRICS))
-    sources = table["source"] if "source" in table else pd.Series("ours", table.index)
-    for source, metric in itertools.product(("ours", "paper"), METRICS):
-        values = table.loc[sources == source, metric].astype(float).dropna()
+    for (_, rows), metric in itertools.product(table.groupby("source"), METRICS):
+        values = rows[metric].astype(float).dropna()
         ranked = values.drop_duplicates().sort_values(ascending=not HIGHER_IS_BETTER[metric])
         for mark, value in zip((BEST, SECOND), ranked, strict=False):
             marks.loc[values.index[values == value], metric] = mark
@@ -162,14 +148,13 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     return shown.drop(columns=[f"{column}_sd" for column in frame if f"{column}_sd" in frame])
 
 
-def styled(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> Styler:
-    """Return a table as a notebook shows it: formatted, without index, the best bold and the second best underlined."""
-    return _styled(formatted(frame), marks, HTML)
+def styled(frame: pd.DataFrame, marks: pd.DataFrame | None = None, styles: Mapping[str, str] = HTML) -> Styler:
+    """Return a table as a notebook shows it: formatted, without index, the best bold and the second best underlined.
 
-
-def _styled(shown: pd.DataFrame, marks: pd.DataFrame | None, styles: Mapping[str, str]) -> Styler:
-    style = shown.style.hide(axis="index")
+    marks : as in `write_table`. styles : what pandas does with a mark.
+    """
+    style = formatted(frame).style.hide(axis="index")
     if marks is None:
         return style
-    marks = marks.reindex(index=shown.index, columns=shown.columns, fill_value="")
-    return style.apply(lambda _: marks.apply(lambda column: column.map(styles).fillna("")), axis=None)
+    cells = marks.reindex(index=style.index, columns=style.columns, fill_value="").replace(styles)
+    return style.apply(lambda _: cells, axis=None)

@@ -3,6 +3,8 @@
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from lkca.checkpoints import load_result
-from lkca.data.dataset import SyntheticStream
 from lkca.data.datasets import find_dataset
+from lkca.data.loaders import load_dataset
 from lkca.data.patches import PatchStream, split_patches
 from lkca.data.split import Split
 from lkca.evaluate import evaluate, mean_quality
 from lkca.fast import accelerate
 from lkca.losses import supervised_loss
 from lkca.models.low_rank import truncate
-from lkca.models.upsamplers import fitting_rank
+from lkca.models.upsamplers import choose_rank
 from lkca.rank import SHARE, cumulative, rank_at, singular_values, truncation_error, upsampler_matrix
 from lkca.resize import resize
 from lkca.run import Run
@@ -26,6 +28,20 @@ from lkca.trainer import PlateauSchedule
 
 TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # of the fine-tuning: a few percent of a training
 TUNE_RATE = 0.5  # of the run's first learning rate (its last one on a synthetic stream), falling to zero
+
+
+def truncations(
+    runs: Sequence[Run], groups: int, more_ranks: Sequence[int] = (), test_scenes: int | None = None
+) -> pd.DataFrame:
+    """Return the table of `truncate_and_tune` for every run of LKCA-Net.
+
+    test_scenes : how many of them each cut is measured on; all by default.
+    """
+    load, tables = cache(load_dataset), []
+    for run in (run for run in runs if run.model == "lkca"):
+        split = load(run.dataset, run.variant)
+        tables.append(truncate_and_tune(run, replace(split, test=split.test[:test_scenes]), groups, more_ranks))
+    return pd.concat(tables) if tables else pd.DataFrame(columns=["run"])
 
 
 def truncate_and_tune(run: Run, split: Split, groups: int, more_ranks: Sequence[int] = ()) -> pd.DataFrame:
@@ -39,7 +55,7 @@ def truncate_and_tune(run: Run, split: Split, groups: int, more_ranks: Sequence[
     """
     model = accelerate(load_result(run).model())
     values = singular_values(upsampler_matrix(model))
-    budget = fitting_rank("svd", run.options["channels"], split.bands * run.scale**2, run.scale, groups)
+    budget = choose_rank("svd", 0, run.options["channels"], split.bands * run.scale**2, run.scale, groups)
     k90 = rank_at(values, SHARE)
     tuning = _FineTuning(model, run, split)
     rows = []
@@ -61,7 +77,7 @@ class _FineTuning:
     @torch.no_grad()
     def __init__(self, model: nn.Module, run: Run, split: Split) -> None:
         plan = find_dataset(run.dataset).variants[run.variant]
-        self.run, self.stream = run, isinstance(plan, SyntheticStream)
+        self.run, self.stream = run, not split.train
         if self.stream:  # scenes that the run has not seen
             self.patches = PatchStream(plan, run.patch, TUNE_PATCHES, run.seed).of_epoch(run.epochs)
         else:

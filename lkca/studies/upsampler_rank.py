@@ -4,22 +4,16 @@ The rank that holds 90 % of the sum of singular values (Figure 4) says nothing a
 loses at most 0.02 dB stands beside it. Controls: the same layer before training, and the first 1x1 layer of the body.
 """
 
-from dataclasses import replace
-from functools import cache
+from collections.abc import Sequence
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from lkca.checkpoints import load_result
-from lkca.data.datasets import load_dataset
-from lkca.data.split import Split
 from lkca.rank import SHARE, rank_at, singular_values, upsampler_matrix
 from lkca.run import Run
 from lkca.studies import Study
-from lkca.studies.collect import finished
 from lkca.studies.profile import Profile
-from lkca.studies.truncation import truncate_and_tune
+from lkca.studies.truncation import truncations
 from lkca.studies.upsamplers import GROUPS
 from lkca.train import initial_model
 
@@ -32,48 +26,30 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
     return profile.baselines() + runs
 
 
-def _finished(profile: Profile) -> list[Run]:
-    return [run for run in STUDY.runs_at(profile) if run.model == "lkca" and finished(run)]
+def truncation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the table of `truncate_and_tune` for every run of LKCA-Net, with a column `channels`."""
+    table = truncations(runs, GROUPS, MORE_RANKS, TEST_SCENES)
+    return table.assign(channels=table["run"].map({run.name: run.options.get("channels") for run in runs}))
 
 
-@cache
-def _few_test_scenes(dataset: str, variant: str) -> Split:
-    split = load_dataset(dataset, variant)
-    return replace(split, test=split.test[:TEST_SCENES])
-
-
-def truncation(profile: Profile) -> pd.DataFrame:
-    """Return the table of `truncate_and_tune` for every finished run, with a column `channels`."""
-    tables = []
-    for run in _finished(profile):
-        split = _few_test_scenes(run.dataset, run.variant)
-        tables.append(truncate_and_tune(run, split, GROUPS, MORE_RANKS).assign(channels=run.options["channels"]))
-    return pd.concat(tables) if tables else pd.DataFrame(columns=["run"])
-
-
-def controls(profile: Profile) -> pd.DataFrame:
-    """Return the rank that holds 90 % of the sum, of the upsampler and of the controls, for every finished run.
+def controls(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the rank that holds 90 % of the sum, of the upsampler and of the controls, for every run of LKCA-Net.
 
     Columns: run, channels, seed, layer ("upsampler", "1x1 of the body"), kind ("trained", "untrained"), rank, values
     (how many singular values there are), share (rank / values).
     """
     rows = []
-    for run in _finished(profile):
+    for run in (run for run in runs if run.model == "lkca"):
         trained = load_result(run).model()
         bands = upsampler_matrix(trained).shape[0] // run.scale**2
         for kind, model in (("trained", trained), ("untrained", initial_model(run, bands))):
-            for layer, matrix in (("upsampler", upsampler_matrix(model)), ("1x1 of the body", _pointwise(model))):
+            pointwise = model.body[0].project_in.weight.detach().flatten(1)  # the first of the body, (C, C)
+            for layer, matrix in (("upsampler", upsampler_matrix(model)), ("1x1 of the body", pointwise)):
                 values = singular_values(matrix)
                 rank = rank_at(values, SHARE)
                 about = (run.name, run.options["channels"], run.seed, layer, kind)
                 rows.append((*about, rank, len(values), rank / len(values)))
     return pd.DataFrame(rows, columns=["run", "channels", "seed", "layer", "kind", "rank", "values", "share"])
-
-
-def _pointwise(model: nn.Module) -> Tensor:
-    """Return the matrix of the first 1x1 convolution of the body, (C, C)."""
-    with torch.no_grad():
-        return model.body[0].project_in.weight.flatten(1)
 
 
 STUDY = Study(

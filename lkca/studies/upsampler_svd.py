@@ -5,17 +5,18 @@ grouped weight is written out as the block-diagonal matrix that it is. The paper
 sum of the singular values over their total.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from lkca.checkpoints import load_result
-from lkca.models import build_model
 from lkca.rank import diagonal_blocks, singular_values, upsampler_matrix
 from lkca.run import Run
 from lkca.studies import Study
 from lkca.studies.profile import Profile
+from lkca.train import initial_model
 
 KINDS = {
     "trained": "trained",
@@ -36,17 +37,30 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
     ]
 
 
-def values(profile: Profile) -> pd.DataFrame:
+def values(profile: Profile, runs: Sequence[Run]) -> pd.DataFrame:
     """Return all singular values: dataset, run, kind, rows and columns of the matrix, index (from 1), value."""
-    runs = STUDY.runs_at(profile)
-    groups = max(run.options["groups"] for run in runs)
-    others = profile.section("upsampler_svd").get("other_epochs", ())
+    groups = profile.run("lkca-lr").options["groups"]
+    other_epochs = profile.section("upsampler_svd").get("other_epochs", ())
     frames = []
     for run in runs:
-        for kind, matrix in matrices(run, groups, run.epochs in others).items():
-            found = singular_values(matrix)
+        result = load_result(run)
+        matrix = upsampler_matrix(result.model())
+        if run.options["groups"] > 1:
+            kinds = {"grouped": matrix}
+        elif run.epochs in other_epochs:
+            kinds = {f"after {len(result.history)} epochs": matrix}
+        else:
+            generator = torch.Generator().manual_seed(run.seed)
+            kinds = {
+                "trained": matrix,
+                "untrained": upsampler_matrix(initial_model(run, len(matrix) // run.scale**2)),
+                "random": torch.randn(matrix.shape, dtype=matrix.dtype, generator=generator),
+                "blocks": diagonal_blocks(matrix, groups),
+            }
+        for kind, shown in kinds.items():
+            found = singular_values(shown)
             about = {"dataset": run.dataset, "run": run.name, "kind": kind}
-            shape = {"rows": len(matrix), "columns": len(matrix.T), "index": np.arange(1, len(found) + 1)}
+            shape = {"rows": len(shown), "columns": len(shown.T), "index": np.arange(1, len(found) + 1)}
             frames.append(pd.DataFrame({**about, **shape, "value": found}))
     return pd.concat(frames)
 
@@ -57,26 +71,3 @@ STUDY = Study(
     _runs,
     files={"values": values},
 )
-
-
-def matrices(run: Run, groups: int, other_length: bool = False) -> dict[str, Tensor]:
-    """Return the matrices of a finished run's upsampler to look at, by kind.
-
-    groups : number of diagonal blocks that are cut out of a network without groups. other_length : the run is a shorter
-    or longer training than the one in question.
-    """
-    result = load_result(run)
-    matrix = upsampler_matrix(result.model())
-    if run.options["groups"] > 1:
-        return {"grouped": matrix}
-    if other_length:
-        return {f"after {len(result.history)} epochs": matrix}
-    torch.manual_seed(run.seed)  # as the training did
-    untrained = build_model(run.model, len(matrix) // run.scale**2, run.scale, **run.options)
-    random = torch.randn(matrix.shape, dtype=matrix.dtype, generator=torch.Generator().manual_seed(run.seed))
-    return {
-        "trained": matrix,
-        "untrained": upsampler_matrix(untrained),
-        "random": random,
-        "blocks": diagonal_blocks(matrix, groups),
-    }

@@ -6,15 +6,15 @@ With its table the study `upsamplers` makes
     upsamplers_time.csv        measured time of each upsampler, so never the same twice
 """
 
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 
 from lkca.cost import cost
-from lkca.data.datasets import load_dataset
-from lkca.data.split import Split
+from lkca.data.loaders import load_dataset
 from lkca.fast import accelerate, fold
 from lkca.metrics import METRICS
 from lkca.models import BASELINES, build_model, model_options
@@ -22,11 +22,12 @@ from lkca.models.upsamplers import RANKED, choose_rank
 from lkca.paper.evidence import difference
 from lkca.run import Run
 from lkca.studies import Study
+from lkca.studies.collect import PROJECTED
 from lkca.studies.intervals import mean_differences, paired, with_verdict
 from lkca.studies.profile import Profile, load_profile
 from lkca.studies.speed import take_turns
 from lkca.studies.tables import over_seeds, read_file
-from lkca.studies.truncation import truncate_and_tune
+from lkca.studies.truncation import truncations
 
 STAND_IN = "lkca-lr"  # the model whose upsampler is exchanged for others of its cost
 GROUPS = model_options(STAND_IN)["groups"]  # they set that cost
@@ -58,22 +59,12 @@ def _runs_elsewhere(profile: Profile, section: dict) -> list[Run]:
     ]
 
 
-@cache
-def _split(dataset: str, variant: str) -> Split:
-    return load_dataset(dataset, variant)
-
-
-def _full(profile: Profile) -> list[Run]:
-    return [profile.run("lkca", seed) for seed in profile.seeds]
-
-
-def costs(profile: Profile) -> pd.DataFrame:
+def costs(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
     """Return each run's upsampler: run, its rank k if it has one, upsampler_params_M, upsampler_macs_G."""
-    rows = []
-    for run in (run for run in STUDY.runs_at(profile) if run.model not in BASELINES):
-        bands, options = _split(run.dataset, run.variant).bands, run.options
+    rows, bands = [], load_dataset(runs[0].dataset, runs[0].variant).bands
+    for run in (run for run in runs if run.model not in BASELINES):
         with torch.device("meta"):
-            model = build_model(run.model, bands, run.scale, **options)
+            model, options = build_model(run.model, bands, run.scale, **run.options), run.options
         kind, channels = options["upsampler"], options["channels"]
         k = choose_rank(kind, options["rank"], channels, bands * run.scale**2, run.scale, options["groups"])
         counted = cost(model.upsampler, channels)
@@ -82,21 +73,21 @@ def costs(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def truncation(profile: Profile) -> pd.DataFrame:
+def truncation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the table of `truncate_and_tune` for the full upsampler of every seed."""
-    return pd.concat([truncate_and_tune(run, _split(run.dataset, run.variant), GROUPS) for run in _full(profile)])
+    return truncations(runs, GROUPS)
 
 
 @torch.inference_mode()
-def time(profile: Profile) -> pd.DataFrame:
+def time(profile: Profile, _: Sequence[Run]) -> pd.DataFrame:
     """Time the forward pass of every upsampler on 32x32 LR pixels, in one process, by turns in random order.
 
     Columns: setting, milliseconds (median), ratio (median of the ratios to `grouped` in the same round).
     """
-    section, run = profile.section("upsamplers"), _full(profile)[0]
+    section, run = profile.section("upsamplers"), profile.run("lkca")
     options = {FULL: {"groups": 1}, **{kind: {"upsampler": kind} for kind in section["kinds"]}}
     options[EQUAL_PARAMS] = {"upsampler": "spectral", "rank": section["spectral_rank"]}
-    bands, channels = _split(run.dataset, run.variant).bands, run.options["channels"]
+    bands, channels = load_dataset(run.dataset, run.variant).bands, run.options["channels"]
     modules = {
         setting: fold(
             accelerate(build_model(STAND_IN, bands, run.scale, blocks=1, channels=channels, **each)).upsampler
@@ -186,9 +177,7 @@ def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     over_bicubic_dB : MPSNR above bicubic. difference_dB : above the network's own upsampler, paired by seed, with
     half_width of its 95 % t-interval.
     """
-    learned = frame[~frame["model"].isin(BASELINES)].groupby(["model", "upsampler"], sort=False)
-    projected = [column for column in ("MPSNR_bp", "SAM_bp") if column in frame]
-    table = learned[["params_M", "macs_G", *METRICS, *projected]].mean().assign(seeds=learned.size()).reset_index()
+    table = over_seeds(frame[~frame["model"].isin(BASELINES)], ["model", "upsampler"])
     own = table[table["upsampler"] == "own"].set_index("model")
     for saved, column in (("params_saved", "params_M"), ("macs_saved", "macs_G")):
         table[saved] = 1 - table[column] / table["model"].map(own[column])
@@ -201,4 +190,4 @@ def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     table["difference_dB"] = [each.mean for each in found]
     table["half_width"] = [(each.high - each.low) / 2 for each in found]
     costs = ["model", "upsampler", "params_M", "macs_G", "params_saved", "macs_saved"]
-    return table[[*costs, *METRICS, *projected, "over_bicubic_dB", "difference_dB", "half_width", "seeds"]]
+    return table[[*costs, *METRICS, *PROJECTED, "over_bicubic_dB", "difference_dB", "half_width", "seeds"]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lkca.degradation import round_trip, round_trip_kernel, sum_corrections
-from lkca.resize import mirror_indices
+from lkca.resize import keys_kernel, mirror_indices
 from sharpen.image.deconvolve import Plan
 from sharpen.image.spectra import Transfer
 
@@ -44,11 +44,9 @@ def upsample_rows(padded: Tensor, scale: int, out: Tensor) -> Tensor:
 @lru_cache
 @torch.inference_mode(False)
 def _bicubic_weights(length: int, scale: int) -> Tensor:
-    """Return Keys' kernel, a = -0.5, as (r·length, length + 4): from pixels with 2 more at either end to new ones."""
+    """Return Keys' kernel as a matrix (r·length, length + 4): from pixels with 2 more at either end to new ones."""
     centres = (torch.arange(length * scale, dtype=torch.float64) + 0.5) / scale - 0.5 + UPSAMPLING_RADIUS
-    d = (centres[:, None] - torch.arange(length + 2 * UPSAMPLING_RADIUS)).abs()
-    near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0)).float()
+    return keys_kernel((centres[:, None] - torch.arange(length + 2 * UPSAMPLING_RADIUS)).abs()).float()
 
 
 def value_limits(x: Tensor) -> tuple[Tensor, Tensor]:

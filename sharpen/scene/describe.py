@@ -12,7 +12,7 @@ import rasterio
 import xarray as xr
 from rasterio.warp import transform as transform_points
 
-from lkca.data.bands import meaning
+from lkca.data.reading.bands import meaning
 from lkca.data.wavelengths import nanometres
 from sharpen.scene.georeference import Georeference
 

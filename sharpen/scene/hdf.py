@@ -18,9 +18,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from lkca.data.array_files import check_array
-from lkca.data.bands import Bands, checked_gains, describe_bands, meaning
-from lkca.data.hdf5 import HdfReader, check_stored, open_hdf5
+from lkca.data.reading.array_files import check_array
+from lkca.data.reading.bands import Bands, checked_gains, describe_bands, meaning
+from lkca.data.reading.hdf5 import HdfReader, check_stored, open_hdf5
 from lkca.data.wavelengths import nanometres
 from sharpen.scene.georeference import Georeference
 from sharpen.scene.lazy import make_scene

@@ -4,8 +4,8 @@
 >>> values, missing = read_block(scene, slice(0, 64), bands=usable_bands(scene)[0])  # doctest: +SKIP
 
 GDAL (rasterio) reads what it has a driver for, with its georeference and masks. What it cannot do is done elsewhere:
-MATLAB and numpy files, and ENVI (`lkca.data.read`: headers that GDAL refuses, file types that are no images, truncated
-data found before it is read); HDF5 with the bands last, and the products of imaging spectrometers
+MATLAB and numpy files, and ENVI (`lkca.data.reading`: headers that GDAL refuses, file types that are no images,
+truncated data found before it is read); HDF5 with the bands last, and the products of imaging spectrometers
 (`sharpen.scene.products`).
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lkca.data import envi
-from lkca.data.envi_header import read_header
-from lkca.data.geotiff import is_tiff
-from lkca.data.read import open_scene_file
+from lkca.data.reading import envi
+from lkca.data.reading.envi_header import read_header
+from lkca.data.reading.geotiff import is_tiff
+from lkca.data.reading.read import open_scene_file
 from lkca.data.suspicions import doubtful_axes, middle
 from lkca.files import expand
 from sharpen.scene.blocks import gains_and_offsets, missing_by_band, numbers_in, read_block, usable_bands
@@ -173,7 +173,7 @@ def _open_by_gdal(path: Path) -> xr.DataArray:
 
 
 def _open_file(path: Path, key: str | None = None, layout: str | None = None) -> xr.DataArray:
-    """Open what `lkca.data.read` opens: MATLAB, numpy and raw ENVI files."""
+    """Open what `lkca.data.reading.read` opens: MATLAB, numpy and raw ENVI files."""
     file = open_scene_file(path, key, layout)
     fields = file.metadata
     attrs = {"source": str(path), "files": [str(each) for each in file.files], "metadata": fields}

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from lkca.data.bands import Bands
 from lkca.data.no_data import held_as
-from lkca.data.scene_file import Reader
+from lkca.data.reading.bands import Bands
+from lkca.data.reading.scene_file import Reader
 from sharpen.scene.georeference import Georeference, place
 
 MaskReader = Callable[[slice, slice], NDArray[np.bool_]]

@@ -17,8 +17,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from lkca.data.bands import Bands, checked_gains, describe_bands
-from lkca.data.hdf5 import HdfReader, open_hdf5
+from lkca.data.reading.bands import Bands, checked_gains, describe_bands
+from lkca.data.reading.hdf5 import HdfReader, open_hdf5
 from lkca.data.wavelengths import in_nanometres
 from sharpen.scene.georeference import Georeference, envi_georeference
 from sharpen.scene.hdf import band_lists, control_points, number_of, open_cube, packed, scene_of, text_fields

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
-from lkca.data import envi
-from lkca.data.bands import describe_bands, numbers_of
-from lkca.data.envi_header import as_texts
-from lkca.data.geotiff import (
+from lkca.data.reading import envi
+from lkca.data.reading.bands import describe_bands, numbers_of
+from lkca.data.reading.envi_header import as_texts
+from lkca.data.reading.geotiff import (
     RasterReader,
     check_raster,
     check_tiff,
@@ -27,7 +27,7 @@ from lkca.data.geotiff import (
     raster_bands,
     raster_fields,
 )
-from lkca.data.scene_file import Reader
+from lkca.data.reading.scene_file import Reader
 from sharpen.scene.georeference import Georeference, envi_georeference
 from sharpen.scene.lazy import make_scene
 from sharpen.scene.products import read_product

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lkca.data.envi import DATA_SUFFIXES as ENVI_SUFFIXES
+from lkca.data.reading.envi import DATA_SUFFIXES as ENVI_SUFFIXES
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 INTERLEAVES = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import DEGRADATIONS
 from lkca.resize import resize
 from sharpen.image.deconvolve import Plan, plan_image

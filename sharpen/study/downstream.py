@@ -36,7 +36,7 @@ from torch import Tensor
 from lkca.checkpoints import load_weights
 from lkca.data.datasets import DATASETS, small_scenes
 from lkca.data.loaders import missing_files
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.data.wavelengths import rgb_bands
 from lkca.degradation import DEGRADATIONS
 from lkca.fast import accelerate, predict

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.resize import SYMMETRIES, resize, symmetry
 from lkca.trainer import epoch_generator

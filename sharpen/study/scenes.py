@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lkca.data.datasets import small_scenes, whole_scene
+from lkca.data.datasets import small_scenes
+from lkca.data.loaders import whole_scene
 from lkca.data.split import Area, crop_no_data, hot_pixel_limit, normalise
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.data.wavelengths import rgb_bands
 from lkca.files import Log, write_text
 from lkca.provenance import provenance

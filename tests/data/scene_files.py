@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import rasterio
 import scipy.io
-import spectral.io.envi
 
 B, H, W = 5, 70, 6
+TYPES = {"uint8": 1, "int16": 2, "int32": 3, "float32": 4, "float64": 5, "complex64": 6, "uint16": 12}
 
 
 def coded(bands: int, height: int, width: int) -> np.ndarray:
@@ -38,18 +38,22 @@ def write_v73(path: Path, cube: np.ndarray, key: str = "chikusei", chunks=None, 
     return path
 
 
-def header_text(cube: np.ndarray, interleave: str, **fields: object) -> str:
-    kinds = {"uint8": 1, "int16": 2, "float32": 4, "uint16": 12, "complex64": 6}
+def braces(values) -> str:
+    """A list as ENVI headers have it."""
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+def header_text(cube: np.ndarray, interleave: str, head: str = "ENVI", **fields: object) -> str:
     basic = {
         "samples": cube.shape[2],
         "lines": cube.shape[1],
         "bands": cube.shape[0],
-        "data type": kinds[cube.dtype.name],
+        "data type": TYPES[cube.dtype.name],
         "interleave": interleave,
         "byte order": 0,
     }
     lines = [f"{name} = {value}" for name, value in {**basic, **fields}.items() if value is not None]
-    return "\n".join(["ENVI", "description = {written by a test}", *lines, ""])
+    return "\n".join([head, *lines, ""])
 
 
 def write_envi(path: Path, cube: np.ndarray, interleave="bsq", big_endian=False, offset=0, **fields: object) -> Path:
@@ -59,17 +63,19 @@ def write_envi(path: Path, cube: np.ndarray, interleave="bsq", big_endian=False,
     path.write_bytes(b"x" * offset + stored.tobytes())
     order = {"byte order": int(big_endian), "header offset": offset}
     header = path.with_suffix(".hdr")
-    header.write_text(header_text(cube, interleave.upper(), **{**order, **fields}))
+    header.write_text(header_text(cube, interleave, **{**order, **fields}))
     return header
 
 
-def write_tiff(path: Path, cube: np.ndarray, **profile: object) -> Path:
+def write_tiff(path: Path, cube: np.ndarray, describe=lambda raster: None, **profile: object) -> Path:
+    """describe : called with the raster, to tell what else is in the file."""
     count, height, width = cube.shape
     shape = {"count": count, "height": height, "width": width, "dtype": cube.dtype.name}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(path, "w", driver="GTiff", **{**shape, **profile}) as raster:
             raster.write(cube)
+            describe(raster)
     return path
 
 
@@ -104,31 +110,3 @@ FORMATS = {
     "numpy fortran": lambda folder, cube: write_npy(folder / "a.npy", cube, fortran=True),
     "numpy npz": lambda folder, cube: write_npz(folder / "a.npz", cube),
 }
-
-
-# --- the paper's scenes as their publishers wrote them
-
-
-def write_chikusei(path: Path, cube: np.ndarray, key: str = "chikusei") -> None:
-    """MATLAB v7.3, doubles, chunked and compressed."""
-    write_v73(path, cube.astype(np.float64), key, chunks=(2, 4, 8))
-
-
-def write_houston(path: Path, cube: np.ndarray) -> None:
-    """ENVI header beside a band-sequential .pix file of unsigned 16-bit numbers, wavelengths in nm."""
-    fields = {"wavelength": [f"{nm:.1f}" for nm in np.linspace(374.4, 1059.7, len(cube))]}
-    fields |= {"wavelength units": "Nanometers"}
-    spectral.io.envi.save_image(
-        str(path),
-        cube.transpose(1, 2, 0).astype(np.uint16),
-        interleave="bsq",
-        ext=".pix",
-        dtype=np.uint16,
-        metadata=fields,
-        force=True,
-    )
-
-
-def write_pavia(path: Path, cube: np.ndarray, key: str = "pavia") -> None:
-    """MATLAB v5, compressed, doubles of whole numbers."""
-    write_v5(path, cube.astype(np.float64), key)

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import scipy.io
 
-from lkca.data.read import open_scene_file
+from lkca.data.reading.read import open_scene_file
 from tests.data.scene_files import FORMATS, write_npy, write_tiff
 
 CUBE = np.random.default_rng(0).random((6, 5, 4))

@@ -1,4 +1,4 @@
-"""Datasets: names, missing files, normalisation, small scenes, a user's own scene, memory while loading."""
+"""Datasets: names, missing files, small scenes, a user's own scene, memory while loading."""
 
 import tracemalloc
 from dataclasses import replace
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
 import torch
 
-from lkca.data.datasets import DATASETS, find_dataset, load_dataset, small_scenes, whole_scene
-from lkca.data.loaders import missing_files
+from lkca.data.datasets import DATASETS, small_scenes
+from lkca.data.loaders import load_dataset, missing_files, whole_scene
 from lkca.data.patches import split_patches
-from lkca.data.split import Area, crop_no_data, hot_pixel_limit, largest_valid_rectangle, normalise
-from tests.data.scene_files import coded, write_envi, write_npy, write_v5, write_v73
+from lkca.data.reading.scene_file import files_checksum
+from lkca.data.split import Area, hot_pixel_limit, largest_valid_rectangle, normalise
+from lkca.data.synthetic.scenes import synthetic_scene
+from tests.data.scene_files import write_envi, write_npy, write_v5, write_v73
 
 SMALL = [dataset.name for dataset in small_scenes()]
 
@@ -57,15 +58,6 @@ def test_the_stream_validates_and_tests_on_scenes_of_its_own() -> None:
 # --- normalising and no-data
 
 
-def test_test_area_with_no_data_is_cropped_to_what_has_data() -> None:
-    cube = np.arange(2 * 6 * 8, dtype=np.float32).reshape(2, 6, 8)
-    no_data = np.zeros((6, 8), bool)
-    no_data[:, 5] = True
-    with pytest.warns(UserWarning, match="6 pixels without data"):
-        area = crop_no_data(Area("test", cube, no_data))
-    assert np.array_equal(area.cube, cube[:, :, :5])
-
-
 def test_largest_rectangle_against_brute_force() -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -99,61 +91,56 @@ def test_hot_pixel_limit_is_numpys_percentile(side: int) -> None:
     assert limit == pytest.approx(np.percentile(values, 99.99), rel=1e-9)
 
 
-def test_normalise_clips_in_place() -> None:
-    cube = np.array([[[-1.0, 0.0, 2.0, 5.0]]], np.float32)
-    assert normalise(cube, 4.0) is cube
-    assert cube.ravel().tolist() == [0, 0, 0.5, 1]
-    for peak in (0.0, -1.0, np.nan):
-        with pytest.raises(ValueError, match="nothing to normalise by"):
-            normalise(cube, peak)
+@pytest.mark.parametrize("peak", [0.0, -1.0, np.nan])
+def test_a_scene_without_a_positive_maximum(peak: float) -> None:
+    with pytest.raises(ValueError, match="nothing to normalise by"):
+        normalise(np.zeros((1, 2, 2), np.float32), peak)
 
 
 # --- small scenes
 
 
-def test_small_scenes_come_in_a_fixed_order_with_sensor_and_place() -> None:
-    assert SMALL[:5] == ["abu-airport-1", "abu-airport-3", "abu-urban-4", "abu-urban-5+airport-2", "abu-beach-1"]
-    assert SMALL[-1] == "hysu" and len(SMALL) == len(set(SMALL)) == 18
+def test_small_scenes_have_sensor_and_place_and_share_no_file() -> None:
+    assert len(SMALL) == len(set(SMALL)) == 18
     assert all(dataset.sensor and dataset.place for dataset in small_scenes())
+    files = [file for dataset in small_scenes() for file in dataset.files]
+    assert len(files) == len(set(files))
 
 
-def test_ground_shared_by_two_files_is_in_one_scene_only(folder: Path) -> None:
-    """urban-5 and airport-2 overlap: no other declaration may use either, and the shared columns come once."""
-    users = [d.name for d in small_scenes() if {"abu-urban-5.mat", "abu-airport-2.mat"} & set(d.files)]
-    assert users == ["abu-urban-5+airport-2"]
-    left, right = np.random.default_rng(0).integers(1, 3000, (2, 205, 100, 100)).astype(np.int16)
-    right[:, :, :20] = left[:, :, 80:]
-    write_v5(folder / "abu-urban-5.mat", left)
-    write_v5(folder / "abu-airport-2.mat", right)
-    whole, _, _ = whole_scene("abu-urban-5+airport-2")
-    assert np.array_equal(whole.cube, np.concatenate([left[:, :, :80], right], axis=2))
-    assert len(np.unique(whole.cube[:9].reshape(9, -1).T, axis=0)) == 100 * 180  # no pixel twice
-
-
-@pytest.mark.parametrize(("height", "width", "test"), [(40, 72, (40, 16)), (95, 61, (24, 56)), (45, 44, (8, 40))])
-def test_the_held_out_quarter_of_a_small_scene_tests(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, height: int, width: int, test: tuple[int, int]
+@pytest.mark.parametrize(
+    ("name", "height", "width", "line", "test"),
+    [
+        ("samson", 40, 72, 56, (40, 16)),  # to the nearest multiple of 8, cropped to one across
+        ("samson", 95, 61, 71, (24, 56)),
+        ("samson", 45, 44, 37, (8, 40)),
+        ("own", 40, 24, 30, (10, 24)),  # to the pixel
+        ("own", 24, 40, 30, (24, 10)),
+        ("own", 41, 13, 30, (11, 13)),
+    ],
+)
+def test_the_held_out_quarter_of_a_scene_tests(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, height: int, width: int, line: int, test: tuple[int, int]
 ) -> None:
-    """It is the quarter to the nearest multiple of 8, cropped to one across; the peak is the training part's."""
     declare(monkeypatch, "samson", shape=(3, height, width))
     cube = np.random.default_rng(1).random((3, height, width), np.float32)
-    axis = 0 if height >= width else 1
-    line = max(height, width) - test[axis]
-    rest, far = np.split(cube, [line], axis=axis + 1)
+    rest, far = np.split(cube, [line], axis=1 if height >= width else 2)
     far *= 3  # brighter than what trains: it is clipped, and does not decide the peak
-    write_v5(folder / "samson.mat", cube)
-    split = load_dataset("samson")
+    path = write_v5(folder / "samson.mat", cube)
+    split = load_dataset("samson" if name == "samson" else str(path))
     assert split.peak == pytest.approx(np.percentile(rest.astype(float), 99.99), rel=1e-6) and split.peak < 1
     assert split.train[0].cube == pytest.approx(np.clip(rest / split.peak, 0, 1), abs=1e-6)
-    assert split.test[0].cube.shape[1:] == test
     assert split.test[0].cube == pytest.approx(np.clip(far / split.peak, 0, 1)[:, : test[0], : test[1]], abs=1e-6)
+    assert split.test[0].cube.shape[1:] == test and split.variant == "held-out-quarter"
+    assert not split.train[0].no_data.any() and split.checksum == files_checksum([path])
 
 
-def test_bands_left_out_and_their_wavelengths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_left_out_and_constant_bands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(monkeypatch, "gs_town", shape=(6, 32, 40), left_out=((0, 2), (4, 5)))
     cube = np.random.default_rng(2).integers(1, 900, (6, 32, 40)).astype(np.int16)
+    cube[3] = 7
     write_v5(folder / "gs_town.mat", cube, wavelength_nm=np.arange(6)[None] * 10.0 + 400)
-    whole, wavelengths, checksum = whole_scene("gs_town")
+    with pytest.warns(UserWarning, match=r"gs_town.mat: one value everywhere in 1 of 3 bands, .*: 2 \(index 1\)"):
+        whole, wavelengths, checksum = whole_scene("gs_town")
     assert np.array_equal(whole.cube, cube[[2, 3, 5]]) and len(checksum) == 64
     assert wavelengths.tolist() == [420, 430, 450]
 
@@ -187,19 +174,6 @@ def test_real(name: str, real_scenes) -> None:
 # --- a scene of one's own
 
 
-@pytest.mark.parametrize(("height", "width"), [(40, 24), (24, 40), (20, 20), (41, 13)])
-def test_own_scene(tmp_path: Path, height: int, width: int) -> None:
-    cube = coded(4, height, width)
-    split = load_dataset(str(write_npy(tmp_path / "mine.npy", cube)))
-    axis = 0 if height >= width else 1
-    rest, far = np.split(cube, [3 * max(height, width) // 4], axis=axis + 1)
-    assert split.peak == pytest.approx(np.percentile(rest.astype(float), 99.99), rel=1e-6)
-    assert split.train[0].cube == pytest.approx(np.clip(rest / split.peak, 0, 1), abs=1e-6)
-    assert split.test[0].cube == pytest.approx(np.clip(far / split.peak, 0, 1), abs=1e-6)
-    assert split.variant == "held-out-quarter" and not split.train[0].no_data.any()
-    assert find_dataset(str(tmp_path / "mine.npy")).patch.keys() == {2, 4, 8}
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_own_scene_leaves_no_data_out(tmp_path: Path, bad: float) -> None:
     cube = np.random.default_rng(0).random((3, 40, 20)).astype(np.float32)
@@ -219,7 +193,11 @@ def test_own_scene_leaves_bad_and_dead_bands_out(tmp_path: Path) -> None:
     header = write_envi(tmp_path / "mine.img", cube, bbl="{1, 0, 1, 1}", wavelength="{450, 550, 650, 750}")
     with pytest.warns(UserWarning, match=r"mine.hdr: 2 of 4 bands are used; left out: 2 .*; 3 "):
         split = load_dataset(str(header))
-    assert split.bands == 2 and split.wavelengths.tolist() == [450, 750]
+    assert split.bands == 2 and split.wavelengths.tolist() == [450, 750] and split.scale_factor is None
+    scaled = write_envi(tmp_path / "scaled.img", cube[[0, 1]], **{"reflectance scale factor": 5000})
+    assert load_dataset(str(scaled)).scale_factor == pytest.approx(5000)
+    gains = write_envi(tmp_path / "gains.img", cube[[0, 1]], **{"data gain values": "{2, 3}"})
+    assert load_dataset(str(gains)).scale_factor == 1  # applied while reading
     with pytest.raises(ValueError, match="mine.hdr: 0 of 4 bands"):
         load_dataset(str(write_envi(tmp_path / "mine.img", cube, bbl="{0, 0, 1, 0}")))
 
@@ -241,10 +219,9 @@ def test_own_scene_without_data_where_it_is_needed(tmp_path: Path, where: tuple,
         load_dataset(str(write_npy(tmp_path / "mine.npy", cube)))
 
 
-def test_own_scene_with_its_axes_in_another_order_is_warned_of(tmp_path: Path, real_scenes) -> None:
-    cube = scipy.io.loadmat(real_scenes("samson.mat") / "samson.mat")["data"]
-    np.save(tmp_path / "bands_first.npy", cube.transpose(2, 0, 1))
-    with pytest.warns(UserWarning, match="bands_first.npy: read as 95 bands.*length 156.*BHW|BWH"):
+def test_own_scene_with_its_axes_in_another_order_is_warned_of(tmp_path: Path) -> None:
+    np.save(tmp_path / "bands_first.npy", synthetic_scene(40, 48, 32, seed=1).cube)
+    with pytest.warns(UserWarning, match="bands_first.npy: read as 48 bands.*length 32.*BHW"):
         load_dataset(str(tmp_path / "bands_first.npy"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lkca.data.read import open_scene_file, read_cube
+from lkca.data.reading.read import open_scene_file, read_cube
 from tests.data.scene_files import header_text, write_envi, write_tiff, write_tiff_pair
 
 WAVELENGTHS = "{450, 550, 650, 750, 850}"
@@ -26,6 +26,7 @@ def test_fields(given: str, tmp_path: Path, cube: np.ndarray) -> None:
             "data ignore value": int(cube[0, 0, 0]),
             "reflectance scale factor": 10000.0,
             "sensor type": "HySpex",
+            "description": "{written by a test}",
         },
     )
     with warnings.catch_warnings():
@@ -44,6 +45,7 @@ CARELESS = {
     "trailing commas": {"wavelength": "{450, 550, 650, 750, 850,}", "bbl": "{1, 1, 0, 1, 1,\n}"},
     "wavelengths": {"wavelength": None, "wavelengths": WAVELENGTHS},
     "open at the end": {"wavelength": None, "wavelength ": WAVELENGTHS.removesuffix("}")},
+    "frame offsets of zero": {"major frame offsets": "{0, 0}", "minor frame offsets": "{0, 0}"},
     "blanks": {"wavelength": "{ 450 ,  550,\n\n650 , 750,850 }"},
 }
 
@@ -60,9 +62,7 @@ def test_careless_headers(kind: str, tmp_path: Path, cube: np.ndarray) -> None:
 
 
 def test_braces_that_are_closed_nowhere_end_at_the_next_field(tmp_path: Path, cube: np.ndarray) -> None:
-    header = write_envi(tmp_path / "s.img", cube)
-    text = header.read_text().replace("{written by a test}", "{written by a test\nof cameras")
-    header.write_text(text + f"wavelength = {WAVELENGTHS}\n")
+    header = write_envi(tmp_path / "s.img", cube, description="{written by a test\nof cameras", wavelength=WAVELENGTHS)
     with pytest.warns(UserWarning, match="s.hdr: the braces of 'description'"):
         found = open_scene_file(header)
     np.testing.assert_array_equal(found.read(), cube)
@@ -80,31 +80,6 @@ def test_encodings_and_first_lines(encoding: str, first: str, tmp_path: Path, cu
         np.testing.assert_array_equal(found.read(), cube)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"file type": "ENVI Spectral Library", "spectra names": "{a, b}"},
-        {"file type": "ENVI Classification", "classes": 240},
-        {"file type": "PCI"},
-        {"file type": "ENVI Meta File"},
-        {"file type": "ENVI Standard", "major frame offsets": "{0, 96}"},
-        {"file type": "ENVI Standard", "minor frame offsets": "{8, 0}"},
-        {"file type": "ENVI Standard", "read procedures": "{pci_read_spatial, pci_read_spectral}"},
-    ],
-    ids=lambda fields: list(fields.values())[-1] if len(fields) == 1 else list(fields)[-1],
-)
-def test_files_that_are_no_images_are_refused(fields: dict, tmp_path: Path, cube: np.ndarray) -> None:
-    header = write_envi(tmp_path / "s.img", cube, **fields)
-    for path in (header, tmp_path / "s.img"):
-        with pytest.raises(ValueError, match="s.hdr: (file type|major|minor|read procedures)"):
-            open_scene_file(path)
-
-
-def test_frame_offsets_of_zero_mean_nothing(tmp_path: Path, cube: np.ndarray) -> None:
-    fields = {"file type": "ENVI Standard", "major frame offsets": "{0, 0}", "minor frame offsets": "{0, 0}"}
-    np.testing.assert_array_equal(open_scene_file(write_envi(tmp_path / "s.img", cube, **fields)).read(), cube)
-
-
 def test_half_a_pair(tmp_path: Path, cube: np.ndarray) -> None:
     header = write_envi(tmp_path / "a.img", cube)
     (tmp_path / "a.img").rename(tmp_path / "b.img")
@@ -118,6 +93,14 @@ def test_half_a_pair(tmp_path: Path, cube: np.ndarray) -> None:
     for path in (pair, tmp_path / "c.tif"):
         with pytest.raises(ValueError, match=r"c.hdr: .*\(5, 70, 6\), but c.tif has \(3, 70, 6\)"):
             open_scene_file(path)
+
+
+def test_the_likeliest_of_several_data_files(tmp_path: Path, cube: np.ndarray) -> None:
+    write_envi(tmp_path / "a.dat", cube + 1)
+    header = write_envi(tmp_path / "a.img", cube)
+    with pytest.warns(UserWarning, match="a.hdr: a.img and a.dat fit it alike; a.img is read"):
+        np.testing.assert_array_equal(open_scene_file(header).read(), cube)
+    np.testing.assert_array_equal(open_scene_file(tmp_path / "a.dat").read(), cube + 1)
 
 
 def test_data_longer_than_described(tmp_path: Path, cube: np.ndarray) -> None:
@@ -142,24 +125,26 @@ def test_data_longer_than_described(tmp_path: Path, cube: np.ndarray) -> None:
         {"byte order": 7},
         {"file compression": 1},
         {"lines": 10**9},
+        {"file type": "ENVI Spectral Library", "spectra names": "{a, b}"},
+        {"file type": "ENVI Classification", "classes": 240},
+        {"file type": "PCI"},
+        {"file type": "ENVI Meta File"},
+        {"major frame offsets": "{0, 96}"},
+        {"minor frame offsets": "{8, 0}"},
+        {"read procedures": "{pci_read_spatial, pci_read_spectral}"},
     ],
     ids=str,
 )
-def test_headers_that_cannot_be(fields: dict, tmp_path: Path, cube: np.ndarray) -> None:
+def test_headers_that_cannot_be_or_are_of_no_image(fields: dict, tmp_path: Path, cube: np.ndarray) -> None:
     header = write_envi(tmp_path / "s.img", cube)
     header.write_text(header_text(cube, **{"interleave": "bsq", **fields}))
-    with pytest.raises(ValueError, match=r"s\.(hdr|img): "):
-        open_scene_file(header)
+    for path in (header, tmp_path / "s.img"):
+        with pytest.raises(ValueError, match=r"s\.(hdr|img): "):
+            open_scene_file(path)
 
 
-def test_checksum_covers_header_and_data(tmp_path: Path, cube: np.ndarray) -> None:
-    """Else a result of other data of the same size would be taken for this one's."""
+def test_scene_is_read_from_header_and_data(tmp_path: Path, cube: np.ndarray) -> None:
+    """A checksum covers both, else a result of other data of the same size would be taken for this one's."""
     header = write_envi(tmp_path / "s.img", cube)
-    before = open_scene_file(header).checksum()
-    assert open_scene_file(tmp_path / "s.img").checksum() == before
-    content = (tmp_path / "s.img").read_bytes()
-    (tmp_path / "s.img").write_bytes(content[:-1] + b"\x7f")
-    assert open_scene_file(header).checksum() != before
-    (tmp_path / "s.img").write_bytes(content)
-    header.write_text(header.read_text() + f"wavelength = {WAVELENGTHS}\n")
-    assert open_scene_file(header).checksum() != before
+    for path in (header, tmp_path / "s.img"):
+        assert open_scene_file(path).files == [tmp_path / "s.img", header]

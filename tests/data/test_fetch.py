@@ -125,23 +125,19 @@ def test_a_server_that_fails_for_good(
     assert server.asked == {"missing": 1, "silent": 0}.get(kind, TRIES)
 
 
-def test_a_file_that_changed_since_is_left_as_it_is(server: Server, folder: Path) -> None:
+@pytest.mark.parametrize("downloaded", [False, True])
+def test_a_file_that_changed_since_is_refused_but_kept(server: Server, folder: Path, downloaded: bool) -> None:
     fetch_pavia(folder)
-    old = recorded_checksums()["Pavia.mat"]
+    old, kept = recorded_checksums()["Pavia.mat"], folder / "Pavia.mat"
     changed = server.content.replace(b"MATLAB 5.0", b"MATLAB 5.1")
-    (folder / "Pavia.mat").write_bytes(changed)
-    with pytest.raises(ValueError, match=rf"checksum is (?!{old})\w+, but .* recorded {old}"):
+    if downloaded:
+        kept.unlink()
+        server.content, kept = changed, folder / "Pavia.mat.rejected"
+    else:
+        kept.write_bytes(changed)
+    with pytest.raises(ValueError, match=rf"checksum is (?!{old})\w+, but .*checksums.json recorded {old}"):
         fetch_pavia(folder)
-    assert (folder / "Pavia.mat").read_bytes() == changed
-
-
-def test_a_download_with_another_checksum_is_not_put_in_place(server: Server, folder: Path) -> None:
-    fetch_pavia(folder)
-    (folder / "Pavia.mat").unlink()
-    server.content += b"changed"
-    with pytest.raises(ValueError, match=f"checksums.json recorded {recorded_checksums()['Pavia.mat']}"):
-        fetch_pavia(folder)
-    assert not (folder / "Pavia.mat").exists()
+    assert kept.read_bytes() == changed and {file.name for file in folder.iterdir()} == {kept.name, "checksums.json"}
 
 
 def test_a_download_that_is_another_scene_is_rejected(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.data.dataset import SyntheticStream
+from lkca.data.dataset import SyntheticScenes
 from lkca.data.patches import STREAM_SCENES, Patches, PatchStream, split_patches
-from lkca.data.split import Area, part_area
+from lkca.data.split import Area
 from lkca.resize import symmetry
 
 CPU = torch.device("cpu")
@@ -140,21 +140,11 @@ def test_refusals(areas: list[Area], settings: dict, message: str) -> None:
         split_patches(areas, 6, 2, **settings)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_lines_part_an_area(axis: int) -> None:
-    no_data = np.random.default_rng(0).random((9, 7)) < 0.3
-    whole = area(9, 7, no_data=no_data)
-    near, far = part_area(whole, axis, 4)
-    assert np.array_equal(np.concatenate([near.cube, far.cube], axis=axis + 1), whole.cube)
-    assert np.array_equal(np.concatenate([near.no_data, far.no_data], axis=axis), no_data)
-    assert near.cube.shape[axis + 1] == 4 and np.shares_memory(near.cube, whole.cube)
-
-
 # --- generated on the fly
 
 
 def stream(seed: int = 0) -> PatchStream:
-    return PatchStream(SyntheticStream(range(1), range(1), 48, 8), size=32, count=12, seed=seed)
+    return PatchStream(SyntheticScenes(48, 8, test_seeds=(0,)), size=32, count=12, seed=seed)
 
 
 def test_scenes_of_a_stream_train_for_a_few_epochs_and_never_again() -> None:

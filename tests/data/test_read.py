@@ -9,8 +9,8 @@ import pytest
 import rasterio
 import scipy.io
 
-from lkca.data import array_files
-from lkca.data.read import open_scene_file, read_cube
+from lkca.data.reading import array_files
+from lkca.data.reading.read import open_scene_file, read_cube
 from lkca.data.wavelengths import in_nanometres, rgb_bands
 from tests.data.scene_files import (
     FORMATS,
@@ -21,7 +21,6 @@ from tests.data.scene_files import (
     write_envi,
     write_npy,
     write_npz,
-    write_pavia,
     write_tiff,
     write_v5,
     write_v73,
@@ -127,7 +126,7 @@ def test_gains_and_offsets_of_single_bands_are_applied_to_cubes(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("values", "unit", "right"),
+    ("values", "unit", "nm"),
     [
         ([0.4, 2.5], None, [400, 2500]),
         ([0.4, 2.5], "Unknown", [400, 2500]),
@@ -136,32 +135,24 @@ def test_gains_and_offsets_of_single_bands_are_applied_to_cubes(tmp_path: Path) 
         ([8.0, 20.0], "Micrometers", [8000, 20000]),
         ([0.4, 2500], "unknown", None),
         ([20, 30], None, None),
+        ([400.0] * 3, None, None),
+        ([400.0, np.nan], None, None),
+        ([400.0, "b"], None, None),
+        ([0.0, 500.0], None, None),
+        ([4000.0, 750.0], "cm-1", None),
+        ([4000.0, 750.0], "Wavenumber", None),
+        ([1, 2], "Index", None),
     ],
 )
-def test_wavelengths_in_nanometres(values: list[float], unit: str | None, right: list[float] | None) -> None:
+def test_wavelengths_in_nanometres(values: list, unit: str | None, nm: list[float] | None) -> None:
+    """Without a unit the values tell it; what cannot be is left out with a warning."""
+    if nm is None:
+        with pytest.warns(UserWarning, match="a.hdr: .*wavelengths.*left out"):
+            assert in_nanometres("a.hdr", 2, values, ["0.01", "0.02"], unit) == (None, None)
+        return
     found, fwhm = in_nanometres("a.hdr", 2, values, ["0.01", "0.02"], unit)
-    if right is None:
-        assert found is fwhm is None
-    else:
-        np.testing.assert_allclose(found, right)
-        np.testing.assert_allclose(fwhm, np.array([0.01, 0.02]) * right[0] / values[0])
-
-
-@pytest.mark.parametrize(
-    ("values", "unit"),
-    [
-        ([400.0] * 3, None),
-        ([400.0, np.nan], None),
-        ([400.0, "b"], None),
-        ([0.0, 500.0], None),
-        ([4000.0, 750.0], "cm-1"),
-        ([4000.0, 750.0], "Wavenumber"),
-        ([1, 2], "Index"),
-    ],
-)
-def test_wavelengths_that_cannot_be_are_left_out_with_a_warning(values: list, unit: str | None) -> None:
-    with pytest.warns(UserWarning, match="a.hdr: .*wavelengths.*left out"):
-        assert in_nanometres("a.hdr", 2, values, unit=unit) == (None, None)
+    np.testing.assert_allclose(found, nm)
+    np.testing.assert_allclose(fwhm, np.array([0.01, 0.02]) * nm[0] / values[0])
 
 
 def test_rgb_bands() -> None:
@@ -187,21 +178,6 @@ def test_real_hysu(name: str, real_scenes) -> None:
     assert (found.read().min(), found.read().max()) == (93, 8141) and not read_cube(found)[1].any()
     np.testing.assert_allclose(found.wavelengths[[0, -1]], [417.4, 902.79])
     assert np.all((found.bands.fwhm > 4.5) & (found.bands.fwhm < 5)) and found.metadata["data ignore value"] == "15000"
-
-
-def test_real_abu(real_scenes) -> None:
-    path = real_scenes("abu-airport-2.mat") / "abu-airport-2.mat"  # beside `data` there is a 2-D `map`
-    found = open_scene_file(path)
-    assert found.read().shape == (205, 100, 100) and not read_cube(found)[1].any()
-    np.testing.assert_array_equal(found.read()[146], scipy.io.loadmat(path)["data"][:, :, 146])
-
-
-def test_pavia_is_read_once_for_all_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_pavia(tmp_path / "Pavia.mat", coded(9, 70, 11))
-    reads, load = [], scipy.io.loadmat
-    monkeypatch.setattr(scipy.io, "loadmat", lambda *a, **k: reads.append(a) or load(*a, **k))
-    cube, _ = read_cube(open_scene_file(tmp_path / "Pavia.mat"))
-    assert np.array_equal(cube, coded(9, 70, 11)) and len(reads) == 1
 
 
 def test_header_of_another_image_beside_a_tiff_is_ignored(tmp_path: Path, cube: np.ndarray) -> None:

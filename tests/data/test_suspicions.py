@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lkca.data.suspicions import band_axis, doubtful_axes, suspicions
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 
 NONE = np.zeros((40, 48), bool)
 UINT16 = np.dtype("uint16")

@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from lkca.data.no_data import find_no_data
-from lkca.data.read import open_scene_file
+from lkca.data.reading.read import open_scene_file
 from sharpen.scene.georeference import georeference_of
 from sharpen.scene.io import gains_and_offsets, open_scene, read_block
 

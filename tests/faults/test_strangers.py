@@ -11,9 +11,10 @@ import tifffile
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy as gdal_copy
 
-from lkca.data.read import open_scene_file
+from lkca.data.reading.read import open_scene_file
 from sharpen.scene.io import open_scene, read_block, write_scene
-from tests.sharpen.scene.files import NM, braces, converted, rpcs, write_envi, write_masked, write_tiff
+from tests.data.scene_files import braces, write_envi, write_tiff
+from tests.sharpen.scene.files import NM, converted, rpcs, write_masked
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 CUBE = np.random.default_rng(1).integers(300, 8000, (5, 14, 11)).astype(np.uint16)

@@ -11,11 +11,12 @@ import rasterio
 import scipy.io
 import tifffile
 
-from lkca.data.read import open_scene_file, read_cube
+from lkca.data.reading.read import open_scene_file, read_cube
 from lkca.resize import resize
 from sharpen.cli import main
 from sharpen.scene.io import gains_and_offsets, open_scene, read_block
-from tests.sharpen.scene.files import NM, braces, write_envi, write_tiff
+from tests.data.scene_files import braces, write_envi, write_tiff
+from tests.sharpen.scene.files import NM
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::rasterio.errors.NotGeoreferencedWarning", "ignore::PendingDeprecationWarning"

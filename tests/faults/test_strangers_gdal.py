@@ -9,10 +9,11 @@ import pytest
 import scipy.io
 from rasterio.shutil import copy as gdal_copy
 
-from lkca.data.read import open_scene_file
+from lkca.data.reading.read import open_scene_file
 from sharpen.scene.georeference import georeference_of
 from sharpen.scene.io import open_scene, read_block
-from tests.sharpen.scene.files import NM, converted, write_gcps, write_netcdf3, write_rpcs, write_tiff
+from tests.data.scene_files import write_tiff
+from tests.sharpen.scene.files import NM, converted, write_gcps, write_netcdf3, write_rpcs
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::rasterio.errors.NotGeoreferencedWarning", "ignore::PendingDeprecationWarning"

@@ -1,6 +1,7 @@
 """`low_rank` on this project's networks and on foreign ones: what is replaced, what stays, what is refused."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,17 +22,25 @@ SMALL = {  # model -> options, and the convolutions that feed a PixelShuffle at 
 }
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def conv(inputs: int, outputs: int, **settings: object) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, **settings)
 
 
 def count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
+
+
+class Wired(nn.Module):
+    """A network of named parts that a function connects."""
+
+    def __init__(self, connect: Callable[..., Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        self.connect = connect
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.connect(self, *inputs)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -61,24 +70,21 @@ def test_the_cost_falls_by_the_upsamplers_share() -> None:
     assert before.macs - after.macs == upsampler * 256 * 7 // 8
 
 
-class Elsewhere(nn.Module):
-    """Shuffles by the function, far from its convolution, in another order than it is written down."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.late = nn.Conv2d(6, 16, 3, padding=1, padding_mode="reflect", bias=False)
-        self.unused = nn.PixelShuffle(2)
-        self.norm = nn.BatchNorm2d(64)
-        self.other = conv(64, 64)
-        self.expand = nn.Conv2d(16, 64, 5, padding=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.gelu(self.norm(self.expand(self.late(x))))
-        return F.pixel_shuffle(y, 4) + F.pixel_shuffle(input=self.other(y) + y, upscale_factor=4)
-
-
 def test_convolutions_are_found_by_what_they_feed() -> None:
-    model = Elsewhere().eval()
+    """The function shuffles, far from its convolution, and in another order than the parts are written down."""
+
+    def connect(model: nn.Module, x: Tensor) -> Tensor:
+        y = F.gelu(model.norm(model.expand(model.late(x))))
+        return F.pixel_shuffle(y, 4) + F.pixel_shuffle(input=model.other(y) + y, upscale_factor=4)
+
+    model = Wired(
+        connect,
+        late=nn.Conv2d(6, 16, 3, padding=1, padding_mode="reflect", bias=False),
+        unused=nn.PixelShuffle(2),
+        norm=nn.BatchNorm2d(64),
+        other=conv(64, 64),
+        expand=nn.Conv2d(16, 64, 5, padding=2),
+    ).eval()
     grouped = low_rank(model, groups=16)
     assert upsampling_convolutions(model) == ["expand"]  # `other` is added to something first
     assert (grouped.expand.groups, grouped.expand.kernel_size, grouped.other.groups) == (16, (5, 5), 1)
@@ -86,19 +92,12 @@ def test_convolutions_are_found_by_what_they_feed() -> None:
     assert not grouped.training and not grouped.expand.training
 
 
-class Swish(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * x.sigmoid()
-
-
 @pytest.mark.parametrize(
     "between",
     [
         nn.ReLU(inplace=True),
-        nn.PReLU(),
         nn.PReLU(512),
-        Swish(),
-        nn.InstanceNorm2d(512, affine=True),
+        Wired(lambda _, x: x * x.sigmoid()),
         nn.BatchNorm2d(512),
         nn.GroupNorm(8, 512),
         nn.Dropout2d(),
@@ -113,60 +112,20 @@ def test_anything_with_one_input_may_stand_before_the_shuffle(between: nn.Module
     assert grouped(torch.rand(2, 32, 4, 4)).shape == (2, 32, 16, 16)
 
 
-class Twice(nn.Module):
-    """One convolution under two names, both used."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head, self.shuffle = conv(32, 64), nn.PixelShuffle(2)
-        self.first = conv(64, 256)
-        self.second = self.first
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.shuffle(self.second(self.shuffle(self.first(self.head(x)))))
-
-
 def test_a_convolution_with_two_names_is_replaced_under_both() -> None:
-    model = Twice()
+    up, shuffle = conv(64, 256), nn.PixelShuffle(2)
+    model = Wired(lambda m, x: shuffle(m.second(shuffle(m.first(m.head(x))))), head=conv(32, 64), first=up, second=up)
     grouped = low_rank(model, groups=8)
     assert grouped.first is grouped.second and grouped.first.groups == 8
     assert count(model) - count(grouped) == 64 * 256 * 9 * 7 // 8
-    assert low_rank(nn.ModuleList([model])[0], groups=8).first.groups == 8
 
 
 def test_a_spectral_upsampler_in_a_shared_sequence_is_added_once() -> None:
-    class Shared(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bands = 6
-            self.head = conv(6, 16)
-            self.up = nn.Sequential(conv(16, 24), nn.PixelShuffle(2))
-            self.again = self.up
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.up(self.head(x)) + self.again(self.head(x))
-
-    model = low_rank(Shared(), groups=2, kind="spectral", rank=2)
+    up = nn.Sequential(conv(16, 24), nn.PixelShuffle(2))
+    shared = Wired(lambda m, x: m.up(m.head(x)) + m.again(m.head(x)), head=conv(6, 16), up=up, again=up)
+    model = low_rank(shared, groups=2, kind="spectral", rank=2)
     assert len(model.up) == 3 and model.up is model.again
     assert model(torch.rand(1, 6, 4, 4)).shape == (1, 6, 8, 8)
-
-
-def test_weights_shared_with_another_layer_are_refused() -> None:
-    model = nn.Sequential(conv(8, 8), nn.Identity(), conv(8, 32), nn.PixelShuffle(2))
-    model[1] = conv(8, 32)
-    model[1].weight = model[2].weight
-    with pytest.raises(ValueError, match="shares weights"):
-        low_rank(_OnlyLast(model), groups=8)
-
-
-class _OnlyLast(nn.Module):
-    def __init__(self, layers: nn.Sequential) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, x: Tensor) -> Tensor:
-        head, other, up, shuffle = self.layers
-        return shuffle(up(head(x))) + other(head(x)).mean()
 
 
 def test_convolutions_grouped_as_much_stay() -> None:
@@ -175,20 +134,6 @@ def test_convolutions_grouped_as_much_stay() -> None:
     assert (grouped[1].groups, grouped[3].groups) == (16, 8)
     assert torch.equal(grouped[1].weight, both[1].weight)
     assert low_rank(nn.Sequential(conv(32, 64, groups=4), nn.PixelShuffle(2)), groups=8)[0].groups == 8
-    for more in (8, 16):
-        with pytest.raises(ValueError, match=f"already has {more} groups"):
-            low_rank(nn.Sequential(conv(32, 64, groups=more), nn.PixelShuffle(2)), groups=8)
-
-
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [("svd", {"rank": 200}), ("svd", {"groups": 2}), ("grouped-1x1", {"groups": 1}), ("separable", {})],
-)
-def test_a_replacement_is_never_larger(kind: str, options: dict) -> None:
-    """The convolution has 16 groups: none of these is cheaper."""
-    model = nn.Sequential(conv(64, 256, groups=16), nn.PixelShuffle(2))
-    with pytest.raises(ValueError, match=r"Sequential\.0 has 9472 parameters|already has"):
-        low_rank(model, kind=kind, **{"groups": 8} | options)
 
 
 @pytest.mark.parametrize("normalise", [nn.utils.weight_norm, parametrizations.weight_norm])
@@ -231,47 +176,26 @@ def test_compiled_networks_come_back_uncompiled() -> None:
     assert low_rank(partly, groups=8)[1].groups == 8
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit")
-@pytest.mark.parametrize("script", [torch.jit.script, lambda m: torch.jit.trace(m, torch.rand(1, 8, 4, 4))])
-def test_scripted_networks_are_refused(script) -> None:
-    with pytest.raises(ValueError, match="script"):
-        low_rank(script(nn.Sequential(conv(8, 32), nn.PixelShuffle(2))), groups=8)
+def attend_in_windows(side: int) -> nn.Module:
+    """Return a network whose windows have to divide the sides of an image."""
+
+    def connect(model: nn.Module, x: Tensor) -> Tensor:
+        windows = model.head(x).unflatten(2, (-1, side)).unflatten(4, (-1, side)).softmax(dim=3)
+        return F.pixel_shuffle(model.up(windows.flatten(4).flatten(2, 3)), 2)
+
+    return Wired(connect, head=conv(4, 8), up=conv(8, 32))
 
 
-class Windows(nn.Module):
-    """Attention in windows needs sides that they divide."""
-
-    def __init__(self, window: int) -> None:
-        super().__init__()
-        self.window, self.head, self.up, self.shuffle = window, conv(4, 8), conv(8, 32), nn.PixelShuffle(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.head(x)
-        windows = y.unflatten(2, (-1, self.window)).unflatten(4, (-1, self.window)).softmax(dim=3)
-        return self.shuffle(self.up(windows.flatten(4).flatten(2, 3)))
-
-
-class TwoInputs(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.head, self.guide, self.up, self.shuffle = conv(4, 8), conv(3, 8), conv(8, 32), nn.PixelShuffle(2)
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        return self.shuffle(self.up(self.head(x) + self.guide(guide)))
-
-
-class ReadsValues(nn.Module):
+def read_values(model: nn.Module, x: Tensor) -> Tensor:
     """The meta device has no values to read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.up, self.shuffle, self.constant = conv(8, 32), nn.PixelShuffle(2), torch.ones(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.shuffle(self.up(x * self.constant if x.mean().item() < 1 else x))
+    return F.pixel_shuffle(model.up(2 * x if x.mean().item() < 1 else x), 2)
 
 
-@pytest.mark.parametrize("model", [Windows(7), Windows(8), Windows(16), ReadsValues()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "model",
+    [*map(attend_in_windows, (7, 8, 16)), Wired(read_values, up=conv(8, 32))],
+    ids=["windows of 7", "of 8", "of 16", "reads values"],
+)
 def test_foreign_networks_run_without_an_example(model: nn.Module) -> None:
     assert low_rank(model, groups=8).up.groups == 8
 
@@ -279,8 +203,14 @@ def test_foreign_networks_run_without_an_example(model: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (Windows(5), torch.zeros(1, 4, 10, 10)),
-        (TwoInputs(), (torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 8, 8))),
+        (attend_in_windows(5), torch.zeros(1, 4, 10, 10)),
+        (
+            Wired(
+                lambda m, x, y: F.pixel_shuffle(m.up(m.head(x) + m.guide(y)), 2),
+                **{"head": conv(4, 8), "guide": conv(3, 8), "up": conv(8, 32)},
+            ),
+            (torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 8, 8)),
+        ),
         (nn.Sequential(nn.Flatten(1, 2), conv(8, 32), nn.PixelShuffle(2)), torch.rand(1, 2, 4, 8, 8)),
     ],
     ids=["windows of 5", "two inputs", "five dimensions"],
@@ -292,15 +222,40 @@ def test_an_example_helps_where_the_default_input_does_not_fit(model: nn.Module,
     assert [m.groups for m in grouped.modules() if isinstance(m, nn.Conv2d)][-1] == 8
 
 
+def share_weights() -> nn.Module:
+    """Return a network whose upsampling convolution has its weights from another layer."""
+    layers = {"head": conv(8, 8), "other": conv(8, 32), "up": conv(8, 32)}
+    layers["up"].weight = layers["other"].weight
+    return Wired(lambda m, x: F.pixel_shuffle(m.up(m.head(x)), 2) + m.other(m.head(x)).mean(), **layers)
+
+
+def upsample(*channels: int, groups: int = 1) -> nn.Module:
+    return nn.Sequential(conv(*channels, groups=groups), nn.PixelShuffle(2))
+
+
 @pytest.mark.parametrize(
-    ("model", "groups", "message"),
+    ("model", "options", "message"),
     [
-        (nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU()), 2, "PixelShuffle in Sequential"),
-        (nn.Sequential(nn.PixelShuffle(2)), 2, "no convolution"),
-        (nn.Sequential(nn.Conv2d(6, 12, 3), nn.PixelShuffle(2)), 4, r"Sequential\.0; possible: 1, 2, 3, 6"),
-        (nn.Sequential(nn.Conv2d(6, 12, 3), nn.PixelShuffle(2)), 0, "groups .* got 0"),
+        (nn.Sequential(conv(4, 4), nn.ReLU()), {"groups": 2}, "PixelShuffle in Sequential"),
+        (nn.Sequential(nn.PixelShuffle(2)), {}, "no convolution"),
+        (upsample(6, 12), {"groups": 4}, r"Sequential\.0; possible: 1, 2, 3, 6"),
+        (upsample(6, 12), {"groups": 0}, "groups .* got 0"),
+        (upsample(6, 12), {"kind": "best"}, "'best'"),
+        (upsample(32, 64, groups=8), {}, "already has 8 groups"),
+        (upsample(32, 64, groups=16), {}, "already has 16 groups"),
+        (upsample(64, 256, groups=16), {"kind": "svd", "rank": 200}, r"Sequential\.0 has 9472 parameters"),
+        (upsample(64, 256, groups=16), {"kind": "svd", "groups": 2}, r"Sequential\.0 has 9472 parameters"),
+        (upsample(64, 256, groups=16), {"kind": "separable"}, r"Sequential\.0 has 9472 parameters"),
+        (share_weights(), {}, "shares weights"),
     ],
 )
-def test_refusals(model: nn.Module, groups: int, message: str) -> None:
+def test_refusals(model: nn.Module, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        low_rank(model, groups)
+        low_rank(model, **options)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("script", [torch.jit.script, lambda m: torch.jit.trace(m, torch.rand(1, 8, 4, 4))])
+def test_scripted_networks_are_refused(script: Callable) -> None:
+    with pytest.raises(ValueError, match="script"):
+        low_rank(script(upsample(8, 32)))

@@ -7,15 +7,13 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from lkca.cost import Cost, cost
-from lkca.models import MODELS, build_model
+from lkca.models import build_model
 from lkca.models.lkca import LargeKernelBlock
 from lkca.models.low_rank import low_rank, truncate, upsampling_convolutions
 from lkca.models.upsamplers import (
     KINDS,
-    RANKED,
     SPECTRAL,
-    fitting_rank,
-    parts_started_from_data,
+    choose_rank,
     principal_components,
     truncate_convolution,
     upsampler_cost,
@@ -25,11 +23,6 @@ from lkca.resize import resize
 TINY = {"blocks": 1, "channels": 32}
 WIDTHS = {"vdsr": 16, "sspsr": 16, "msdformer": 48, "essaformer": 16}
 OTHERS = {name: {"blocks": 1, "channels": width} for name, width in WIDTHS.items()}
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize(("name", "groups"), [("lkca", 1), ("lkca-lr", 8), ("lkca-kd", 8)])
@@ -49,56 +42,47 @@ def test_a_seed_draws_the_same_weights_as_torch_layer_by_layer(name: str, groups
     assert all(torch.equal(value, expected[key]) for key, value in state.items())
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_own_is_the_published_network(name: str) -> None:
-    model = build_model(name, 12, 4, **OTHERS[name]).state_dict()
-    torch.manual_seed(0)
-    published = MODELS[name].build(12, 4, **OTHERS[name]).state_dict()
-    assert list(model) == list(published)
-    assert all(torch.equal(model[key], published[key]) for key in published)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("bands", "scale", "channels", "groups"), [(12, 4, 32, 8), (31, 2, 16, 2), (48, 8, 64, 16)])
-def test_costs_follow_the_formula(kind: str, bands: int, scale: int, channels: int, groups: int) -> None:
-    model = build_model("lkca-lr", bands, scale, blocks=1, channels=channels, groups=groups, upsampler=kind)
-    outputs = bands * scale**2
-    rank = fitting_rank(kind, channels, outputs, scale, groups) if kind in RANKED else 0
-    one_pixel = upsampler_cost(kind, channels, outputs, scale, groups, rank)
-    assert cost(model.upsampler, channels) == Cost(one_pixel.params, one_pixel.macs * 16 * 16)
+def test_costs_follow_the_formula_and_the_rank_is_the_largest_that_costs_no_more_than_groups(
+    kind: str, bands: int, scale: int, channels: int, groups: int
+) -> None:
+    def count(kind: str, rank: int = 0) -> Cost:
+        size = {"blocks": 1, "channels": channels, "groups": groups}
+        return cost(build_model("lkca-lr", bands, scale, upsampler=kind, rank=rank, **size).upsampler, channels)
+
+    sizes = channels, bands * scale**2, scale, groups
+    rank = choose_rank(kind, 0, *sizes)
+    one_pixel = upsampler_cost(kind, *sizes, rank)
+    counted = count(kind)
+    assert counted == Cost(one_pixel.params, one_pixel.macs * 16 * 16)
+    if rank:
+        limit, more = count("grouped"), count(kind, rank + 1)
+        assert counted.params <= limit.params and counted.macs <= limit.macs
+        assert more.params > limit.params or more.macs > limit.macs
 
 
-@pytest.mark.parametrize("kind", ["svd", "spectral"])
-@pytest.mark.parametrize("scale", [4, 8])
-@pytest.mark.parametrize("bands", [48, 102, 128, 205])
-def test_the_rank_is_the_largest_that_costs_no_more_than_groups(kind: str, bands: int, scale: int) -> None:
-    def count(**options: object) -> Cost:
-        with torch.device("meta"):
-            return cost(build_model("lkca-lr", bands, scale, blocks=1, **options), bands)
-
-    grouped, upsampler = count(), count(upsampler=kind)
-    rank = fitting_rank(kind, 128, bands * scale**2, scale)
-    assert upsampler == count(upsampler=kind, rank=rank)
-    assert upsampler.params <= grouped.params and upsampler.macs <= grouped.macs
-    more = count(upsampler=kind, rank=rank + 1)
-    assert more.params > grouped.params or more.macs > grouped.macs
-
-
-def test_ranks_at_the_papers_size() -> None:
-    assert fitting_rank("svd", 128, 2048, 4) == 92
-    assert fitting_rank("spectral", 128, 2048, 4) == 14
-    assert fitting_rank("spectral", 128, 2048, 4, by=("params",)) == 16
-    assert fitting_rank("svd", 128, 2048, 4, groups=1) == 737  # two matrices, each smaller
-    assert fitting_rank("spectral", 128, 16, 4) == 1  # one band: nothing is cheaper
+@pytest.mark.parametrize(
+    ("kind", "outputs", "groups", "rank"),
+    [
+        ("svd", 2048, 8, 92),
+        ("spectral", 2048, 8, 14),
+        ("svd", 2048, 1, 737),  # two matrices, each smaller
+        ("spectral", 16, 8, 1),  # one band: nothing is cheaper
+    ],
+)
+def test_ranks_at_the_papers_size(kind: str, outputs: int, groups: int, rank: int) -> None:
+    assert choose_rank(kind, 0, 128, outputs, 4, groups) == rank
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_upsampler_starts_near_bicubic_and_every_weight_learns(kind: str) -> None:
-    model = build_model("lkca-lr", 12, 4, drop_path=0.0, upsampler=kind, **TINY)
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_an_upsampler_starts_near_bicubic_and_every_weight_learns(kind: str, scale: int) -> None:
+    model = build_model("lkca-lr", 12, scale, drop_path=0.0, upsampler=kind, **TINY)
     x = torch.rand(2, 12, 9, 7)
     output = model(x)
-    assert output.shape == (2, 12, 36, 28)
-    assert 1e-5 < (output - resize(x, 4)).abs().max() < 0.05
+    assert output.shape == (2, 12, scale * 9, scale * 7)
+    assert 1e-5 < (output - resize(x, scale)).abs().max() < 0.05
     (output - torch.rand_like(output)).square().mean().backward()
     for name, value in model.upsampler.named_parameters():
         assert value.grad is not None and value.grad.abs().max() > 0, name
@@ -127,34 +111,27 @@ def test_a_network_truncated_at_full_rank_is_the_same() -> None:
         assert torch.allclose(truncate(model, 96)(x), model(x), atol=1e-5)
         assert not torch.allclose(truncate(model, 2)(x), model(x), atol=1e-5)
     assert upsampling_convolutions(model) == ["upsampler.0"]  # the model passed in is unchanged
-
-
-@pytest.mark.parametrize(("model", "rank", "message"), [("lkca", 0, "96, got 0"), ("lkca-lr", 2, "groups")])
-def test_refused_truncations(model: str, rank: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        truncate(build_model(model, 6, 4, **TINY), rank)
-
-
-def test_principal_components_are_found_in_any_order() -> None:
-    planted = torch.linalg.qr(torch.randn(9, 2, dtype=torch.float64))[0]
-    weights = torch.randn(3, 2, 8, 8, dtype=torch.float64) * torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
-    residuals = torch.einsum("bk,nkhw->nbhw", planted, weights) + 0.01 * torch.randn(3, 9, 8, 8)
-    found = principal_components(residuals, 2)
-    assert torch.allclose((found.T @ planted).abs(), torch.eye(2, dtype=torch.float64), atol=0.1)
-    assert torch.allclose(found.T @ found, torch.eye(2, dtype=torch.float64))
-    assert torch.allclose(principal_components(-residuals.flip(0, 2), 2), found)
-    assert (found.gather(0, found.abs().argmax(dim=0, keepdim=True)) > 0).all()  # the sign is fixed
-    assert principal_components(torch.rand(1, 1, 4, 4), 1).tolist() == [[1.0]]
+    with pytest.raises(ValueError, match="96, got 0"):
+        truncate(model, 0)
+    with pytest.raises(ValueError, match="groups"):
+        truncate(build_model("lkca-lr", 6, 4, **TINY), 2)
 
 
 def test_a_spectral_upsampler_takes_its_spectra_from_data() -> None:
-    model = build_model("lkca-lr", 12, 4, upsampler="spectral", rank=2, **TINY)
-    (part,) = parts_started_from_data(model)
-    spectra = torch.linalg.qr(torch.rand(12, 2))[0]
-    part.start_from(torch.einsum("bk,nkhw->nbhw", spectra, torch.randn(2, 2, 8, 8)))
-    basis = part.weight.detach().flatten(1)
-    assert torch.allclose(basis @ basis.T @ spectra, spectra, atol=1e-4)
-    assert not parts_started_from_data(build_model("lkca-lr", 12, 4, upsampler="spectral-random", rank=2, **TINY))
+    basis = build_model("lkca-lr", 9, 4, upsampler="spectral", rank=2, **TINY).upsampler[-1]
+    assert basis.from_data
+    planted = torch.linalg.qr(torch.randn(9, 2))[0]
+    weights = torch.randn(3, 2, 8, 8) * torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)
+    residuals = torch.einsum("bk,nkhw->nbhw", planted, weights) + 0.01 * torch.randn(3, 9, 8, 8)
+    basis.start_from(residuals)
+    found = basis.weight.detach().flatten(1)
+    assert torch.allclose((found.T @ planted).abs(), torch.eye(2), atol=0.1)
+    assert torch.allclose(found.T @ found, torch.eye(2), atol=1e-5)
+    assert (found.gather(0, found.abs().argmax(dim=0, keepdim=True)) > 0).all()  # the sign is fixed
+    basis.start_from(-residuals.flip(0, 2))
+    assert torch.allclose(basis.weight.flatten(1), found, atol=1e-5)
+    assert principal_components(torch.rand(1, 1, 4, 4), 1).tolist() == [[1.0]]
+    assert not build_model("lkca-lr", 12, 4, upsampler="spectral-random", rank=2, **TINY).upsampler[-1].from_data
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -173,9 +150,6 @@ def test_upsamplers_in_other_networks(name: str, kind: str) -> None:
     before, after = cost(grouped, 12), cost(model, 12)
     assert (after.params <= before.params and after.macs <= before.macs) or kind in ("grouped-1x1", "separable")
     assert cost(plain, 12).params > max(before.params, after.params)
-    again = build_model(name, 12, 4, upsampler=kind, **options)
-    again.load_state_dict(model.state_dict())
-    assert bool(parts_started_from_data(model)) == (kind == "spectral")
 
 
 def test_convolutions_of_other_kinds() -> None:

@@ -91,6 +91,15 @@ BP_STEPS = pd.DataFrame(
     ],
     columns=["scale", "degradation", "steps", "MPSNR", "SAM"],
 ).assign(MPSNR_half=np.nan, SAM_half=0.1)
+BESIDE = pd.DataFrame(
+    [
+        ("LKCA-LR - LKCA-Net", "paper, Chikusei x4", -0.1, np.nan, np.nan),
+        ("LKCA-LR - LKCA-Net", "cpu, scenes", -0.2, -0.3, -0.1),
+        ("LKCA-LR - LKCA-Net", "converged, until_converged", -3.0, -5.0, 1.0),  # beyond the axis
+        ("with - without the cosine term", "quick, distillation", 0.2, np.nan, np.nan),
+    ],
+    columns=["comparison", "source", "mean", "low", "high"],
+)
 BLOCKS = pd.DataFrame({"blocks": [1, 4, 64], "MPSNR": 30.0, "SAM": 4.0, "MPSNR_sd": np.nan, "SAM_sd": 0.1})
 CURVES = pd.DataFrame(
     {"upsampler": ["svd", "svd", "grouped"], "params_M": [1, 2, 3], "macs_G": [1, 2, 3], "MPSNR": 30.0}
@@ -116,6 +125,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "by epoch": lambda: differences.differences_by_epoch(
         {f"LKCA-{n} - LKCA-Net": pd.DataFrame({"seed": 0, "epoch": [1, 2], "difference": 0.1}) for n in range(4)}, TITLE
     ),
+    "beside the paper": lambda: differences.differences_beside_paper(BESIDE, TITLE),
     "steps": lambda: differences.back_projection_steps(BP_STEPS, TITLE),
     "quality": lambda: costs.quality_against_cost({"ours": runs(MODEL_NAMES)}, PANELS, TITLE),
     "time": lambda: costs.time_and_macs(runs(MODEL_NAMES[2:]), TITLE),
@@ -172,9 +182,9 @@ def test_singular_values_are_shares_and_the_papers_points_are_there() -> None:
 
 def test_diagrams_show_the_network() -> None:
     model = build_model("lkca-lr", 12, 4, blocks=2, channels=32)
-    seen = diagrams.observe(model, 12, size=8)
-    assert seen["head"].takes == (12, 8, 8) and seen["upsampler.0"].gives == (12 * 16, 8, 8)
-    assert (seen[""].params, seen[""].macs) == (cost(model, 12, 8).params, cost(model, 12, 8).macs)
+    seen, counted = diagrams.observe(model, 12), cost(model, 12)
+    assert seen["head"].takes == (12, 16, 16) and seen["upsampler.0"].gives == (12 * 16, 16, 16)
+    assert (seen[""].params, seen[""].macs) == (counted.params, counted.macs)
     drawn = words(diagrams.network(build_model("lkca", 128, 4), 128, "paper"))
     assert all(part in drawn for part in ("block 16", "3x3 128 → 2048", "in all 3.71 M params, 867 M MACs"))
     full, grouped = (build_model(name, 8, 4, blocks=1, channels=32) for name in ("lkca", "lkca-lr"))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lkca.data.split import Area
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from sharpen import finetune as module
 from sharpen.cli import main
 from sharpen.finetune import check_size, finetune, observe

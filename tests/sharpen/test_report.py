@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.resize import resize
 from sharpen.files import sharpen_file
 from sharpen.image.methods import EigenimageMethod

@@ -9,7 +9,7 @@ import pytest
 
 from lkca.files import project_root
 from lkca.run import RECIPE
-from lkca.studies import STUDIES, study_runs
+from lkca.studies import studies, study_runs
 from lkca.studies.batch import train_runs
 from lkca.studies.plan import Plan, has_other_recipe, make_plan
 from tests.training.tiny import TINY
@@ -24,13 +24,13 @@ def test_a_plan_has_every_teacher_once_and_first() -> None:
 
 def test_all_has_every_study_that_the_profile_has() -> None:
     plan = make_plan("all", "quick")
-    assert set(plan.tables) == {name for name in STUDIES if study_runs(name, "quick")}
-    summarising = [study.notebook for study in STUDIES.values() if study.reads == ("*",)]
+    assert set(plan.tables) == {name for name in studies() if study_runs(name, "quick")}
+    summarising = [study.notebook for study in studies().values() if study.reads == ("*",)]
     assert all(set(plan.notebooks[name]) == set(plan.tables) for name in summarising if name in plan.notebooks)
 
 
 def test_every_notebook_belongs_to_a_study() -> None:
-    declared = {study.notebook for study in STUDIES.values()}
+    declared = {study.notebook for study in studies().values()}
     assert {path.stem for path in (project_root() / "notebooks").glob("*.ipynb")} <= declared
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lkca.data.split import Area
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.evaluate import low_resolution
 from lkca.fast import predict
 from lkca.files import results_folder
@@ -28,9 +28,8 @@ from lkca.studies.convergence import (
 )
 from lkca.studies.distillation import PLAIN, QUESTIONS, TEACHER, paper_rows, rows_of
 from lkca.studies.speed import MIN_ROUNDS, measure_speed, take_turns
-from lkca.studies.tables import rows_of_runs
+from lkca.studies.tables import study_results
 from lkca.trainer import MIN_GAIN
-from tests.training.tiny import quiet
 
 CPU = torch.device("cpu")
 
@@ -84,14 +83,14 @@ def test_cases_narrow_the_profile() -> None:
 
 def test_rows_of_a_case_are_read_or_trained(make_profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     profile = make_profile(seeds=[0, 1], studies={"benchmark": {"cases": [["synthetic", 2]], "models": ["bicubic"]}})
-    frame = rows_of_runs("benchmark", profile, case_runs(profile, "synthetic", 2, ["bicubic", "lkca-lr"]), log=quiet)
+    frame = study_results("benchmark", profile, runs=case_runs(profile, "synthetic", 2, ["bicubic", "lkca-lr"]))
     assert frame["model"].tolist() == ["bicubic", "lkca-lr", "lkca-lr"] and frame["MPSNR"].gt(15).all()
     frame.assign(MPSNR=47.11).to_csv(results_folder() / "benchmark.csv", index=False)
     (results_folder() / profile).mkdir()
     (results_folder() / "benchmark.csv").rename(results_folder() / profile / "benchmark.csv")
     monkeypatch.setattr(tables, "train", lambda *_: pytest.fail("the table has it"))
     one = case_runs(profile, "synthetic", 2, ["lkca-lr"])
-    assert rows_of_runs("benchmark", profile, one)["MPSNR"].tolist() == [47.11, 47.11]
+    assert study_results("benchmark", profile, runs=one)["MPSNR"].tolist() == [47.11, 47.11]
     with pytest.raises(ValueError, match="nosuch"):
         case_runs(profile, "synthetic", 2, ["nosuch"])
 
@@ -171,7 +170,9 @@ def test_turns_and_their_limits() -> None:
 def test_what_does_not_fit_into_the_time_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSPSR takes 50 s at first; the second setting has four times the pixels."""
     monkeypatch.setattr(speed, "take_turns", lambda passes, *_: dict(zip(passes, ([1e-3], [50.0]), strict=False)))
-    frame = measure_speed([2, 4], [1], CPU, bands=8, budget=1000, models=("vdsr", "sspsr"))
+    monkeypatch.setattr(speed, "TIMED", ("vdsr", "sspsr"))
+    monkeypatch.setattr(speed, "BANDS", 8)
+    frame = measure_speed([2, 4], [1], CPU, budget=1000)
     assert frame["model"].tolist() == ["vdsr", "sspsr"] * 2 and frame["milliseconds"].tolist()[:2] == [1, 50_000]
     skipped = frame[frame["milliseconds"].isna()]
     assert skipped[["model", "size"]].to_numpy().tolist() == [["sspsr", 4]] and "200.0 s" in skipped["note"].iloc[0]

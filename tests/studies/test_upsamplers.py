@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from lkca.checkpoints import load_result
-from lkca.data.datasets import load_dataset
+from lkca.data.loaders import load_dataset
 from lkca.metrics import METRICS
 from lkca.models import build_model
 from lkca.models.low_rank import truncate
 from lkca.rank import singular_values, upsampler_matrix
 from lkca.studies import truncation, upsamplers
+from lkca.studies.collect import PROJECTED
 from lkca.studies.profile import load_profile
 from lkca.studies.tables import read_file, study_results
 from lkca.studies.truncation import truncate_and_tune
@@ -42,7 +43,7 @@ def tiny(make_profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def test_the_study_from_runs_to_tables(tiny: str) -> None:
-    frame = with_setting(study_results("upsamplers", tiny, "cpu", quiet), tiny)
+    frame = with_setting(study_results("upsamplers", tiny, "cpu"), tiny)
     cuts, times = (read_file("upsamplers", name, tiny) for name in ("truncation", "time"))
     table = upsamplers_table(frame, times).set_index("setting")
     assert list(table.index) == ["full", "grouped", "svd", "spectral", "spectral, equal params", "svd, distilled"]
@@ -76,7 +77,7 @@ def test_fine_tuning_trains_the_upsampler_alone_helps_and_repeats(tiny: str, dat
 
 
 def test_singular_values_are_those_of_the_networks(tiny: str) -> None:
-    frame = study_results("upsampler_svd", tiny, "cpu", quiet)
+    frame = study_results("upsampler_svd", tiny, "cpu")
     values = read_file("upsampler_svd", "values", tiny)
     assert set(values["kind"]) == {*KINDS, "after 2 epochs"} and set(values["run"]) == set(frame["run"])
     assert values.groupby("kind")["index"].max().eq(128).all()  # 8 bands · 4², of 9 · 16 columns
@@ -122,7 +123,7 @@ def test_other_networks_are_compared_with_their_own_upsampler() -> None:
             ("vdsr", "grouped", 1, 1.0, 1.0, 29.8), ("vdsr", "grouped", 0, 1.0, 1.0, 29.9),
             ("sspsr", "own", 0, 1.0, 1.0, 28.5), ("sspsr", "grouped", 0, 1.0, 1.0, 28.6)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["model", "upsampler", "seed", "params_M", "macs_G", "MPSNR"])
-    table = elsewhere_table(frame.assign(**{metric: 1.0 for metric in METRICS if metric != "MPSNR"}))
+    table = elsewhere_table(frame.assign(**dict.fromkeys((*METRICS[1:], *PROJECTED), 1.0)))
     assert table["difference_dB"].tolist() == pytest.approx([0, -0.25, 0, 0.1])  # -0.1 and -0.4, one of each seed
     half = 12.7062 * np.std([-0.1, -0.4], ddof=1) / np.sqrt(2)  # t of 0.975 with one degree of freedom
     assert table["half_width"].tolist() == pytest.approx([0, half, np.nan, np.nan], rel=1e-4, nan_ok=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lkca.data.datasets import load_dataset
+from lkca.data.loaders import load_dataset
 from lkca.data.split import Split
 
 

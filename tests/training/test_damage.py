@@ -14,16 +14,16 @@ from lkca.data.split import Split
 from lkca.losses import supervised_loss
 from lkca.run import Run
 from lkca.train import train
-from tests.training.tiny import FILES, TINY, TRAIN, Stop, files, flip_bit, quiet, stop_after
+from tests.training.tiny import FILES, TINY, TRAIN, Stop, files, quiet, stop_after
 
 SHORT = dataclasses.replace(TINY, epochs=2, stride=16)
 
 
 @pytest.mark.parametrize("name", [*RECORDED, "checksums.json"])
-@pytest.mark.parametrize("damage", ["bit", "empty", "missing"])
+@pytest.mark.parametrize("damage", ["noise", "missing"])
 def test_damaged_files_of_a_finished_run_are_named(name: str, damage: str, split: Split) -> None:
     path = train(SHORT, "cpu", quiet, split).folder / name
-    {"bit": flip_bit, "empty": lambda p: p.write_bytes(b""), "missing": Path.unlink}[damage](path)
+    path.unlink() if damage == "missing" else path.write_bytes(b"noise")
     unfinished = (name, damage) == ("metrics.json", "missing")
     with pytest.raises(FileNotFoundError if unfinished else ValueError, match=name):
         load_result(SHORT)
@@ -50,25 +50,22 @@ def interrupted(split: Split) -> Path:
     return TINY.folder / "resume.pt"
 
 
-@pytest.mark.parametrize(
-    "damage", ["empty", "short", "noise", "pickle", "list", "nothing in it", "other run", "other data"]
-)
+@pytest.mark.parametrize("damage", ["empty", "short", "pickle", "list", "nothing in it", "other run", "other data"])
 def test_damaged_states_are_not_resumed_from(damage: str, split: Split) -> None:
     path = interrupted(split)
     content, state = path.read_bytes(), load_state(path)
-    raw = {"empty": b"", "short": content[: len(content) // 2], "noise": b"\x80\x02?" * 999}
     changed = {
         "list": [1, 2],
         "nothing in it": {},
         "other run": state | {"identity": state["identity"] | {"run": "0123456789"}},
         "other data": state | {"identity": state["identity"] | {"data": "0" * 64}},
     }
-    if damage in raw:
-        path.write_bytes(raw[damage])
+    if damage == "pickle":
+        torch.save(Path("code"), path)
     elif damage in changed:
         save_state(path, changed[damage])
     else:
-        torch.save(Path("code"), path)
+        path.write_bytes(content[: len(content) // 2] if damage == "short" else b"")
     with pytest.raises(ValueError, match="resume.pt"):
         train(TINY, "cpu", quiet, split)
     path.unlink()

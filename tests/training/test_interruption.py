@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from lkca.checkpoints import load_result
-from lkca.data.datasets import load_dataset
+from lkca.data.loaders import load_dataset
 from lkca.data.split import Split
 from lkca.run import Distillation, Run
 from lkca.train import train
-from tests.training.tiny import FILES, STREAM, STUDENT, TINY, TRAIN, Stop, files, move_runs, outcome, quiet, stop_after
+from tests.training.tiny import BEGUN, STREAM, STUDENT, TINY, TRAIN, Stop, files, move_runs, outcome, quiet, stop_after
 
-BEGUN = dataclasses.replace(TINY, epochs=2, start_from={"epochs": 1, "learning_rate": 1e-3})
 STREAM_STUDENT = dataclasses.replace(STREAM, model="lkca-kd", distillation=Distillation(teacher_blocks=2))
 
 
@@ -52,30 +51,6 @@ def test_interrupted_between_epochs(run: Run, stopped: Run, epoch: int, log: lis
     assert outcome(run) == expected
     again = [line for line in log if "validation" in line and line.startswith(stopped.name)]
     assert len(again) == stopped.epochs - epoch  # no epoch is trained twice
-
-
-@pytest.mark.parametrize("write", range(2, 11))
-def test_stopped_between_any_two_writes(write: int, split: Split, tmp_path: Path, monkeypatch) -> None:
-    """Settings and provenance; weights, state and history of two epochs; provenance, checksums and metrics."""
-    run = dataclasses.replace(TINY, epochs=2)
-    train(run, "cpu", quiet, split)
-    expected = outcome(run)
-    move_runs(monkeypatch, tmp_path)
-    replace, count = Path.replace, 0
-
-    def stop(self: Path, target: Path) -> Path:
-        nonlocal count
-        count += 1
-        if count == write:
-            raise Stop
-        return replace(self, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", stop)
-        with pytest.raises(Stop):
-            train(run, "cpu", quiet, split)
-    train(run, "cpu", quiet, split)
-    assert outcome(run) == expected and files(run.folder) == FILES
 
 
 PROCESS = """

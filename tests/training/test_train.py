@@ -11,18 +11,18 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from lkca.checkpoints import HISTORY, load_result, load_state
-from lkca.data.datasets import load_dataset
 from lkca.data.patches import split_patches
 from lkca.data.split import Area, Split
 from lkca.degradation import back_project
 from lkca.evaluate import evaluate, low_resolution
 from lkca.fast import predict
 from lkca.metrics import METRICS, mpsnr, quality
+from lkca.models import MODELS
 from lkca.resize import resize
 from lkca.run import RECIPE, Distillation
 from lkca.train import initial_model, train
 from lkca.trainer import MIN_GAIN, PATIENCE
-from tests.training.tiny import FILES, STREAM, STUDENT, TINY, TRAIN, files, move_runs, outcome, quiet
+from tests.training.tiny import BEGUN, FILES, STREAM, STUDENT, TINY, TRAIN, files, move_runs, outcome, quiet
 
 # --- one run
 
@@ -31,30 +31,28 @@ def test_a_run_leaves_a_complete_record(split: Split, log: list[str]) -> None:
     result = train(TINY, "cpu", log.append, split)
     assert files(result.folder) == FILES
     assert json.loads((result.folder / "settings.json").read_text()) == TINY.settings()
-    assert tuple(result.metrics) == METRICS and list(result.images) == [area.name for area in split.test]
     assert tuple(result.history.columns) == HISTORY and list(result.history["epoch"]) == [1, 2, 3, 4]
     cosine = [1e-6 + (3e-3 - 1e-6) * (1 + math.cos(math.pi * i / 3)) / 2 for i in range(4)]
     assert list(result.history["learning_rate"]) == pytest.approx(cosine)
     assert len(log) == 4 and all(f"epoch {i}/4" in line for i, line in enumerate(log, 1))
     assert result.record["params"] == sum(p.numel() for p in result.model().parameters())
     assert result.record["macs"] > 0 and result.record["diverged_in_epoch"] is None
+    provenance = result.provenance
+    assert provenance["commit"] == "test" and provenance["data_checksum"] == split.checksum
+    assert provenance["recipe"] == RECIPE and provenance["device"] == "cpu" and provenance["threads"] == 1
+    assert provenance["peak_memory_mb"] > 50 and provenance["seconds"] > 0
+    assert {"lkca", "python", "torch", "numpy", "scipy", "scikit-image", "system", "cpu", "started"} <= set(provenance)
 
 
-def test_metrics_are_those_of_the_kept_weights_before_and_after_back_projection(split: Split) -> None:
-    result = train(TINY, "cpu", quiet, split)
-    assert evaluate(result.model(), split, 4)[0] == result.images
+@pytest.mark.parametrize("model", ["lkca-lr", "bicubic"])
+def test_metrics_are_those_of_the_kept_weights_before_and_after_back_projection(model: str, split: Split) -> None:
+    result = train(dataclasses.replace(TINY, model=model, options=MODELS[model].small), "cpu", quiet, split)
+    assert tuple(result.metrics) == METRICS and result.images == evaluate(result.model(), split, 4)[0]
+    assert list(result.images) == [area.name for area in split.test]
+    assert result.history.empty == (model == "bicubic") and tuple(result.history.columns) == HISTORY
     lr, truth = low_resolution(split.test[0], 4)
     projected = quality(back_project(predict(result.model(), lr), lr, 5), truth, 4)
     assert result.back_projected == pytest.approx(projected)
-
-
-def test_provenance_traces_the_numbers(split: Split) -> None:
-    provenance = train(TINY, "cpu", quiet, split).provenance
-    assert provenance["commit"] == "test" and provenance["data_checksum"] == split.checksum
-    assert provenance["recipe"] == RECIPE and provenance["device"] == "cpu" and provenance["threads"] == 1
-    assert provenance["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert provenance["peak_memory_mb"] > 50 and provenance["seconds"] > 0
-    assert {"lkca", "python", "numpy", "scipy", "scikit-image", "system", "cpu", "started"} <= set(provenance)
 
 
 def test_a_finished_run_is_loaded_without_its_data(split: Split, log: list[str], monkeypatch) -> None:
@@ -66,18 +64,9 @@ def test_a_finished_run_is_loaded_without_its_data(split: Split, log: list[str],
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in before} == before
 
 
-def test_a_network_without_weights_needs_no_training(split: Split, log: list[str]) -> None:
-    result = train(dataclasses.replace(TINY, model="bicubic", options={}), "cpu", log.append, split)
-    assert log == [] and result.history.empty and tuple(result.history.columns) == HISTORY
-    assert evaluate(result.model(), split, 4)[0] == result.images
-
-
-@pytest.mark.parametrize(
-    ("model", "options"),
-    [("3dfcnn", {"channels": 8}), ("sspsr", {"blocks": 1, "channels": 16, "group_bands": 4, "group_overlap": 1})],
-)
-def test_other_networks_train(split: Split, model: str, options: dict) -> None:
-    run = dataclasses.replace(TINY, model=model, options=options, epochs=1, stride=16)
+@pytest.mark.parametrize("model", ["3dfcnn", "sspsr"])
+def test_other_networks_train(split: Split, model: str) -> None:
+    run = dataclasses.replace(TINY, model=model, options=MODELS[model].small, epochs=1, stride=16)
     assert math.isfinite(train(run, "cpu", quiet, split).metrics["MPSNR"])
 
 
@@ -126,26 +115,37 @@ def test_spectral_upsampler_starts_from_the_training_data(split: Split) -> None:
     assert share(trained) > 2 * share(initial)
 
 
+def test_a_run_begins_with_the_weights_of_another_and_keeps_them_if_it_finds_no_better() -> None:
+    hopeless = dataclasses.replace(BEGUN, learning_rate=1e-30, final_learning_rate=1e-30)
+    kept = train(hopeless, "cpu", quiet).model().state_dict()
+    first = load_result(hopeless.start()).model().state_dict()
+    assert all(torch.equal(tensor, first[name]) for name, tensor in kept.items())
+    improved = dataclasses.replace(BEGUN, epochs=3, start_from={"epochs": 1, "learning_rate": 0.1})  # from bad weights
+    validation = train(improved, "cpu", quiet).history["validation"].max()
+    assert validation > load_result(improved.start()).history["validation"].max() + 0.1
+
+
+def test_teacher_and_student_begin_with_their_own_weights() -> None:
+    student = dataclasses.replace(STUDENT, epochs=1, start_from={"epochs": 1, "stride": 16})
+    train(student, "cpu", quiet)
+    for run in (student.start(), student.teacher(), student.teacher().start(), student.start().teacher()):
+        assert load_result(run).run == run
+    assert student.start().teacher() == student.teacher().start()
+
+
 # --- scenes generated on the fly
 
 
-def test_a_stream_keeps_the_mean_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TRAIN, "STREAM_STEPS", 3)
-    run = dataclasses.replace(STREAM, epochs=1)
-    result = train(run, "cpu", quiet, load_dataset("synthetic_stream", "tiny"))
-    kept, last = result.model().state_dict(), load_state(result.folder / "resume.pt")["model"]
-    assert not any(torch.equal(kept[name], last[name]) for name in ("head.weight", "upsampler.0.bias"))
-    assert all(torch.allclose(kept[name], last[name], atol=0.01) for name in kept)
-
-
-def test_a_stream_ends_when_validation_has_converged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_keeps_the_mean_of_the_weights_and_ends_when_validation_has_converged(monkeypatch) -> None:
     monkeypatch.setattr(TRAIN, "STREAM_STEPS", 1)
     run = dataclasses.replace(STREAM, epochs=200, learning_rate=1e-6)  # gains nothing
-    result = train(run, "cpu", quiet, load_dataset("synthetic_stream", "tiny"))
+    result = train(run, "cpu", quiet)
     assert len(result.history) == 1 + 2 * PATIENCE and result.record["diverged_in_epoch"] is None
     assert result.history["validation"].max() <= result.history["validation"][0] + MIN_GAIN
-    fallen = result.history["learning_rate"][PATIENCE + 2]
-    assert fallen == pytest.approx(run.learning_rate / 4)
+    assert result.history["learning_rate"][PATIENCE + 2] == pytest.approx(run.learning_rate / 4)
+    state = load_state(result.folder / "resume.pt")
+    mean, last = state["mean"]["module.head.weight"], state["model"]["head.weight"]
+    assert not torch.equal(mean, last) and torch.allclose(mean, last, atol=0.01)
 
 
 # --- distillation
@@ -206,23 +206,18 @@ def test_absent_devices_are_refused(device: str, split: Split) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"patch": 64}, "48x48"), ({"patch": 48}, "patch"), ({"options": {"channels": 24}}, "24")]
+    ("change", "size", "named"),
+    [
+        ({"patch": 64}, (48, 48), "48x48"),
+        ({"patch": 48}, (48, 48), "patch"),
+        ({"options": {"channels": 24}}, (48, 48), "24"),
+        ({"variant": "default"}, (48, 48), "tiny"),
+        ({}, (7, 40), "small"),
+    ],
 )
-def test_settings_that_do_not_fit_the_data_are_refused(change: dict, named: str, split: Split) -> None:
+def test_settings_that_do_not_fit_the_data_are_refused(change: dict, size: tuple, named: str, split: Split) -> None:
     run = dataclasses.replace(TINY, **change)
+    test = Area("small", split.test[0].cube[:, : size[0], : size[1]])
     with pytest.raises(ValueError, match=named):
-        train(run, "cpu", quiet, dataclasses.replace(split, train=split.train[:1]))
-    assert not {"metrics.json", "weights.safetensors"} & files(run.folder)
-
-
-def test_a_test_image_that_is_too_small_is_refused_before_training(split: Split, log: list[str]) -> None:
-    small = dataclasses.replace(split, test=(Area("small", split.test[0].cube[:, :7, :40]),))
-    with pytest.raises(ValueError, match="small"):
-        train(TINY, "cpu", log.append, small)
-    assert log == []
-
-
-def test_a_split_of_another_dataset_is_refused(split: Split) -> None:
-    run = dataclasses.replace(TINY, variant="default")
-    with pytest.raises(ValueError, match="tiny"):
-        train(run, "cpu", quiet, split)
+        train(run, "cpu", quiet, dataclasses.replace(split, train=split.train[:1], test=(test,)))
+    assert not run.folder.exists() or not {"metrics.json", "history.csv", "weights.safetensors"} & files(run.folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lkca.checkpoints import CHECKSUMS, RECORDED
 from lkca.run import Distillation, Run
 
 TRAIN = import_module("lkca.train")  # the module, for patches: `lkca.train` is the function
@@ -20,18 +21,9 @@ TINY = Run(
     stride=8,
 )
 STUDENT = dataclasses.replace(TINY, model="lkca-kd", distillation=Distillation(weight=1.0, teacher_blocks=2))
-STREAM = Run(
-    dataset="synthetic_stream", variant="tiny", options={"blocks": 1, "channels": 16}, epochs=3, batch=4
-)  # fmt: skip
-FILES = {
-    "settings.json",
-    "provenance.json",
-    "history.csv",
-    "weights.safetensors",
-    "resume.pt",
-    "checksums.json",
-    "metrics.json",
-}
+BEGUN = dataclasses.replace(TINY, epochs=2, start_from={"epochs": 1, "learning_rate": 1e-3})
+STREAM = Run(dataset="synthetic_stream", variant="tiny", options=TINY.options, epochs=3, batch=4)
+FILES = {*RECORDED, CHECKSUMS, "resume.pt"}
 
 
 def quiet(line: str) -> None:
@@ -67,10 +59,3 @@ def stop_after(epoch: int, run: Run) -> Callable[[str], None]:
 def files(folder: Path) -> set[str]:
     """Return the names of a run's files."""
     return {path.name for path in folder.iterdir() if path.name != ".lock"}
-
-
-def flip_bit(path: Path, place: float = 0.5) -> None:
-    """Flip one bit of a file, at this share of its length."""
-    content = bytearray(path.read_bytes())
-    content[int(place * (len(content) - 1))] ^= 1
-    path.write_bytes(content)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import DEGRADATIONS, Degradation
 from lkca.metrics import mpsnr, sam
 from lkca.resize import resize

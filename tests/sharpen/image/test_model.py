@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.metrics import mpsnr
 from lkca.resize import resize

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.psf import check_psf
 from lkca.resize import resize

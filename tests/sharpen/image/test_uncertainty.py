@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lkca.data.synthetic_sensors import landscape_cube
+from lkca.data.synthetic.sensors import landscape_cube
 from lkca.degradation import Degradation
 from lkca.metrics import mpsnr
 from lkca.resize import resize

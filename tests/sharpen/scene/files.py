@@ -1,6 +1,5 @@
-"""Writers of small scenes in every format that is read."""
+"""Writers of small scenes in the formats that `sharpen` reads, beside those of `tests.data.scene_files`."""
 
-import warnings
 from pathlib import Path
 
 import h5py
@@ -12,77 +11,14 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.rpc import RPC
 from rasterio.shutil import copy as gdal_copy
 
-B, H, W = 5, 70, 6
+from tests.data.scene_files import FORMATS, write_tiff
+
 UTM32 = Affine(0.7, 0, 669639.6, 0, -0.7, 5328106.0)
 MAP_INFO = "{UTM, 1.000, 1.000, 669639.600, 5328106.000, 0.7, 0.7, 32, North, WGS-84, units=Meters}"
 NM = [400.0, 500.0, 600.0, 700.0, 2500.0]
-AXES = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}
-TYPES = {"uint8": 1, "int16": 2, "int32": 3, "float32": 4, "float64": 5, "complex64": 6, "uint16": 12}
-
-
-def braces(values) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
-
-
-def write_envi(path: Path, cube, interleave="bsq", big_endian=False, offset=0, head="ENVI", **fields) -> Path:
-    """Write `path` (the data) and its header, which is returned; a field that is None is left out."""
-    stored = np.ascontiguousarray(cube.transpose(AXES.get(interleave, (0, 1, 2))))
-    path.write_bytes(b"x" * offset + stored.astype(cube.dtype.newbyteorder(">" if big_endian else "<")).tobytes())
-    basic = {
-        "samples": cube.shape[2], "lines": cube.shape[1], "bands": cube.shape[0], "header offset": offset,
-        "data type": TYPES[cube.dtype.name], "interleave": interleave, "byte order": int(big_endian),
-    }  # fmt: skip
-    lines = [f"{name} = {value}" for name, value in {**basic, **fields}.items() if value is not None]
-    header = path.with_suffix(".hdr")
-    header.write_text("\n".join([head, *lines, ""]))
-    return header
-
-
-def write_tiff(path: Path, cube, describe=lambda raster: None, **profile) -> Path:
-    count, height, width = cube.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        size = {"count": count, "height": height, "width": width, "dtype": cube.dtype.name}
-        with rasterio.open(path, "w", **{"driver": "GTiff", **size, **profile}) as raster:
-            raster.write(cube)
-            describe(raster)
-    return path
-
-
-def write_tiff_pair(path: Path, cube, tiff=None, **fields) -> Path:
-    path.unlink(missing_ok=True)
-    header = write_envi(path.with_suffix(".raw"), cube, **{"file type": "TIFF", **fields})
-    path.with_suffix(".raw").unlink()
-    write_tiff(path, cube, **(tiff or {}))
-    return header
-
-
-def write_mat(path: Path, cube, **others) -> Path:
-    scipy.io.savemat(path, {"data": cube.transpose(1, 2, 0), **others}, do_compression=True)
-    return path
-
-
-def write_mat73(path: Path, cube, chunks=None) -> Path:
-    """As MATLAB saves -v7.3: a block of text before the HDF5, axes reversed."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        file.create_dataset("data", data=cube.transpose(1, 2, 0).T, chunks=chunks)
-    with path.open("r+b") as stream:
-        stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .")
-    return path
-
-
-def write_npz(path: Path, cube, **others) -> Path:
-    np.savez_compressed(path, scene=cube.transpose(1, 2, 0), **others)
-    return path
-
-
-def write_npy(path: Path, cube, order="C") -> Path:
-    np.save(path, np.asarray(cube.transpose(1, 2, 0), order=order))
-    return path
 
 
 def write_netcdf3(path: Path, cube) -> Path:
@@ -164,18 +100,7 @@ def pages(path: Path, cube, **options) -> Path:
 
 
 WRITERS = {
-    "matlab": lambda folder, cube: write_mat(folder / "a.mat", cube),
-    "matlab 7.3": lambda folder, cube: write_mat73(folder / "a.mat", cube),
-    "matlab 7.3 chunked": lambda folder, cube: write_mat73(folder / "a.mat", cube, (2, 4, 16)),
-    "npy": lambda folder, cube: write_npy(folder / "a.npy", cube),
-    "npy fortran": lambda folder, cube: write_npy(folder / "a.npy", cube, "F"),
-    "npz": lambda folder, cube: write_npz(folder / "a.npz", cube),
-    "envi bsq": lambda folder, cube: write_envi(folder / "a.img", cube),
-    "envi bil": lambda folder, cube: write_envi(folder / "a.dat", cube, "bil", big_endian=True),
-    "envi bip": lambda folder, cube: write_envi(folder / "a.pix", cube, "bip", offset=7),
-    "envi no suffix": lambda folder, cube: write_envi(folder / "a", cube, "bip", big_endian=True, offset=128),
-    "envi+tiff": lambda folder, cube: write_tiff_pair(folder / "a.tif", cube),
-    "geotiff": lambda folder, cube: write_tiff(folder / "a.tif", cube, interleave="pixel", blockysize=16),
+    **FORMATS,
     "pages": lambda folder, cube: pages(folder / "a.tif", cube),
     "pages of ImageJ": lambda folder, cube: pages(folder / "a.tif", cube, imagej=True),
     "pages of OME": lambda folder, cube: pages(folder / "a.ome.tif", cube, metadata={"axes": "CYX"}),

@@ -8,18 +8,10 @@ import pytest
 import scipy.io
 from scipy.ndimage import gaussian_filter
 
-from lkca.data.synthetic import synthetic_scene
+from lkca.data.synthetic.scenes import synthetic_scene
 from sharpen.scene.io import SceneWriter, doubt_axes, missing_by_band, numbers_in, open_scene, read_block, usable_bands
-from tests.sharpen.scene.files import (
-    braces,
-    write_alpha,
-    write_envi,
-    write_masked,
-    write_mat,
-    write_npy,
-    write_npz,
-    write_tiff,
-)
+from tests.data.scene_files import braces, write_envi, write_npy, write_npz, write_tiff, write_v5
+from tests.sharpen.scene.files import write_alpha, write_masked
 
 B, H, W = 4, 12, 11
 HOLE = np.zeros((H, W), bool)
@@ -214,7 +206,7 @@ def test_axes_in_another_order_are_suspected(name: str, smooth: float, tmp_path:
 
 def test_what_any_reading_unpacks_is_known_before(tmp_path: Path) -> None:
     cube = np.zeros((40, 200, 150))
-    for writer, name in ((write_npz, "a.npz"), (write_mat, "a.mat")):
+    for writer, name in ((write_npz, "a.npz"), (write_v5, "a.mat")):
         assert open_scene(writer(tmp_path / name, cube)).attrs["read_at_once"] >= cube.nbytes
     path = write_tiff(tmp_path / "a.tif", cube, blockysize=200, compress="deflate")
     assert open_scene(path).attrs["read_at_once"] >= cube.nbytes

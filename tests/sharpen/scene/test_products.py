@@ -10,7 +10,7 @@ from rasterio.transform import GCPTransformer
 
 from sharpen.scene.georeference import georeference_of
 from sharpen.scene.io import SceneWriter, gains_and_offsets, open_scene, read_block, usable_bands
-from tests.sharpen.scene.files import write_tiff
+from tests.data.scene_files import write_tiff
 
 B, H, W = 6, 20, 30
 NM = np.linspace(400, 2450, B)

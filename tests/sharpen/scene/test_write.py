@@ -17,7 +17,8 @@ from rasterio.warp import transform as transform_points
 from lkca.files import data_folder
 from sharpen.scene.georeference import Georeference, georeference_of, place
 from sharpen.scene.io import SceneWriter, gains_and_offsets, open_scene, read_block, upsampled, write_scene
-from tests.sharpen.scene.files import braces, write_envi, write_gcps, write_npy, write_rpcs, write_tiff
+from tests.data.scene_files import braces, write_envi, write_npy, write_tiff
+from tests.sharpen.scene.files import write_gcps, write_rpcs
 
 B, H, W = 5, 9, 7
 UTM32, DEGREES = CRS.from_epsg(32632), CRS.from_epsg(4326)

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioIOError
 
 from sharpen.scene import row_files
 from sharpen.scene.io import SceneWriter, open_scene, write_scene
-from tests.sharpen.scene.files import write_envi, write_tiff
+from tests.data.scene_files import write_envi, write_tiff
 
 B, H, W = 5, 40, 7
 Usage = namedtuple("Usage", "total used free")

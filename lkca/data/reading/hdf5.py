@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 from numpy.typing import NDArray
 
+from lkca.data.reading.scene_file import damage_named
+
 
 class HdfReader:
     """Reads windows of one dataset whose axes are in the order of `axes`, letters of B, H and W."""
@@ -28,17 +30,8 @@ class HdfReader:
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open by h5py, whose errors become a ValueError that names the file."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except MemoryError:
-        raise
-    except Exception as error:  # on damaged bytes h5py raises almost anything
-        if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        raise ValueError(
-            f"{path}: cannot be read, truncated or damaged ({error}). Copy, save or download it again."
-        ) from error
+    with damage_named(path), h5py.File(path, "r") as file:
+        yield file
 
 
 def check_stored(path: Path, data: h5py.Dataset, no_data: float | None = None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lkca.data.no_data import far_pixels, missing_pixels, warn_of_fills
-from lkca.data.scene_file import BandChoice, SceneFile
+from lkca.data.reading.scene_file import BandChoice, SceneFile
 from lkca.files import expand
 
 FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, numpy .npy or .npz"
@@ -44,12 +44,12 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
     suffix = path.suffix.lower()
     # Each format's library is imported only when needed: together they take seconds.
     if suffix in (".mat", ".npy", ".npz") or start.startswith((b"MATLAB ", b"\x93NUMPY")):
-        from lkca.data import array_files
+        from lkca.data.reading import array_files
 
         return array_files.open_array_file(path, key, layout)
     if key is not None or layout is not None:
         raise ValueError(f"{path}: key and layout are for .mat, .npy and .npz files; this format knows its own axes")
-    from lkca.data import envi, geotiff
+    from lkca.data.reading import envi, geotiff
 
     if geotiff.is_tiff(path):
         return envi.open_tiff(path)
@@ -103,9 +103,8 @@ def read_cube(
         undeclared[place] |= filled
         with np.errstate(over="ignore"):  # what is too large for float32 is no data, and becomes 0 below
             into[:] = part
-    gains, offsets = scene.bands.gains, scene.bands.offsets
-    if gains is not None and (offsets.any() or np.ptp(gains) > 1e-9 * abs(gains[0])):
-        for image, gain, offset in zip(cube, gains[chosen], offsets[chosen], strict=True):
+    if scene.gains_differ:
+        for image, gain, offset in zip(cube, scene.bands.gains[chosen], scene.bands.offsets[chosen], strict=True):
             image *= np.float32(gain)
             image += np.float32(offset)
     warn_of_fills(scene.path, int(undeclared.sum()), undeclared.size)

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from lkca.data.bands import describe_bands, meaning
-from lkca.data.hdf5 import HdfReader, check_stored, open_hdf5
-from lkca.data.scene_file import Reader, SceneFile
+from lkca.data.reading.bands import describe_bands, meaning
+from lkca.data.reading.hdf5 import HdfReader, check_stored, open_hdf5
+from lkca.data.reading.scene_file import Reader, SceneFile, damage_named
 
 NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16", "float32", "float64"}
 NUMPY_NAMES = {"double": "float64", "single": "float32"}  # MATLAB's other numeric types have numpy's names
@@ -29,7 +29,7 @@ Variables = dict[str, tuple[tuple[int, ...], str]]
 
 
 def open_array_file(path: Path, key: str | None, layout: str | None) -> SceneFile:
-    """Open a .mat, .npy or .npz file; see `lkca.data.read.open_scene_file`."""
+    """Open a .mat, .npy or .npz file; see `lkca.data.reading.read.open_scene_file`."""
     axes = tuple((layout or USUAL_LAYOUT).index(axis) for axis in "BHW")
     if path.suffix.lower() in (".npy", ".npz") or not _starts(path, b"MATLAB ") and path.suffix.lower() != ".mat":
         return _open_npz(path, key, axes) if zipfile.is_zipfile(path) else _open_npy(path, key, axes)
@@ -57,25 +57,13 @@ def check_array(path: Path, shape: tuple[int, ...], kind: str, name: str = "arra
 
 
 def _open_v5(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
-    try:
+    with damage_named(path, "not a .mat file, or truncated"):
         _check_v5(path)
         found = scipy.io.whosmat(path)
-    except Exception as error:  # on damaged bytes scipy raises almost anything
-        raise _damaged(path, "not a .mat file, or truncated", error) from error
     variables: Variables = {name: (shape, NUMPY_NAMES.get(kind, kind)) for name, shape, kind in found}
-
-    def load(name: str) -> NDArray:
-        try:
-            array = scipy.io.loadmat(path, variable_names=[name])[name]
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _damaged(path, f"{name} cannot be read, truncated or damaged", error) from error
-        if np.iscomplexobj(array):
-            raise ValueError(f"{path}: {name} holds complex numbers; a scene has real ones. Save its abs().")
-        return array
-
-    return _whole_scene(path, "matlab", variables, _choose_key(path, variables, key), axes, load)
+    return _whole_scene(
+        path, "matlab", variables, key, axes, lambda name: scipy.io.loadmat(path, variable_names=[name])[name]
+    )
 
 
 def _check_v5(path: Path) -> None:
@@ -110,7 +98,7 @@ def _open_v73(path: Path, key: str | None, axes: tuple[int, ...], told: bool) ->
                 stacklevel=4,
             )
         dtype, chunks = data.dtype.newbyteorder("="), data.chunks
-        listed = {name: _listed(file[name][()], variables[name][1]) for name in _band_lists(variables, key)}
+        listed = _band_lists(variables, key, lambda name: file[name][()])
     shape = tuple(variables[key][0][axis] for axis in axes)
     in_file = "".join("BHW"[axes.index(2 - place)] for place in range(3))
     chunk_bands = (chunks[0] if chunks else 1) if in_file[0] == "B" else 0
@@ -148,12 +136,9 @@ def _open_npy(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
         raise ValueError(f"{path}: not a whole .npz file (zip archive). Copy or save it again.")
     if key is not None:
         raise ValueError(f"{path}: key {key!r} was given, but a .npy file holds a single array; leave it out")
-    try:
-        with path.open("rb") as stream:
-            shape, dtype = _array_header(stream)
-            start = stream.tell()
-    except Exception as error:  # on damaged bytes numpy raises almost anything, a tokenizer's errors too
-        raise _damaged(path, "not a .npy file, or its start is damaged", error) from error
+    with damage_named(path, "not a .npy file, or its start is damaged"), path.open("rb") as stream:
+        shape, dtype = _array_header(stream)
+        start = stream.tell()
     check_array(path, shape, dtype.name)
     needed, found = start + int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size
     if found < needed:
@@ -168,26 +153,18 @@ def _open_npy(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
 
 def _open_npz(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     variables: Variables = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as stream:  # which compares the two places that have its name
-                    if name.endswith(".npy"):
-                        shape, dtype = _array_header(stream)
-                        variables[name.removesuffix(".npy")] = shape, dtype.name
-    except Exception as error:  # as above, and what zlib and zipfile raise
-        raise _damaged(path, "not a readable .npz file", error) from error
+    with damage_named(path, "not a readable .npz file"), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as stream:  # which compares the two places that have its name
+                if name.endswith(".npy"):
+                    shape, dtype = _array_header(stream)
+                    variables[name.removesuffix(".npy")] = shape, dtype.name
 
     def load(name: str) -> NDArray:
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return archive[name]
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _damaged(path, f"{name} cannot be read to its end", error) from error
+        with np.load(path, allow_pickle=False) as archive:
+            return archive[name]
 
-    return _whole_scene(path, "numpy", variables, _choose_key(path, variables, key), axes, load)
+    return _whole_scene(path, "numpy", variables, key, axes, load)
 
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
@@ -209,40 +186,38 @@ def mapped_reader(open_view: Callable[[], NDArray]) -> Reader:
     """
 
     def read(rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        view = open_view()
-        out = np.empty((len(bands), rows.stop - rows.start, columns.stop - columns.start), view.dtype.newbyteorder("="))
-        if view.strides[0] > view.strides[1]:  # stored band by band
-            step = max(1, BLOCK_BYTES * len(bands) // out.nbytes)
-            for start in range(0, len(bands), step):
-                out[start : start + step] = open_view()[_together(bands[start : start + step]), rows, columns]
-        else:
-            step = max(1, BLOCK_BYTES * out.shape[1] // out.nbytes)
-            for start in range(0, out.shape[1], step):
-                part = slice(rows.start + start, min(rows.start + start + step, rows.stop))
-                out[:, start : start + step] = open_view()[_together(bands), part, columns]
+        together = slice(bands[0], bands[-1] + 1)  # files are read faster so
+        chosen = together if bands == list(range(together.start, together.stop)) else bands
+        shape = (len(bands), rows.stop - rows.start, columns.stop - columns.start)
+        out = np.empty(shape, open_view().dtype.newbyteorder("="))
+        step = max(1, BLOCK_BYTES * shape[1] // out.nbytes)
+        for start in range(0, shape[1], step):
+            part = slice(rows.start + start, min(rows.start + start + step, rows.stop))
+            out[:, start : start + step] = open_view()[chosen, part, columns]
         return out
 
     return read
 
 
-def _together(bands: list[int]) -> slice | list[int]:
-    """Return bands as a slice where they follow one another: files are read faster so."""
-    return slice(bands[0], bands[-1] + 1) if bands == list(range(bands[0], bands[-1] + 1)) else bands
-
-
 def _whole_scene(
-    path: Path, kind: str, variables: Variables, key: str, axes: tuple[int, ...], load: Callable[[str], NDArray]
+    path: Path, kind: str, variables: Variables, key: str | None, axes: tuple[int, ...], load: Callable[[str], NDArray]
 ) -> SceneFile:
     """Return a scene whose file can only be read whole: that happens once, when its numbers are first asked for."""
+    key = _choose_key(path, variables, key)
     shape, dtype = tuple(int(variables[key][0][axis]) for axis in axes), np.dtype(variables[key][1]).newbyteorder("=")
+
+    def loaded(name: str) -> NDArray:
+        with damage_named(path, f"{name} cannot be read, truncated or damaged"):
+            return load(name)
 
     @cache
     def cube() -> NDArray:
+        array = loaded(key)
+        check_array(path, array.shape, array.dtype.name, key)  # only now scipy tells complex numbers
         # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
-        return np.ascontiguousarray(load(key).transpose(axes), dtype=dtype)
+        return np.ascontiguousarray(array.transpose(axes), dtype=dtype)
 
-    listed = {name: _listed(load(name), variables[name][1]) for name in _band_lists(variables, key)}
-    bands = describe_bands(path, shape[0], listed)
+    bands = describe_bands(path, shape[0], _band_lists(variables, key, loaded))
     return SceneFile(
         path, kind, shape, dtype, lambda rows, columns, chosen: cube()[chosen, rows, columns], [path], bands
     )
@@ -266,33 +241,19 @@ def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
     return key
 
 
-def _band_lists(variables: Variables, key: str) -> list[str]:
-    """Return the variables beside the scene that describe its bands: wavelengths, their unit, widths, bad bands."""
-    return [
-        name
-        for name, (shape, kind) in variables.items()
-        if name != key
-        and 0 < np.prod(shape, dtype=object) <= MAX_LISTED
-        and (meaning(name) == "unit" if _is_text(kind) else meaning(name) and kind in NUMBERS | {"logical", "bool"})
-    ]
-
-
-def _listed(array: NDArray, kind: str) -> list | str:
-    """Return a variable's numbers, or its text, which MATLAB v7.3 stores as numbers of characters."""
-    items = array.ravel().tolist()
-    return (
-        list(items) if not _is_text(kind) else "".join(chr(item) if isinstance(item, int) else item for item in items)
-    )
-
-
-def _is_text(kind: str) -> bool:
-    return kind.startswith(("char", "str"))
+def _band_lists(variables: Variables, key: str, load: Callable[[str], NDArray]) -> dict[str, list | str]:
+    """Return what lies beside the scene and describes its bands: wavelengths, their unit, widths, bad bands."""
+    lists = {}
+    for name, (shape, kind) in variables.items():
+        is_text = kind.startswith(("char", "str"))
+        fits = meaning(name) == "unit" if is_text else meaning(name) and kind in NUMBERS | {"logical", "bool"}
+        if name != key and fits and 0 < np.prod(shape, dtype=object) <= MAX_LISTED:
+            items = load(name).ravel().tolist()
+            # MATLAB v7.3 stores text as numbers of characters.
+            lists[name] = "".join(chr(i) if isinstance(i, int) else i for i in items) if is_text else items
+    return lists
 
 
 def _starts(path: Path, magic: bytes) -> bool:
     with path.open("rb") as stream:
         return stream.read(len(magic)) == magic
-
-
-def _damaged(path: Path, what: str, error: Exception) -> ValueError:
-    return ValueError(f"{path}: {what} ({error}). Copy, save or download it again.")

@@ -14,11 +14,11 @@ import numpy as np
 from spectral.io.envi import check_compatibility, gen_params
 from spectral.utilities.errors import SpyException
 
-from lkca.data.array_files import check_array, mapped_reader
-from lkca.data.bands import describe_bands, numbers_of
-from lkca.data.envi_header import Header, as_texts, is_header, one_line, read_header, text_of
-from lkca.data.geotiff import is_tiff, open_geotiff
-from lkca.data.scene_file import SceneFile
+from lkca.data.reading.array_files import check_array, mapped_reader
+from lkca.data.reading.bands import describe_bands, numbers_of
+from lkca.data.reading.envi_header import Header, as_texts, is_header, one_line, read_header, text_of
+from lkca.data.reading.geotiff import is_tiff, open_geotiff
+from lkca.data.reading.scene_file import SceneFile
 
 DATA_SUFFIXES = (".img", ".dat", ".raw", ".bin", ".pix", ".bsq", ".bil", ".bip", ".hyspex", ".sli")
 """Suffixes of raw data, the likelier first; a file of another suffix, or none, is taken if its size fits."""
@@ -51,7 +51,7 @@ def find_header(data: Path) -> Path | None:
 
 
 def open_envi(path: Path) -> SceneFile:
-    """Open an ENVI pair by its header or its data file; see `lkca.data.read.open_scene_file`."""
+    """Open an ENVI pair by its header or its data file; see `lkca.data.reading.read.open_scene_file`."""
     if path.suffix.lower() == ".hdr":
         header_path, data = path, find_data(path, read_header(path, quiet=True), quiet=False)
         if is_tiff(data):
@@ -157,29 +157,25 @@ def find_data(header_path: Path, fields: Header, quiet: bool = True) -> Path:
     )
     needed = _bytes_needed(fields)
     tiffs = [path for path in beside if is_tiff(path)]
-    raws = [
-        path
-        for path in beside
-        if path not in tiffs
-        and (path.name == stem or path.suffix.lower() in DATA_SUFFIXES or path.stat().st_size == needed)
-    ]
+    sized = [path for path in beside if path not in tiffs and path.stat().st_size == needed]
 
-    def unlikely(path: Path) -> tuple[bool, int]:
+    def unlikely(path: Path) -> tuple[bool, bool, int]:
         suffix = path.suffix.lower()
-        return path.stat().st_size != needed, DATA_SUFFIXES.index(suffix) if suffix in DATA_SUFFIXES else 99
+        rank = DATA_SUFFIXES.index(suffix) if suffix in DATA_SUFFIXES else len(DATA_SUFFIXES)
+        return (path in tiffs) != _means_tiff(fields), path not in sized, rank
 
-    raws.sort(key=unlikely)
-    candidates = tiffs + raws if _means_tiff(fields) else raws + tiffs
+    named = [path for path in beside if path.name == stem or path.suffix.lower() in DATA_SUFFIXES]
+    candidates = sorted({*tiffs, *sized, *named}, key=lambda path: (unlikely(path), path))
     if not candidates:
         others = ", ".join(path.name for path in beside) or "nothing of that name"
         raise FileNotFoundError(
             f"{header_path}: ENVI header without its data. Expected beside it {stem} with a suffix such as .img, .dat or "
             f".tif, or none{'' if needed is None else f', of {needed} bytes'}; found {others}."
         )
-    fitting = [path.name for path in raws if path.stat().st_size == needed]
-    if len(fitting) > 1 and candidates[0] in raws and not quiet:
+    if len(sized) > 1 and candidates[0] not in tiffs and not quiet:
+        alike = " and ".join(path.name for path in candidates if path in sized)
         warnings.warn(
-            f"{header_path}: {' and '.join(fitting)} fit it alike; {candidates[0].name} is read. Name the data file itself "
+            f"{header_path}: {alike} fit it alike; {candidates[0].name} is read. Name the data file itself "
             "to read another",
             stacklevel=4,
         )

@@ -1,7 +1,7 @@
 """Generate synthetic scenes as unlike each other as sensors are, to train a network for any sensor.
 
-`lkca.data.synthetic` generates believable scenes of one sensor. Here each seed is another place, ground sampling,
-optics, set of materials and noise. Half are landscapes (`lkca.data.landscape`) seen from one of several heights; half
+`lkca.data.synthetic.scenes` generates believable scenes of one sensor. Here each seed is another place, ground sampling,
+optics, set of materials and noise. Half are landscapes (`lkca.data.synthetic.landscape`) seen from one of several heights; half
 are dead leaves: random shapes of all sizes that cover each other, with the statistics of natural images (A. Lee,
 D. Mumford, J. Huang, IJCV 41, 2001). Both get textures whose power falls with frequency, then the sensor's blur and
 noise. Nothing is taken from a measured scene.
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from lkca.data.canvas import FINE
-from lkca.data.landscape import draw_landscape
-from lkca.data.materials import MATERIALS, material_spectra
+from lkca.data.synthetic.canvas import FINE
+from lkca.data.synthetic.landscape import draw_landscape
+from lkca.data.synthetic.materials import MATERIALS, material_spectra
 
 Cube = NDArray[np.float32]
 

@@ -1,7 +1,7 @@
 """Generate a synthetic scene from a seed, so that the study runs with nothing to download.
 
-A landscape (`lkca.data.landscape`) is averaged down to pixels, and its materials are given spectra
-(`lkca.data.materials`); then come light, haze, the sensor's blur and its noise.
+A landscape (`lkca.data.synthetic.landscape`) is averaged down to pixels, and its materials are given spectra
+(`lkca.data.synthetic.materials`); then come light, haze, the sensor's blur and its noise.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,9 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import gaussian_filter
 
-from lkca.data.canvas import BLOCK, FINE, Canvas
-from lkca.data.landscape import draw_landscape
-from lkca.data.materials import MATERIALS, ROUGHNESS, material_spectra
-from lkca.data.synthetic_sensors import landscape_cube
-
-__all__ = ["SyntheticScene", "landscape_cube", "synthetic_scene"]
+from lkca.data.synthetic.canvas import BLOCK, FINE, Canvas
+from lkca.data.synthetic.landscape import draw_landscape
+from lkca.data.synthetic.materials import MATERIALS, ROUGHNESS, material_spectra
 
 BLUR = 0.45  # pixels, standard deviation of the sensor's PSF
 MIN_SIDE = 16  # pixels
@@ -28,13 +25,10 @@ class SyntheticScene:
 
     cube : (B, H, W) float32, reflectance-like, in [0, 1].
     wavelengths : (B,) float64, band centres in nm, increasing.
-    labels : (H, W) uint8, index into `materials` of the material that covers most of the pixel.
     """
 
     cube: np.ndarray
     wavelengths: np.ndarray
-    labels: np.ndarray
-    materials: tuple[str, ...]
 
 
 def synthetic_scene(
@@ -65,7 +59,7 @@ def synthetic_scene(
     wavelengths = np.linspace(*SPECTRAL_RANGE, bands) if bands > 1 else np.array([sum(SPECTRAL_RANGE) / 2])
     rng = np.random.default_rng(seed)
     canvas = draw_landscape(height, width, rng)
-    return SyntheticScene(*_expose(canvas, wavelengths, rng), MATERIALS)
+    return SyntheticScene(_expose(canvas, wavelengths, rng), wavelengths)
 
 
 def _smooth_field(rows: int, columns: int, scale: float, rng: np.random.Generator) -> np.ndarray:
@@ -75,9 +69,7 @@ def _smooth_field(rows: int, columns: int, scale: float, rng: np.random.Generato
     return spline(1 + np.arange(rows) / scale, 1 + np.arange(columns) / scale).astype(np.float32)
 
 
-def _expose(
-    canvas: Canvas, wavelengths: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _expose(canvas: Canvas, wavelengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Average the fine samples to pixels, mix the spectra, light the scene and add the sensor's noise."""
     rows, columns, count = canvas.rows, canvas.columns, len(MATERIALS)
     fine_grain = gaussian_filter(rng.standard_normal((rows, columns), dtype=np.float32), 0.7, mode="reflect")
@@ -93,18 +85,15 @@ def _expose(
     scattered = 0.012 * (450 / wavelengths) ** 4
     spectra = np.column_stack([means, tints, scattered]).astype(np.float32)
     cube = np.empty((len(wavelengths), rows, columns), np.float32)
-    labels = np.empty((rows, columns), np.uint8)
     for top in range(0, rows, BLOCK):
         here = np.s_[top : min(top + BLOCK, rows)]
         fine = np.s_[here.start * FINE : here.stop * FINE]
         material, tone, tint = canvas.material[fine], canvas.tone[fine], canvas.tint[fine]
         pixel = np.arange((here.stop - here.start) * columns).reshape(-1, columns)
         cell = (pixel.repeat(FINE, axis=0).repeat(FINE, axis=1) * count + material).ravel()
-        sizes, bright, tinted = (
-            np.bincount(cell, weights, pixel.size * count).reshape(-1, count)
-            for weights in (None, tone.ravel(), (tone * tint).ravel())
+        bright, tinted = (
+            np.bincount(cell, weights.ravel(), pixel.size * count).reshape(-1, count) for weights in (tone, tone * tint)
         )
-        labels[here] = sizes.argmax(axis=1).reshape(-1, columns)
         lit = np.maximum(1 + ROUGHNESS * grain[here].reshape(-1, 1), 0.3) * light[here].reshape(-1, 1) / FINE**2
         tinted = np.clip(tinted + bright * patches[here].reshape(-1, 1), -bright, bright)
         shares = np.column_stack([bright * lit, tinted * lit, haze[here].reshape(-1, 1)]).astype(np.float32)
@@ -115,4 +104,4 @@ def _expose(
         # Silicon and its optics see least at both ends of the range.
         spread *= 1 + 1.2 * abs((nm - 680) / 330) ** 3
         np.clip(signal + spread * rng.standard_normal(signal.shape, dtype=np.float32), 0, 1, out=band)
-    return cube, wavelengths, labels
+    return cube

@@ -1,14 +1,15 @@
 """What an opened scene file is, whatever its format."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lkca.data.bands import Bands
+from lkca.data.reading.bands import Bands
 
 BandChoice = slice | Sequence[int]
 Reader = Callable[[slice, slice, list[int]], NDArray]
@@ -40,6 +41,12 @@ class SceneFile:
         """Wavelengths (B,) in nm; None if unknown."""
         return self.bands.wavelength
 
+    @property
+    def gains_differ(self) -> bool:
+        """Whether gains differ by band or come with offsets, so that one factor cannot stand for them."""
+        gains, offsets = self.bands.gains, self.bands.offsets
+        return gains is not None and bool(offsets.any() or np.ptp(gains) > 1e-9 * abs(gains[0]))
+
     def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)) -> NDArray:
         """Read a part, (b, h, w) in the file's type, and no more than that where the format allows it.
 
@@ -57,10 +64,6 @@ class SceneFile:
         """Return the numbers of the bands, from 0."""
         return np.arange(self.shape[0])[bands].tolist()
 
-    def checksum(self) -> str:
-        """Return the SHA-256 over all files that the scene is read from."""
-        return files_checksum(self.files)
-
 
 def files_checksum(paths: Sequence[Path]) -> str:
     """Return the SHA-256 over the files, one after another."""
@@ -69,3 +72,16 @@ def files_checksum(paths: Sequence[Path]) -> str:
         with path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
+
+
+@contextmanager
+def damage_named(path: Path, what: str = "cannot be read, truncated or damaged") -> Iterator[None]:
+    """Turn whatever a library raises on damaged bytes, which may be anything, into a ValueError that names the file."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path}: {what} ({error}). Copy, save or download it again.") from error

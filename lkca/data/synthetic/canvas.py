@@ -7,7 +7,7 @@ rotation. Everything is drawn `FINE` times finer than the image, so that averagi
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from lkca.data.materials import ASPHALT, CONCRETE, TREE
+from lkca.data.synthetic.materials import ASPHALT, CONCRETE, TREE
 
 FINE = 3  # fine samples along each side of a pixel
 BLOCK = 32  # image rows handled at once, to bound the memory beside the result

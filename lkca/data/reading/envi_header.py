@@ -8,7 +8,7 @@ from pathlib import Path
 from spectral.io.envi import read_envi_header
 from spectral.utilities.errors import SpyException
 
-from lkca.data.bands import meaning
+from lkca.data.reading.bands import meaning
 
 NUMBER_LISTS = ("wavelength", "fwhm", "bbl")  # of which no line has a "="
 FIELD_OF_A_NUMBER = re.compile(r"\s*(samples|lines|bands|data type)\s*=\s*\d", re.IGNORECASE)

@@ -14,9 +14,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from lkca.data.array_files import check_array
-from lkca.data.bands import Bands, checked_gains, describe_bands, numbers_of
-from lkca.data.scene_file import SceneFile
+from lkca.data.reading.array_files import check_array
+from lkca.data.reading.bands import Bands, checked_gains, describe_bands, numbers_of
+from lkca.data.reading.scene_file import SceneFile
 
 MAX_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, classic and BigTIFF
@@ -30,7 +30,7 @@ def is_tiff(path: Path) -> bool:
 
 
 def open_geotiff(path: Path) -> SceneFile:
-    """Open a GeoTIFF of one page; see `lkca.data.read.open_scene_file`.
+    """Open a GeoTIFF of one page; see `lkca.data.reading.read.open_scene_file`.
 
     A file with several pages, an alpha band, a mask or no-data values that differ by band is refused: the package
     `sharpen` reads those.

@@ -7,8 +7,8 @@ river and winding roads run across; buildings and trees, with their shadows, com
 
 import numpy as np
 
-from lkca.data.canvas import Canvas, Stripes, area, cut, direction, extent, rectangle, sides
-from lkca.data.materials import (
+from lkca.data.synthetic.canvas import Canvas, Stripes, area, cut, direction, extent, rectangle, sides
+from lkca.data.synthetic.materials import (
     ASPHALT,
     CEREAL,
     CONCRETE,

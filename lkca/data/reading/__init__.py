@@ -1,0 +1,1 @@
+"""Scene files: MATLAB, numpy, ENVI, GeoTIFF; what they say of their bands."""

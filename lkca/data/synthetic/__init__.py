@@ -1,0 +1,1 @@
+"""Synthetic scenes, drawn from a seed."""
