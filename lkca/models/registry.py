@@ -1,4 +1,4 @@
-"""The list of networks. Each model file registers its own; `lkca.models` imports every file of this folder.
+"""List the networks. Each model file registers its own; `lkca.models` imports every file of this folder.
 
 A model is a `torch.nn.Module` built as `build(bands, scale, **options)` that maps (n, B, h, w) in [0, 1] to
 (n, B, scale·h, scale·w).
@@ -16,19 +16,19 @@ from lkca.models.upsamplers import KINDS
 from lkca.resize import SCALES
 
 OWN = "own"  # the upsampler that a published network comes with
-REPLACEMENT_OPTIONS = {"upsampler": OWN, "groups": 8, "rank": 0}  # of networks that have no such options themselves
-MAY_BE_ZERO = ("group_overlap", "steps")  # of the whole-number options; the others start at 1
-MAX_SIZE = 4096  # of any whole-number option: far above every network here, far below what fills the memory by mistake
+REPLACEMENT_OPTIONS = {"upsampler": OWN, "groups": 8, "rank": 0}  # for networks without such options of their own
+MAY_BE_ZERO = ("group_overlap",)  # of the whole-number options; the others start at 1
+MAX_SIZE = 4096  # of any whole-number option: far above every network here, but too small to fill the memory by mistake
 MAX_BANDS = 2**16
 
 
 @dataclass(frozen=True)
 class Model:
-    """What the study knows of a network; tables, figures and tests read it.
+    """The declaration of a network, which tables, figures and tests read.
 
-    name : as given to `build_model`. build : makes the network, called as `build(bands, scale, **options)`.
+    name : as given to `build_model`. build : builds the network, called as `build(bands, scale, **options)`.
     label, colour, marker : name and style in tables and figures.
-    order : place in lists: the paper's networks as in its tables; others come last unless they say.
+    order : place in lists; the paper's networks stand as in its tables.
     of_paper : whether the paper compares it. learned : whether it has weights to train.
     small : options that make it small enough to train in a test.
     """
@@ -44,7 +44,7 @@ class Model:
     small: Mapping[str, object] = field(default_factory=dict)
 
 
-MODELS: dict[str, Model] = {}  # filled by the model files, in the order of the paper's tables
+MODELS: dict[str, Model] = {}  # filled by the model files, sorted by `order`
 
 
 def register(model: Model) -> None:
@@ -63,7 +63,7 @@ def register(model: Model) -> None:
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the names of the paper's networks in the order of its tables; `MODELS` has the project's own as well."""
+    """Return the names of the paper's networks in the order of its tables; `MODELS` also has the project's own."""
     return tuple(name for name, model in MODELS.items() if model.of_paper)
 
 
@@ -85,12 +85,12 @@ def model_options(name: str) -> dict[str, object]:
 
 
 def complete_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
-    """Check the options of a model and fill in the defaults of the others.
+    """Check the options of a model and fill in defaults for the missing ones.
 
     Raises
     ------
     ValueError
-        For an unknown model or option, and for a value that does not have the default's type.
+        For an unknown model or option, and for a value of another type than the default's or out of range.
     """
     defaults = model_options(name)
     complete = {**defaults, **options}

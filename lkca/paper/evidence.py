@@ -1,7 +1,7 @@
-"""Read the tables of results/, and say what paired differences tell.
+"""Read the tables of results/, and compute paired differences with their intervals.
 
-A difference is always paired: same scene, same settings, same seed. Its unit is the place on real scenes and the seed
-on synthetic ones. `docs/verdicts.md` has the rules that this follows.
+A difference is always paired: same scene, same settings, same seed. On real scenes, places are counted; on synthetic
+scenes, seeds. `docs/verdicts.md` has the rules that this follows.
 """
 
 import math
@@ -19,13 +19,13 @@ from lkca.files import results_folder
 from lkca.models import BASELINES
 from lkca.rank import SHARE, rank_at
 
-MARGIN = 0.02  # dB: a smaller difference has no meaning in practice
+MARGIN = 0.02  # dB: a smaller difference means nothing in practice
 MAX_FAILED = 0.25  # share of trained runs that may end below bicubic
 CONFIDENCE = 0.95
-# What names a trained network, whatever its seed and the length of its training.
+# The columns that identify a trained network, apart from its seed and the length of its training.
 NETWORK = ["dataset", "variant", "scale", "model", "blocks", "channels", "upsampler", "groups", "rank", "kd_weight",
            "kd_decay", "kd_l1", "kd_gradient", "kd_cosine", "teacher_blocks"]  # fmt: skip
-OVER_PLACES = "leave_one_out", "scenes"  # studies with one network a place; the others have several seeds
+OVER_PLACES = "leave_one_out", "scenes"  # studies that count places; the others count seeds
 Criteria = Mapping[str, object]  # column of a table of runs -> value
 HIGHER, LOWER, TIE, UNDECIDED, ONE = "higher", "lower", "tie", "undecided", "one run"
 
@@ -34,9 +34,9 @@ HIGHER, LOWER, TIE, UNDECIDED, ONE = "higher", "lower", "tie", "undecided", "one
 class Difference:
     """A mean of paired differences in dB.
 
-    low, high : its 95 % t-interval; NaN of a single value. n, unit : how many of what. sd : standard deviation.
+    low, high : its 95 % t-interval; NaN for a single value. n, unit : how many of what. sd : standard deviation.
     hodges_lehmann : median of all pairwise means, which one outlier hardly moves. better : how many are above zero.
-    sign_p : p of the two-sided sign test.
+    sign_p : p-value of the two-sided sign test.
     """
 
     mean: float
@@ -51,7 +51,7 @@ class Difference:
 
     @property
     def outcome(self) -> str:
-        """Say higher, lower, tie (the whole interval within ±0.02 dB), undecided, or one run (no interval)."""
+        """Higher, lower, tie (the whole interval lies within ±0.02 dB), undecided, or one run (no interval)."""
         if not self.n or math.isnan(self.low):
             return ONE
         if self.low >= -MARGIN and self.high <= MARGIN:
@@ -60,7 +60,7 @@ class Difference:
 
     @property
     def units_needed(self) -> int | None:
-        """How many units an interval of ±0.02 dB needs, if they spread as these do; None from fewer than three."""
+        """How many units an interval of ±0.02 dB needs at this standard deviation; None if n is below three."""
         if self.n < 3 or not self.sd > 0:
             return None
         quantile = (1 + CONFIDENCE) / 2
@@ -71,7 +71,7 @@ class Difference:
 
     @property
     def counted(self) -> str:
-        """How many of what: "3 seeds"."""
+        """The number with its unit, such as "3 seeds"."""
         return f"{self.n} {self.unit if self.n != 1 else self.unit.removesuffix('s')}"
 
     def __str__(self) -> str:
@@ -82,9 +82,9 @@ class Difference:
 
 
 def difference(values: Iterable[float], unit: str, comparisons: int = 1) -> Difference:
-    """Return what some paired differences tell; missing values are left out.
+    """Return the mean of paired differences (dB) with its interval; missing values are left out.
 
-    comparisons : how many comparisons the best one was picked from. The interval's confidence becomes 1 - 0.05 / that.
+    comparisons : how many comparisons this one was picked from; the interval's confidence is 1 - 0.05 / comparisons.
     """
     x = np.asarray([value for value in values if not pd.isna(value)], float)
     if not len(x):
@@ -101,7 +101,7 @@ def difference(values: Iterable[float], unit: str, comparisons: int = 1) -> Diff
 
 
 def printed_difference(value: float) -> Difference:
-    """Return a difference of two printed numbers: exact, of one run each."""
+    """Return the difference of two printed numbers, one run each, as an interval without width."""
     return Difference(value, value, value, 1, "printed runs")
 
 
@@ -117,7 +117,7 @@ def _read(path: Path, modified: int) -> pd.DataFrame:
 
 
 def select(frame: pd.DataFrame, runs: str | Criteria) -> pd.DataFrame:
-    """Return the rows of a model, or those whose columns have the given values."""
+    """Return the rows of a model, or those whose columns equal the criteria."""
     chosen = pd.Series(True, frame.index)
     for column, value in ({"model": runs} if isinstance(runs, str) else runs).items():
         chosen &= frame[column] == value if isinstance(value, str) else np.isclose(frame[column].astype(float), value)
@@ -125,25 +125,28 @@ def select(frame: pd.DataFrame, runs: str | Criteria) -> pd.DataFrame:
 
 
 def pairing(study: str) -> tuple[Callable[..., pd.Series], str]:
-    """Return how to subtract runs in a study's table, `by_place` or `by_seed`, and what is counted."""
+    """Return the function that subtracts runs of a study's table, `by_place` or `by_seed`, and the unit it counts."""
     return (by_place, "places") if study in OVER_PLACES else (by_seed, "seeds")
 
 
 def by_seed(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, metric: str = "MPSNR") -> pd.Series:
-    """Subtract, seed by seed, the runs `other` from the runs `one`, among those of the longest training that both have.
+    """Subtract the runs `other` from the runs `one`, seed by seed, at the longest training that both have.
 
-    one, other : models, or values of columns. The one run of a baseline, which needs no training, serves all seeds.
+    one, other : a model, or values of columns. A baseline has one run for each dataset and scale, which serves all
+        seeds.
     """
     first, second = select(frame, one), select(frame, other)
     if len(second) and second["model"].isin(BASELINES).all():
-        return first.groupby("seed")[metric].mean() - second[metric].iloc[0]
+        image = ["dataset", "variant", "scale"]
+        baseline = second.groupby(image)[metric].first().rename("baseline")
+        return first.join(baseline, on=image).eval(f"gain = {metric} - baseline").groupby("seed")["gain"].mean()
     epochs = max(set(first["epochs"]) & set(second["epochs"]), default=0)
     first, second = (runs[runs["epochs"] == epochs].groupby("seed")[metric].mean() for runs in (first, second))
     return (first - second).dropna()
 
 
 def by_scene(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, metric: str = "MPSNR") -> pd.Series:
-    """Subtract, scene by scene, the runs `other` from the runs `one`: models, or values of columns."""
+    """Subtract the runs `other` from the runs `one`, scene by scene; each is a model, or values of columns."""
     first, second = (select(frame, runs).groupby(["dataset", "variant"])[metric].mean() for runs in (one, other))
     return (first - second).dropna()
 
@@ -154,16 +157,17 @@ def by_place(frame: pd.DataFrame, one: str | Criteria, other: str | Criteria, me
 
 
 def place_of(dataset: str, variant: str = "") -> str:
-    """Return where a test was taken: the place of the scene, or the one that was left out."""
+    """Return the place of a test scene; for leave_one_out, the place that was left out."""
     if dataset == "leave_one_out":
         return variant
     return DATASETS[dataset].place if dataset in DATASETS else dataset
 
 
 def ranks_of_90(profile: str) -> pd.DataFrame:
-    """Return how many singular values of the upsampler hold 90 % of their sum: kind, rank, values, one row a kind.
+    """Return how many singular values of the upsampler hold 90 % of their sum: a row for each kind of matrix.
 
-    kind : "trained", "untrained", "grouped", "after N epochs" and others, as in the table upsampler_svd_values.
+    Columns: kind ("trained", "untrained", "grouped", "after N epochs" and others, as in the table
+    upsampler_svd_values), rank (how many hold 90 %), values (how many there are).
     """
     frame = read_results(f"{profile}/upsampler_svd_values")
     rows = []
@@ -191,10 +195,11 @@ def synthetic(frame: pd.DataFrame) -> bool:
 
 
 def count_unconverged(frame: pd.DataFrame, profile: str, study: str) -> int:
-    """Count the trained runs that early stopping did not end, and that no run of twice their length vouches for.
+    """Count the trained runs that did not converge.
 
-    A run of a fixed schedule says by itself nothing about convergence: its learning rate was annealed. It counts as
-    converged if the table's networks gain less than 0.02 dB on average when trained at least twice as long.
+    A run that early stopping ended has converged. A run of fixed length says nothing by itself, because its learning
+    rate was annealed. Such runs count as converged if they gain at most 0.02 dB on average when trained at least twice
+    as long.
     """
     curves, rows = read_results(f"{profile}/{study}_training"), trained(frame)
     if curves is None:
@@ -205,7 +210,7 @@ def count_unconverged(frame: pd.DataFrame, profile: str, study: str) -> int:
 
 
 def gain_of_longer(rows: pd.DataFrame, profile: str) -> Difference:
-    """Return what these runs gain if trained at least twice as long, as far as tables of the profile have such runs."""
+    """Return what these runs gain when trained at least twice as long, where a table of the profile has such runs."""
     columns = ["run", *NETWORK, "seed", "epochs", "MPSNR"]
     paths = sorted((results_folder() / profile).glob("*.csv"))
     tables = (read_results(f"{profile}/{path.stem}") for path in paths)
@@ -218,10 +223,10 @@ def gain_of_longer(rows: pd.DataFrame, profile: str) -> Difference:
 
 
 def unfit(frame: pd.DataFrame, profile: str, study: str) -> list[str]:
-    """Return why a study's table decides nothing, a phrase each; none if it can decide."""
+    """Return the reasons why a study's table decides nothing; none if it can decide."""
     rows, found = trained(frame), []
     if "recipe" not in frame or rows["recipe"].isna().any() or rows["recipe"].nunique() > 1:
-        found.append("runs of several recipes, or of one that is not recorded")
+        found.append("runs of several recipes, or without a recorded recipe")
     if count := count_unconverged(frame, profile, study):
         gain = gain_of_longer(rows, profile)
         control = f"; twice as long gains {gain} dB" if gain.n else ""

@@ -70,6 +70,12 @@ def test_seeds_are_paired_among_the_longest_training_that_both_have_and_a_baseli
     assert by_seed(frame, "vdsr", "lkca").empty
 
 
+def test_each_dataset_has_its_own_baseline() -> None:
+    rows = [run("bicubic", 29, dataset="easy"), run("bicubic", 20, dataset="hard")]
+    frame = pd.DataFrame([*rows, run("lkca", 30, dataset="easy"), run("lkca", 23, dataset="hard")])
+    assert by_seed(frame, "lkca", "bicubic").to_dict() == {0: 2}
+
+
 def reasons(profile: str = "converged") -> str:
     return "; ".join(unfit(read_results(f"{profile}/study"), profile, "study"))
 
