@@ -1,4 +1,4 @@
-# make study   set up, then run the study (PROFILE=quick by default; see README for more)
+# make study   set up, then run the study (PROFILE=quick by default; docs/batch-and-clusters.md has more)
 # make test    set up, then run every test and every notebook
 # Everything is installed into .venv from requirements.txt; nothing outside this folder is touched.
 
@@ -22,9 +22,9 @@ setup: $(SETUP)
 study: $(SETUP)
 	$(BIN)/lkca study $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
 
-# Lint, tests and notebooks; all of it whatever fails, the exit status the worst, pytest's closing line last. Tests and
-# notebooks run side by side, a file or notebook to a process (loadscope), each with one thread. Notebooks take their
-# results from a copy, so that nothing in the checkout changes.
+# Lint, tests and notebooks. Every step runs even if an earlier one fails; the exit status is the worst one, and pytest's
+# summary comes last. Tests and notebooks run side by side, a file or notebook to a process (loadscope), each with one
+# thread. Notebooks take their results from a copy, so that nothing in the checkout changes.
 test: export OMP_NUM_THREADS := 1
 test: export LKCA_RUNS := $(CURDIR)/.cache/nbval/runs
 test: export LKCA_OUTPUT := $(CURDIR)/.cache/nbval
@@ -49,7 +49,7 @@ lab: $(SETUP)
 figures: $(SETUP)
 	$(BIN)/lkca figures $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
 
-# Speed, as ratios measured side by side, into results/; a quiet machine, please.
+# Speed, as ratios measured side by side, into results/. Needs a quiet machine.
 benchmark: export OMP_WAIT_POLICY := ACTIVE
 benchmark: $(SETUP)
 	$(BIN)/python benchmarks/bench_training.py --csv results/bench_training.csv

@@ -43,7 +43,7 @@ def metrics(runs):
 
 
 def teachers(runs):
-    """Only that a teacher is finished counts, not when."""
+    """Return the metrics of the runs' teachers. Only that a teacher is finished counts, not when."""
     return ancient(metrics({run.teacher(): None for run in runs if run.distillation}))
 
 
@@ -55,7 +55,7 @@ def cores_for(name):
     return (workflow.cores or 1) if name in PLAN.alone else 1
 
 
-# A finished run is never made again, by whatever rule it was made: its name holds all that decides its outcome.
+# A finished run is never trained again, whichever rule made it: its name holds all that decides its outcome.
 wildcard_constraints:
     run=any_of(run.name for run in PLAN.runs.values() if not finished(run) and run not in sum(SHARED, [])),
     study=any_of(name for name in PLAN.tables if name not in SHARED_TABLES),
@@ -140,8 +140,8 @@ if SHARED_TABLES:
             "{PYTHON:q} -m lkca collect {SHARED_TABLES:q} --profile {PLAN.profile:q} > {log:q} 2>&1"
 
 
-# The notebook gets its name only when all of it ran. Alone on the machine, idle threads need not sleep: waking them would
-# be measured too.
+# The output is written only after the whole notebook has run. A notebook that measures time is alone on the machine, and
+# its idle threads spin: waking them would be measured too.
 rule notebook:
     input:
         notebook=lambda wildcards: str(notebooks.notebook_path(wildcards.notebook)),

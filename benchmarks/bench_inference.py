@@ -3,7 +3,7 @@
     python benchmarks/bench_inference.py                                        # about half an hour
     python benchmarks/bench_inference.py --sizes 16 --threads 2 --rounds 3      # a minute
 
-The networks have the paper's sizes: 128 bands, x4. At one size and number of threads all of them take turns. Every way
+The networks have the paper's sizes: 128 bands, x4. At each size and number of threads all of them take turns. Every way
 is first compared with plain torch. "plain" is the network as its file has it, "fast" is folded and accelerated (see
 `lkca.fast`), "bfloat16" the same in bfloat16. Needs no data; OpenVINO needs the packages of lkca[onnx].
 """
@@ -29,8 +29,8 @@ from lkca.models.lkca import LKCANet
 
 BANDS, SCALE = 128, 4
 NAMES = tuple(name for name, model in MODELS.items() if model.learned and name != "lkca-kd")  # KD is LR's network
-TOLERANCE = 1e-4  # of a way, of the largest output value
-COARSE = 0.02  # of one in bfloat16
+TOLERANCE = 1e-4  # largest difference from plain torch, as a share of the largest output value
+COARSE = 0.02  # the same in bfloat16
 CPU = torch.device("cpu")
 
 

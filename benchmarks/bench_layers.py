@@ -4,8 +4,8 @@
 
 Every kind of layer is timed alone on one image of 32x32 LR pixels, 128 bands, x4, folded and accelerated, float32. No
 layer can be faster than its MACs at the rate of matrix products, nor than its inputs, weights and outputs at the rate
-of copying: the longer of the two bounds it. Both rates are measured in the same turns. A time is the shortest of many:
-what the machine can do, whatever else it does meanwhile. Needs no data.
+of copying: the longer of the two times bounds it. Both rates are measured in the same turns. A time is the shortest of
+many, so that other work on the machine hardly counts. Needs no data.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 
 def find_layers(model: nn.Module) -> dict[str, tuple[int, Callable[[], object], float, float]]:
-    """Return each kind of layer: how often the network has it, its work, its MACs and its least bytes, each time."""
+    """Return, by kind of layer: how many the network has, a call that runs one, its MACs, the least bytes it moves."""
     lr = torch.rand(1, BANDS, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     y = model.head(lr)
     one, block, blocks = _bytes(y), model.body[0], len(model.body)

@@ -3,13 +3,13 @@
     python benchmarks/bench_sharpen.py                                          # about five minutes
     python benchmarks/bench_sharpen.py --rows 96 --columns 96 --rounds 1        # half a minute
 
-A synthetic scene of 128 bands, int16 and georeferenced, is seen through a Gaussian PSF of 0.5 LR pixels with noise
+A synthetic scene of 128 bands, int16 and georeferenced, is degraded by a Gaussian PSF of 0.5 LR pixels and noise
 40 dB below the signal, and written as a GeoTIFF. Each way makes a GeoTIFF of four times as many rows and columns from
-it, in a process of its own, all in turns. GDAL's ways are `rasterio.warp.reproject` with as many threads, which is what
-`gdalwarp -r cubic` and `-r lanczos` call; their file is laid out as that of `sharpen`. Quality is measured on smaller
-scenes, of which the large one is put together. A time is the shortest of all rounds; "until work" is from the start of
-the process until all that has to be known of the scene is known. The command `gdalwarp` joins where it is installed.
-Needs no data.
+it, in a process of its own; all ways take turns. GDAL's ways are `rasterio.warp.reproject` with as many threads, which
+is what `gdalwarp -r cubic` and `-r lanczos` call; their file is laid out as that of `sharpen`. Quality is measured on
+smaller scenes, of which the large one is put together. A time is the shortest of all rounds; "until work" is the time
+from the start of the process until the scene is read and its PSF, noise and statistics are known. The command
+`gdalwarp` is timed too where it is installed. Needs no data.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     python benchmarks/bench_training.py [--device cpu|cuda] [--csv results/bench_training.csv]
 
-LKCA-Net and LKCA-LR at the sizes of the profile `cpu` and at four times as many blocks; patches of 64x64 HR pixels, 128
-bands, x4, from a synthetic scene. All ways take turns, step by step. Needs no data.
+LKCA-Net and LKCA-LR at the sizes of the profile `cpu`, and with twice the channels, four times the blocks and twice the
+batch; patches of 64x64 HR pixels, 128 bands, x4, from a synthetic scene. All ways take turns, step by step. Needs no
+data.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/compare_networks.py NAME WEIGHTS.safetensors WEIGHTS.safetensors ... --sides 24 64
 
-Prints, and writes to results/any_sensor/NAME.csv, the gain in MPSNR over the Wiener estimate, the mean over four
-degradations, with half its 95 % interval over scenes, and the difference to the first file, paired by scene. Weights
-are named by their folder.
+Prints, and writes to results/any_sensor/NAME.csv, the gain in MPSNR over the Wiener estimate and the difference to the
+first file, paired by scene: means over four degradations, each with half its 95 % interval over scenes. Weights are
+named by their folder.
 """
 
 import argparse

@@ -50,10 +50,10 @@ from lkca.train import train
 BANDS, SCALE, SEED = 128, 4, 0
 NAMES = tuple(name for name, model in MODELS.items() if model.learned and name != "lkca-kd")  # KD is LR's network
 PRECISIONS = ("float32", "TF32", "bfloat16")
-# Largest difference between GPU and CPU: of the largest output value, of the loss, of the gradients' norm; dB. Rounding
-# turns signs in the gradients of the L1 terms, so these may differ more.
+# Largest difference between GPU and CPU, as a share of the largest output value, the loss or the gradients' norm; of
+# "resume" in dB. Rounding flips signs in the gradients of the L1 terms, so gradients may differ more.
 TOLERANCES = {"forward": 1e-4, "loss": 1e-4, "gradients": 1e-2, "bfloat16": 0.02, "resume": 0.01, "memory": 1e-4}
-SHARES = {"check": 0.13, "latency": 0.4, "training_cost": 0.53}  # of the time, at whose end a part stops
+SHARES = {"check": 0.13, "latency": 0.4, "training_cost": 0.53}  # of the time, after which a part stops
 SETTING_SECONDS = 2.0  # after which a setting of the latency ends, if every network had three turns
 TOO_MUCH = "out of memory"
 SPARE_MEMORY = 64 * 2**20  # bytes left free while the GPU's memory is filled

@@ -61,7 +61,7 @@ def __getattr__(name: str) -> object:
 
 
 class _Package(ModuleType):
-    """Keep `lkca.resize`, `lkca.cost` and `lkca.train` functions: importing a submodule would set it under its name."""
+    """Keep `lkca.resize`, `lkca.cost` and `lkca.train` functions: importing the submodule would overwrite them."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOMES and isinstance(value, ModuleType)):

@@ -1,12 +1,12 @@
-"""Files of a training: weights, checksums, the state to resume from, and the result of a finished run.
+"""Read and write the files of a run: weights, checksums, the state to resume from, and the result.
 
 The folder of a run holds
-    settings.json        the run
+    settings.json        the settings of the run
     provenance.json      recipe, commit, versions, machine, data checksum
     history.csv          one row per epoch
-    weights.safetensors  the weights with the best validation
+    weights.safetensors  the weights with the best validation, and their metadata
     resume.pt            the state after the last finished epoch
-    checksums.json       of all these files but resume.pt, which has its own
+    checksums.json       SHA-256 of all these files except resume.pt, which holds its own
     metrics.json         written last: the run is finished if and only if it exists
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lkca.run import Run  # imports scipy.interpolate, which takes a second
 
 FORMAT = "lkca-weights-1"  # the only entry in the header of a weights file; its value is JSON
-STATE = b"lkca-state-1 "  # begins a state; its SHA-256 follows on the same line
+STATE = b"lkca-state-1 "  # begins resume.pt; its SHA-256 follows on the same line
 WEIGHTS, CHECKSUMS = "weights.safetensors", "checksums.json"
 RECORDED = ("settings.json", "provenance.json", "history.csv", WEIGHTS, "metrics.json")  # in checksums.json
 HISTORY = ("epoch", "loss", "validation", "learning_rate", "seconds")  # columns of history.csv
@@ -49,11 +49,11 @@ class Metadata:
     """What a weights file says about its weights.
 
     model, bands, scale, options : arguments of `lkca.build_model`.
-    peak : the value of the scene that became 1 in training.
+    peak : the value in the scene file that became 1 in training.
     wavelengths : (B,) in nm, or None.
     trained_on : dataset and protocol variant. run : name of the run.
     patch : side of a training patch in LR pixels, None if unknown.
-    scale_factor : by which the training scene's file multiplies physical values, None if it does not say.
+    scale_factor : factor between physical values and the numbers in the training scene's file, None if unknown.
 
     Raises
     ------
@@ -119,26 +119,26 @@ def load_weights(
     Parameters
     ----------
     path : a weights file, or the folder of a run.
-    run : the name of the run that the weights have to be of; None accepts any.
-    build : makes the network of the metadata; by default `lkca.build_model` does.
+    run : the name of the run that must have written the weights; None accepts any.
+    build : builds the network that the metadata describe; by default `lkca.build_model`.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, foreign, of another run, does not fit its network, or has weights that are NaN.
+        If the file is damaged, from another program or run, does not fit its network, or has a NaN or infinite weight.
     """
     path = expand(path)
     path = path / WEIGHTS if path.is_dir() else path
     metadata, tensors = read_weights(path)
     if run is not None and metadata.run != run:
-        raise ValueError(f"{path} has the weights of run {metadata.run!r}, expected those of {run!r}: put them back")
+        raise ValueError(f"{path} has the weights of run {metadata.run!r}, expected those of {run!r}: put those back")
     if (path.parent / CHECKSUMS).is_file() and path.name == WEIGHTS:
         check_files(path.parent, WEIGHTS)
     make = build or (lambda m: build_model(m.model, m.bands, m.scale, **m.options))
     try:
-        # Shapes alone, before any memory is taken.
+        # Compare the shapes on the meta device first, before memory is allocated.
         with torch.device("meta"), _NormsOfShape(), warnings.catch_warnings(action="ignore"):
             expected = {name: tensor.shape for name, tensor in make(metadata).state_dict().items()}
         if expected != {name: tensor.shape for name, tensor in tensors.items()}:
@@ -163,7 +163,7 @@ def read_weights(path: str | Path) -> tuple[Metadata, dict[str, Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is no readable safetensors file ({error}): it is damaged or of another kind. "
+            f"{path} is not a readable safetensors file ({error}): it is damaged or of another kind. "
             "Copy it again; if a run wrote it, delete the folder of the run and train again"
         ) from error
     if FORMAT not in header:
@@ -181,7 +181,7 @@ def read_weights(path: str | Path) -> tuple[Metadata, dict[str, Tensor]]:
 
 
 class _NormsOfShape(TorchFunctionMode):
-    """Give weight normalisation on the device "meta" a norm without values: torch's own imports its compiler, 2 s."""
+    """Return empty norms to weight normalisation on the "meta" device: torch's own norm imports its compiler, 2 s."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
         if func is not torch.norm_except_dim:
@@ -219,12 +219,12 @@ def save_state(path: Path, state: dict[str, object]) -> None:
 
 
 def load_state(path: Path) -> dict[str, object]:
-    """Return a training state as it was written.
+    """Return a training state as it was saved.
 
     Raises
     ------
     ValueError
-        If the file is damaged or is not a training state. No code in it is run.
+        If the file is damaged or is not a training state. No code in it is executed.
     """
     checksum, _, content = path.read_bytes().partition(b"\n")
     if checksum != STATE + _sha256(content).encode():
@@ -250,7 +250,7 @@ def check_files(folder: Path, *names: str) -> None:
     Raises
     ------
     ValueError
-        If a file is missing or is not what was written; which one.
+        If a file is missing or has changed; the message names it.
     """
     path, advice = folder / CHECKSUMS, "delete the folder of the run to train it again"
     try:
@@ -273,7 +273,7 @@ class Result:
     metrics : mean of each metric over the test images. back_projected : the same after back-projection.
     images : the metrics of each test image, by its name.
     history : a row per epoch with `HISTORY`, validation in dB; empty for a network without weights.
-    record : content of metrics.json, with params, macs and diverged_in_epoch. provenance : of provenance.json.
+    record : content of metrics.json, with params, macs and diverged_in_epoch. provenance : content of provenance.json.
     """
 
     run: "Run"
@@ -295,14 +295,14 @@ class Result:
 
 
 def load_result(run: "Run") -> Result:
-    """Return the result of a finished run, after a check that its files are what was written.
+    """Return the result of a finished run, after checking its files against their checksums.
 
     Raises
     ------
     FileNotFoundError
         If the run is not finished.
     ValueError
-        If one of its files is damaged or missing; which one.
+        If one of its files is damaged or missing; the message names it.
     """
     path = run.folder / "metrics.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The command `lkca`. Help and wrong arguments answer at once: each command imports what takes seconds to import."""
+"""The command `lkca`. Slow imports stand inside the commands, so help and wrong arguments are answered at once."""
 
 import argparse
 import json
@@ -14,25 +14,25 @@ SETTINGS = (  # of `train`: setting of lkca.Run, type, default in words, meaning
     ("variant", str, "the dataset's first", "variant of the dataset's protocol (lkca datasets)"),
     ("scale", int, "4", "2, 4 or 8"),
     ("model", str, "lkca-lr", "network (lkca models)"),
-    ("seed", int, "0", "of all random numbers"),
-    ("epochs", int, "300", "passes over the training patches"),
-    ("batch", int, "32", "patches in a step"),
-    ("learning_rate", float, "0.0005", "at the start"),
-    ("final_learning_rate", float, "1e-06", "at the end of the cosine"),
+    ("seed", int, "0", "seed of all random numbers"),
+    ("epochs", int, "300", "maximum number of passes over the training patches"),
+    ("batch", int, "32", "patches per step"),
+    ("learning_rate", float, "0.0005", "learning rate at the start"),
+    ("final_learning_rate", float, "1e-06", "learning rate at the end of the cosine"),
     ("patch", int, "the dataset's", "side of a training patch in HR pixels"),
     ("stride", int, "the dataset's", "HR pixels between patches"),
-    ("validation", str, "disjoint", "disjoint, or paper: patches that overlap those that train"),
-    ("validation_share", float, "0.1", "share of the patches that validates"),
+    ("validation", str, "disjoint", "disjoint, or paper: random patches, which overlap training patches"),
+    ("validation_share", float, "0.1", "share of the patches used for validation"),
     ("precision", str, "float32", "float32, or bfloat16: automatic mixed precision"),
-    ("sam", float, "0.5", "weight of the spectral angle in the loss"),
-    ("gradient", float, "0.1", "weight of the gradient term in the loss"),
-    ("patience", int, "8", "epochs without a gain that end a training on scenes generated on the fly"),
-    ("psf", str, "bicubic", "how LR images are made: bicubic, mean, gaussian:SIGMA, or a kernel file"),
+    ("sam", float, "0.5", "weight of the spectral angle in the supervised loss"),
+    ("gradient", float, "0.1", "weight of the gradient term in the supervised loss"),
+    ("patience", int, "8", "epochs without a gain before the rate falls (synthetic_stream, leave_one_out)"),
+    ("psf", str, "bicubic", "PSF: bicubic, mean, gaussian:SIGMA, gaussian:SY,SX,ANGLE, or a kernel file"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status: 0 done, 1 not (all) done for printed reasons, 130 interrupted."""
+    """Run one command; return the exit status: 0 all done, 1 not all done (the reason is printed), 130 interrupted."""
     try:
         words = sys.argv[1:] if arguments is None else list(arguments)
         if words and words[0] in MOVED:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "interrupted: what is finished stays, nothing is half-written; the same command does the rest",
+            "interrupted: finished results are kept and no file is half-written; run the same command to continue",
             file=sys.stderr,
         )
         return 130
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             ),
             "profile": (["--profile"], {"default": "quick", "help": f"{', '.join(profile_names())} (default: quick)"}),
             "device": (["--device"], {"default": "auto", "help": "auto (default), cpu or cuda"}),
-            "jobs": (["--jobs"], {"type": int, "help": "side by side (default: one per core, or as the cluster says)"}),
+            "jobs": (["--jobs"], {"type": int, "help": "parallel jobs (default: one per core, or the cluster's)"}),
         }
         for each in names:
             flags, settings = shared[each]
@@ -93,39 +93,42 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     command = add(
-        "train", _train, "train one network on a dataset or a scene file, and compare it with bicubic", "device"
+        "train", _train, "train one network on a dataset or a scene file, and compare it with the baselines", "device"
     )
     command.add_argument("dataset", help="a dataset (lkca datasets), or the path of a scene file")
     for name, kind, default, meaning in SETTINGS:
         text = f"{meaning} (default: {default})"
         command.add_argument(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS, help=text)
-    for name, meaning in (("options", "sizes of the network (lkca models)"), ("distillation", "settings of lkca-kd")):
+    for name, meaning in (
+        ("options", "network options (lkca models)"),
+        ("distillation", "fields of lkca.Distillation"),
+    ):
         command.add_argument(f"--{name}", nargs="*", default=[], metavar="NAME=VALUE", help=meaning)
 
     text = "run what is missing of a study: runs, tables and notebooks"
     command = add("study", _study, text, "study", "profile", "device", "jobs")
     command.add_argument("--dry-run", "-n", action="store_true", help="only print what would be done, and why")
-    command.add_argument("--fresh", action="store_true", help="train again the runs that another recipe made")
-    command.add_argument("--threads", type=int, default=1, help="of a run on the CPU (default: 1)")
+    command.add_argument("--fresh", action="store_true", help="train runs again that were made with another recipe")
+    command.add_argument("--threads", type=int, default=1, help="CPU threads per run (default: 1)")
     command.add_argument("--gpu-jobs", type=int, default=1, help="runs that share the GPU (default: 1)")
     command.add_argument("--cluster", help="a folder of workflow/profiles, such as slurm (default: this machine)")
-    add("status", _status, "say what is done of a study, and why the rest is not", "study", "profile")
+    add("status", _status, "show what is done of a study, and why the rest is not", "study", "profile")
     text = "draw tables and figures again from the CSVs, without training"
     add("figures", _figures, text, "study", "profile", "jobs")
     command = add("run", _run, "train runs of the studies, one after another", "profile", "device")
-    command.add_argument("names", nargs="+", metavar="NAME", help="of a run; several print to the log.txt of each")
-    command = add("collect", _collect, "write the table of a study from its finished runs", "profile")
+    command.add_argument("names", nargs="+", metavar="NAME", help="name of a run; several print to each one's log.txt")
+    command = add("collect", _collect, "write the tables of studies from their finished runs", "profile")
     command.add_argument("names", nargs="+", metavar="STUDY")
     command.add_argument("--keep", action="store_true", help="keep the rows of runs that are not finished here")
     command = add("verify", _verify, "train committed runs again and compare their printed digits", "device")
     command.add_argument("profile", help=", ".join(profile_names()))
-    command.add_argument("--runs", type=int, default=12, help="how many, at least (default: 12)")
-    add("results", _results, "write the generated pages: index of results, tables in README and docs")
-    add("datasets", _datasets, "list what can be trained on, and whether its files are in place")
+    command.add_argument("--runs", type=int, default=12, help="number of runs, at least (default: 12)")
+    add("results", _results, "write the generated pages: two in results/, and the table of claims in README.md")
+    add("datasets", _datasets, "list the datasets, and whether their files are in place")
     add("models", _models, "list the networks with their options and defaults")
-    command = add("fetch", _fetch, "download a dataset, or say how to get it; verify the files in place")
+    command = add("fetch", _fetch, "download a dataset, or say how to get it; verify its files")
     command.add_argument("dataset")
-    command = add("check-data", _check_data, "is your file the paper's, and which variant of its protocol is it?")
+    command = add("check-data", _check_data, "check whether a file is the paper's, and by which protocol variant")
     command.add_argument("dataset", help="chikusei, houston2018 or pavia_centre")
     command = add("export", _export, "write trained weights as an ONNX file")
     command.add_argument("weights", help="the folder of a run, or its weights.safetensors")
@@ -135,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:
-    """Return the settings of a run that are given on the command line."""
+    """Return the settings of the run that the command line gives."""
     settings = {name: getattr(options, name) for name, *_ in SETTINGS if hasattr(options, name)}
     settings |= {"dataset": options.dataset, "options": _pairs(options.options)}
     if distillation := _pairs(options.distillation):
@@ -180,7 +183,7 @@ def _train(options: argparse.Namespace) -> None:
     table = formatted(pd.DataFrame(rows).T.rename_axis("model").reset_index())
     print(f"\n{run.dataset} x{run.scale}, test images: {', '.join(result.images)}")
     print(table.to_markdown(index=False, disable_numparse=True))
-    print(f"\neverything of this run is in {result.folder}")
+    print(f"\nall files of this run are in {result.folder}")
 
 
 def _study(options: argparse.Namespace) -> bool:
@@ -264,7 +267,7 @@ def _datasets(_: argparse.Namespace) -> None:
         print(f"{dataset.name:18} {dataset.title}; variants {', '.join(dataset.variants)}; {missing or 'ready'}")
         if missing:
             how = "downloads it" if all(file in dataset.urls for file in dataset.files) else "says how to get it"
-            print(f"{'':18} from {dataset.source}; `lkca fetch {dataset.name}` {how}")
+            print(f"{'':18} source: {dataset.source}; `lkca fetch {dataset.name}` {how}")
 
 
 def _models(_: argparse.Namespace) -> None:

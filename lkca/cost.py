@@ -1,9 +1,9 @@
-"""Parameters and multiply-accumulates of a model, by the rules behind the paper's "Params" and "FLOPs" columns.
+"""Count parameters and multiply-accumulates of a model, by the rules behind the paper's "Params" and "FLOPs" columns.
 
 The paper's "FLOPs" are multiply-accumulates (MACs) of one forward pass at input (1, B, 16, 16), counted as fvcore
 counts them: convolutions and matrix products 1 per MAC (bias free), global average pooling 1 per input element,
 layer norm 5 per element; activations, softmax, sums, products, resizing and sampling 0. These rules give every cost
-of Tables I and V-VII to the last printed digit (see `notebooks/cost.ipynb`).
+of Tables I and V-VII to the last printed digit, two swapped cells aside (see `notebooks/cost.ipynb`).
 """
 
 import copy
@@ -54,7 +54,7 @@ def macs_by_module(model: nn.Module, bands: int, size: int = INPUT_SIZE) -> dict
     counter = FlopCounterMode(display=False, custom_mapping=_EXTRA_RULES)
     x = torch.zeros(1, bands, size, size, device="meta")
     with torch.no_grad():
-        shapes_only(x)  # fills caches (the kernel of back-projection), whose making is no part of a pass
+        shapes_only(x)  # fills caches (the back-projection kernel) that a pass only reads
         with counter:
             shapes_only(x)
     prefix = type(model).__name__  # of torch's module names; the total is called "Global"

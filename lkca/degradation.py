@@ -1,12 +1,12 @@
 """Degrade HR images to LR images, and undo the degradation by back-projection.
 
 A degradation is a point spread function (PSF) and a noise level: LR = downsample(PSF * HR) + noise. The study
-downsamples by bicubic, as the field does; real sensors blur more softly and add noise.
+downsamples by bicubic, as the field does; real sensors blur more and add noise.
 
 Back-projection (M. Irani, S. Peleg, "Improving resolution by image registration", CVGIP 53(3), 1991) corrects an
-upsampled image until it degrades to the LR image: x ← x + up(y − down(x)), up this project's bicubic, down the
-degradation without noise. With mirrored edges, up followed by down is a small convolution at LR size, so any number of
-iterations costs one downsampling and one upsampling.
+upsampled image x until it degrades to the LR image y: x ← x + up(y − down(x)). Here up is bicubic (`lkca.resize`) and
+down is the degradation without noise. With mirrored edges, up followed by down is a small convolution at LR size, so
+any number of iterations costs one downsampling and one upsampling.
 """
 
 import math
@@ -62,7 +62,7 @@ class Degradation:
         Raises
         ------
         ValueError
-            If a kernel file is larger than the image.
+            If a side of the image is below r pixels, or a kernel file is larger than the image.
         """
         return _downsample(hr, scale, self.psf)
 
@@ -83,7 +83,7 @@ DEGRADATIONS: dict[str, Degradation] = {
     "bicubic, 30 dB": Degradation("bicubic", 30.0),
     "Gaussian 0.5, 30 dB": Degradation("gaussian:0.5", 30.0),
 }
-"""Those that the any-sensor study measures, by the names in its tables; the first is the paper's protocol."""
+"""The degradations of the study `any_sensor`, by their names in its tables; the first is the paper's protocol."""
 
 
 def add_noise(image: Tensor, snr: float, seed: int = 0) -> Tensor:
@@ -128,9 +128,11 @@ def back_project(prediction: Tensor, lr: Tensor, steps: int = BACK_PROJECTION_ST
 
 
 def sum_corrections(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
-    """Return the sum of `steps` corrections at LR size, (..., h, w); upsampled, it is added to a prediction.
+    """Return the sum of the corrections of all back-projection iterations, (..., h, w) at LR size.
 
-    error : (..., h, w), the LR image minus the downsampled prediction.
+    Upsampled and added to the prediction, it has the effect of all iterations.
+
+    error : (..., h, w), the LR image minus the downsampled prediction. steps : number of iterations, at least 1.
     """
     total = error
     for _ in range(steps - 1):
@@ -156,8 +158,7 @@ def round_trip(x: Tensor, scale: int, psf: str = "bicubic") -> Tensor:
 def round_trip_kernel(scale: int, psf: str = "bicubic") -> Tensor:
     """Return the kernel of `round_trip`, (kh, kw) float64 with odd sides, as `conv2d` takes it over mirrored edges.
 
-    It is symmetric where the PSF is; its cosine transform is then the transfer function from an LR-size image to the
-    LR image.
+    If the PSF is symmetric, so is the kernel, and its cosine transform is the transfer function of `round_trip`.
     """
     kernels = _round_trip_kernels(scale, psf, psf_version(psf), torch.float64, torch.device("cpu"))
     if len(kernels) == 1:
@@ -165,7 +166,7 @@ def round_trip_kernel(scale: int, psf: str = "bicubic") -> Tensor:
     return kernels[0][0, 0] * kernels[1][0, 0]  # a column times a row
 
 
-@lru_cache(maxsize=256)  # on its device as well: sent there once
+@lru_cache(maxsize=256)  # by device too, so that a kernel is sent there once
 @torch.inference_mode(False)  # a tensor made in inference mode could not serve a gradient later
 def _round_trip_kernels(
     scale: int, psf: str, version: int, dtype: torch.dtype, device: torch.device
@@ -175,7 +176,7 @@ def _round_trip_kernels(
     They are the response to an impulse, upsampled and downsampled again.
     """
     weights = psf_weights(scale, psf, version)
-    # LR pixels: upsampling extends 2; the PSF half a pixel and its margin. Bicubic's ends are zero.
+    # LR pixels: 2 for upsampling, half a pixel, and the margin of the PSF. For bicubic both ways, all beyond 3 is 0.
     radius = 3 if weights is None else int((weights.shape[-1] - scale) / 2 / scale + 2.5)
     separable = weights is None or weights.ndim == 1
     impulse = torch.zeros(1, 4 * radius + 1, 1 if separable else 4 * radius + 1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Measure a network on whole test images, and on validation patches."""
+"""Measure a network on test images, each as a whole, and on validation patches."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,9 @@ from lkca.data.patches import Patches
 from lkca.data.split import Area, Split
 from lkca.degradation import Degradation, back_project
 from lkca.fast import predict
-from lkca.metrics import METRICS, quality
+from lkca.metrics import METRICS, SSIM_WINDOW, quality
 from lkca.resize import crop_to_multiple
 
-MIN_SIDE = 7  # HR pixels: the window of SSIM
 MIN_SQUARED_ERROR = 1e-12  # keeps the PSNR of a perfect band finite
 T = TypeVar("T")
 
@@ -28,7 +27,7 @@ def evaluate(
     """Return the six metrics of every test image, for each number of back-projection iterations.
 
     steps : numbers of iterations; 0 is the network's own output.
-    psf : makes the LR images, and is the one that back-projection assumes.
+    psf : of the LR images; back-projection uses the same.
     """
     images: dict[int, Images] = {step: {} for step in steps}
     for area in split.test:
@@ -47,7 +46,7 @@ def mean_quality(images: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 def low_resolution(area: Area, scale: int, psf: str = "bicubic") -> tuple[Tensor, Tensor]:
     """Return the LR image (B, H/r, W/r) of a test image, and the HR image (B, H, W) that it was made from.
 
-    The HR image is cropped to a multiple of the scale at the bottom and on the right, with a warning.
+    A test image whose sides are no multiples of the scale is cropped at the bottom and the right, with a warning.
 
     Raises
     ------
@@ -67,9 +66,9 @@ def low_resolution(area: Area, scale: int, psf: str = "bicubic") -> tuple[Tensor
 
 
 def check_size(area: Area, scale: int) -> None:
-    """Raise ValueError if a test image, cropped to a multiple of the scale, has a side below `MIN_SIDE` pixels."""
+    """Raise ValueError if a test image, cropped to a multiple of the scale, has a side below `SSIM_WINDOW` pixels."""
     height, width = area.cube.shape[1:]
-    if min(height, width) // scale * scale < MIN_SIDE:
+    if min(height, width) // scale * scale < SSIM_WINDOW:
         raise ValueError(f"test image {area.name!r} has {height}x{width} pixels: too small to be measured at x{scale}")
 
 
@@ -84,7 +83,7 @@ def patch_mpsnr(
 ) -> float:
     """Return the mean PSNR over bands and patches in dB, by which the best weights are chosen.
 
-    batch : patches at once; fewer where the GPU's memory is too small.
+    batch : patches per forward pass; fewer if the GPU's memory is too small.
     """
     degradation = Degradation(psf)
 
@@ -102,7 +101,7 @@ def patch_mpsnr(
 
 
 def within_memory(work: Callable[[int], T], count: int) -> tuple[T, int]:
-    """Return work(count) and the count; halve the count, with a warning, as often as the GPU's memory is too small.
+    """Return work(count) and the count; halve the count, with a warning, each time the GPU runs out of memory.
 
     Raises
     ------
@@ -114,7 +113,7 @@ def within_memory(work: Callable[[int], T], count: int) -> tuple[T, int]:
             return work(count), count
         except torch.OutOfMemoryError as error:
             reason = str(error).split(". ")[0]
-        # Outside of the except block, because the error refers to the tensors that filled the memory.
+        # Outside the except block: the error keeps references to the tensors that filled the memory.
         if count == 1:
             raise ValueError(
                 f"not even one patch fits into the GPU's memory ({reason}): use a smaller patch, precision bfloat16, "

@@ -1,6 +1,6 @@
 """Write trained networks as ONNX files, for other programs. Needs the packages of `pip install lkca[onnx]`.
 
-On a CPU, OpenVINO was the fastest of the runtimes measured (`benchmarks/bench_inference.py` shows how it reads a file).
+On a CPU, OpenVINO was the fastest runtime measured; `benchmarks/bench_inference.py` shows how it loads such a file.
 """
 
 import copy
@@ -22,14 +22,14 @@ from lkca.models.baselines import Bicubic
 from lkca.resize import resize
 
 RADIUS = 2  # LR pixels that bicubic upsampling reads on each side
-MAX_SIDE = 2**20  # pixels and images that the exported network accepts
-TOLERANCE = 1e-3  # of the largest output value, between torch and the exported network
+MAX_SIDE = 2**20  # images, rows and columns that the exported network accepts at most
+TOLERANCE = 1e-3  # largest difference between torch and the exported network, relative to the largest output
 
 
 def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False) -> None:
     """Write trained weights of any network as an ONNX file with its metadata, for any batch, height and width.
 
-    The file maps "lr" (n, B, h, w), float32, 1 for the scene's peak, h and w at least 2, to "hr" (n, B, r·h, r·w).
+    The file maps "lr", float32 (n, B, h, w) with h, w >= 2 and values divided by the peak, to "hr" (n, B, r·h, r·w).
 
     Parameters
     ----------
@@ -38,7 +38,11 @@ def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False
     Raises
     ------
     FileExistsError
-        If `target` exists and `overwrite` is not set. ImportError: without the packages.
+        If `target` exists and `overwrite` is not set.
+    ImportError
+        If the packages are not installed.
+    ValueError
+        If the exported network computes other values. `load_weights` raises further errors.
     """
     model, metadata = load_weights(weights)
     export_module(model, target, torch.rand(2, metadata.bands, 5, 6), metadata, overwrite)
@@ -47,9 +51,9 @@ def export_onnx(weights: str | Path, target: str | Path, overwrite: bool = False
 def export_module(
     module: nn.Module, target: str | Path, sample: Tensor, metadata: Metadata, overwrite: bool = False
 ) -> None:
-    """Write a module as an ONNX file of free batch, height and width; weight norm and layer scales are folded in.
+    """Write a module as an ONNX file for any batch, height and width; weight norm and layer scales are folded in.
 
-    The file is kept only if it agrees with the module on an image of another size than the sample's.
+    The file is kept only if it agrees with the module on an image larger than the sample.
 
     Parameters
     ----------
@@ -61,8 +65,10 @@ def export_module(
     ------
     FileExistsError
         If `target` exists and `overwrite` is not set.
+    ImportError
+        If the packages are not installed.
     ValueError
-        If the exported network computes something else. ImportError: without the packages.
+        If the exported network computes other values.
     """
     if Path(target).exists() and not overwrite:
         raise FileExistsError(f"{target} exists: choose another name, or overwrite it (--overwrite)")
@@ -77,7 +83,7 @@ def export_module(
                 setattr(parent, name, _BicubicConvolution(child.scale))
     images = torch.export.Dim("images", max=MAX_SIDE)
     height, width = (torch.export.Dim(name, min=2, max=MAX_SIDE) for name in ("height", "width"))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are not used here
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are not needed here
     with warnings.catch_warnings(action="ignore"):  # deprecations inside torch
         program = torch.onnx.export(
             network,
@@ -96,14 +102,14 @@ def export_module(
 
 
 class _BicubicConvolution(nn.Module):
-    """`lkca.resize` by r in ONNX's operations: a 5x5 convolution for each of the r² places inside a pixel."""
+    """`lkca.resize` by r in ONNX's operations: one 5x5 convolution for each of the r² HR pixels in an LR pixel."""
 
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
         size = 4 * RADIUS + 1
         impulses = resize(torch.eye(size)[:, :, None], scale)[..., 0].unflatten(1, (size, scale))  # (from, to, place)
-        taps = impulses[RADIUS:-RADIUS, 2 * RADIUS].T  # (r, 5): what the middle pixel's places read around it
+        taps = impulses[RADIUS:-RADIUS, 2 * RADIUS].T  # (r, 5): how r HR pixels weigh 5 LR pixels
         kernels = torch.einsum("ai,bj->abij", taps, taps).reshape(scale**2, 1, 2 * RADIUS + 1, 2 * RADIUS + 1)
         self.register_buffer("kernels", kernels)
 

@@ -1,12 +1,12 @@
 """Faster inference and training on a CPU: the same networks with some modules swapped for equivalent ones.
 
-`lkca.models` is written plainly. `accelerate` swaps the classes of these modules in place; parameters and state-dict
-keys stay. On a GPU, and while torch compiles or exports a network, a swapped module runs its plain code.
+The files in `lkca.models` are plain PyTorch. `accelerate` swaps the classes of the modules below in place; parameters
+and state-dict keys stay. On a GPU, and while torch compiles or exports a network, a swapped module runs its plain code.
 
     1x1 convolutions of a block     matrix products
     dilated depthwise convolution   d² ordinary convolutions, for which a CPU has a fast kernel
-    channel attention               its factors go into the weights of the 1x1 convolution after it (inference only)
-    block's residual sum            one pass over memory
+    channel attention               factors multiplied into the 1x1 convolution that follows (inference only)
+    residual sum of a block         one pass over memory
     LKCA-Net                        channels-last layout; PixelShuffle and sum in one pass (inference only)
     SSPSR, MSDformer                band groups of one image at a time, which fit the cache
 """
@@ -30,7 +30,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def accelerate(model: nn.Module) -> nn.Module:
-    """Swap the modules listed at the top of this file, in place; return the model. Calling it again changes nothing.
+    """Swap the modules listed at the top of this file, in place; return the model. A second call changes nothing.
 
     Outputs and gradients equal those of the plain modules up to float32 rounding (tests/test_fast.py). Subclasses of
     the plain modules are swapped too and keep what they override.
@@ -40,7 +40,7 @@ def accelerate(model: nn.Module) -> nn.Module:
             _swap_convolution(module.project_in, _Pointwise)
             _swap_convolution(module.project_out, _Pointwise)
         if isinstance(module, LargeKernelChannelAttention):
-            _swap_convolution(getattr(module, "distant", None), _DilatedDepthwise)  # a subclass may do without
+            _swap_convolution(getattr(module, "distant", None), _DilatedDepthwise)  # a subclass may lack it
         for fast in _FAST:
             plain = fast.__bases__[0]
             if isinstance(module, plain) and not isinstance(module, fast):
@@ -60,7 +60,7 @@ def fold(model: nn.Module) -> nn.Module:
                 module.__class__ = _own_class(module, type(module).__bases__[0])  # removing edits the class
                 weight = getattr(module, name).detach()
                 parametrize.remove_parametrizations(module, name)
-                delattr(module, name)  # without gradients it is left as a bare tensor, which `to` would not move
+                delattr(module, name)  # without gradients torch leaves a bare tensor, which `to` would not move
                 module.register_parameter(name, nn.Parameter(weight, requires_grad=False))
         for block in (module for module in model.modules() if isinstance(module, LargeKernelBlock)):
             block.project_out.weight.mul_(block.layer_scale[..., None])
@@ -85,16 +85,16 @@ def computing_in(precision: str, device: torch.device | str = "cpu") -> Abstract
 
 
 def native_bfloat16() -> bool:
-    """Return whether the CPU multiplies bfloat16 in hardware: elsewhere it is slower than float32."""
+    """Return whether the CPU multiplies bfloat16 in hardware; if not, bfloat16 is slower than float32."""
     queries = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(query() for query in queries if query)
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, lr: Tensor) -> Tensor:
-    """Run one LR image (B, h, w) through an accelerated model: (B, r·h, r·w), float32, on the CPU.
+    """Return a model's output for one LR image (B, h, w): float32 (B, r·h, r·w) on the CPU.
 
-    An image that does not fit into the GPU's memory is computed on the CPU, with a warning.
+    The model is accelerated in place. If the GPU's memory is too small, the CPU computes the image, with a warning.
 
     Raises
     ------
@@ -140,10 +140,10 @@ class _Pointwise(nn.Conv2d):
 
 
 class _DilatedDepthwise(nn.Conv2d):
-    """Depthwise convolution with stride 1 that keeps the image's size; five times as fast.
+    """Depthwise convolution with stride 1 that keeps the image's size, as d² ordinary ones; five times as fast.
 
-    With dilation d, pixels whose rows and columns are equal modulo d only see each other: d² images, each with an
-    ordinary convolution.
+    With dilation d, an output pixel reads only pixels whose row and column equal its own modulo d. So the image falls
+    apart into d² images, each with an ordinary convolution.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -172,10 +172,10 @@ class _FastBlock(LargeKernelBlock):
 
 
 class _FastAttention(LargeKernelChannelAttention):
-    """Without gradients the 3C channels are neither concatenated nor multiplied.
+    """Large-kernel attention that, without gradients, neither concatenates nor scales the 3C channels.
 
-    The factors of the channel attention are the same everywhere in an image, so they are multiplied into the weights
-    of the grouped 1x1 convolution that follows. In training the plain way is as fast.
+    The factors of the channel attention are the same at every pixel of an image, so they are multiplied into the
+    weights of the grouped 1x1 convolution that follows. In training the plain code is as fast.
     """
 
     def forward(self, y: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class _FastAttention(LargeKernelChannelAttention):
 
 @cache
 def _overlaps(group: int, inputs: int, channels: int) -> list[tuple[int, slice, slice]]:
-    """Return where a group's inputs lie in three parts of C channels: (part, channels of it, inputs of the group)."""
+    """Return where a group's inputs lie in three parts of C channels: (part, its channels, the group's inputs)."""
     found = []
     place, end = group * inputs, (group + 1) * inputs
     while place < end:
@@ -258,7 +258,7 @@ _FAST = (_FastBlock, _FastAttention, _FastLKCANet, _FastSSPSR, _FastGroupHead)
 
 @cache
 def _with_fast_base(kind: type, fast: type) -> type:
-    """Return the fast class itself, or for a subclass of the plain one a class that overrides what it overrides."""
+    """Return the fast class; for a subclass of the plain class, a fast class that keeps what the subclass overrides."""
     return fast if kind is fast.__bases__[0] else type(kind.__name__, (kind, fast), {})
 
 
@@ -270,6 +270,6 @@ def _swap_convolution(convolution: nn.Module, fast: type[nn.Conv2d]) -> None:
 
 
 def _own_class(module: nn.Module, base: type) -> type:
-    """Copy the class that torch made for a parametrised module, with another base. Deep copies share that class."""
+    """Copy the class that torch made for a parametrised module, with another base: deep copies share that class."""
     kind = type(module)
     return type(kind.__name__, (base,), dict(vars(kind)))

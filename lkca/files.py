@@ -65,8 +65,8 @@ def _output_folder(name: str) -> Path:
 def use_own_output() -> None:
     """Send the tables and figures of a notebook opened by hand to `runs/own`, which git ignores.
 
-    The study's tables are copied there first, unless a newer copy exists, so that the notebook finds them. Do nothing
-    where the batch runs the notebook (`LKCA_BATCH`) or `LKCA_OUTPUT` is set already.
+    The study's tables are copied there first, unless a newer copy exists, so that the notebook finds them. If the batch
+    runs the notebook (`LKCA_BATCH` is set), or `LKCA_OUTPUT` is set, nothing is changed.
     """
     if os.environ.get("LKCA_BATCH") or os.environ.get("LKCA_OUTPUT"):
         return
@@ -85,13 +85,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` only if the block succeeds.
 
     The temporary name keeps the suffix of `path`, because writers choose their format by it. After a crash, a full
-    disk or an exception, whatever stood under `path` before is still there, unchanged. Leftovers of processes that
-    died while they wrote `path` on this machine are removed.
+    disk or an exception, the previous content of `path` is unchanged. Temporary files of `path` from processes that
+    died on this machine are removed.
 
     Raises
     ------
     OSError
-        The block's own, with `path` and the cause in its message (a full disk, say).
+        If the block raises one (the disk is full, say); the message names `path` and the cause.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _prefix(path: Path) -> str:
-    """Return how temporary names of `path` begin on this machine; the process id follows."""
+    """Return the prefix of temporary names of `path` on this machine; the process id follows it."""
     machine = re.sub(r"\W", "_", socket.gethostname())[:60] or "unnamed"
     return f".{path.stem[:100]}-{machine}-"
 

@@ -1,11 +1,11 @@
-"""The two losses of the paper: supervised, and distillation from a teacher."""
+"""Compute the two losses of the paper: supervised, and distillation from a teacher."""
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-MAX_COSINE = 1 - 1e-6  # beyond it the arc cosine's derivative explodes
+MAX_COSINE = 1 - 1e-6  # in magnitude; at 1 the derivative of the arc cosine is infinite
 ZERO_NORM = 1e-6  # replaces the product of two norms where it is zero
 GRADIENT_EPSILON = 1e-6
 
@@ -22,7 +22,7 @@ def supervised_loss(output: Tensor, target: Tensor, sam: float = 0.5, gradient: 
     -------
     Scalar, differentiable with respect to `output`.
 
-    Source: the paper's training loss, with the weights of its reference 30.
+    Source: the paper's training loss; its reference 30 gives the default weights.
     """
     loss = l1(output, target)
     if sam:
@@ -80,8 +80,8 @@ def gradient_difference(output: Tensor, target: Tensor) -> Tensor:
     return _GradientDifference.apply(output, target.detach())
 
 
-# Both terms have derivatives written by hand. With a narrow network on a CPU they take most of a training step, and
-# automatic differentiation would spend most of that moving zeros and copies.
+# The derivatives of both terms are written by hand. With a narrow network on a CPU these terms take about half of a
+# training step, and automatic differentiation would spend most of that time moving zeros and copies.
 
 
 class _SpectralAngle(Function):

@@ -1,7 +1,7 @@
 """Compute the six metrics of the paper's tables on one image in [0, 1]; no border is cropped, nothing is clipped.
 
-Definitions are those of the field's shared evaluation scripts, checked against an independent implementation
-(`tests/golden/`). Where public code disagrees, the function says which definition it takes.
+The definitions follow the field's common evaluation scripts and are checked against an independent implementation
+(`tests/golden/`). Where public implementations disagree, the docstring says which definition is used.
 """
 
 import warnings
@@ -20,7 +20,7 @@ Image = NDArray[np.floating]
 
 
 def quality(prediction: Tensor | Image, truth: Tensor | Image, scale: int) -> dict[str, float]:
-    """Compute all six metrics of one image.
+    """Return the six metrics of one image.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def quality(prediction: Tensor | Image, truth: Tensor | Image, scale: int) -> di
     Warns
     -----
     UserWarning
-        If values lie far outside [0, 1], or a metric leaves out bands or pixels on which it is undefined.
+        If values lie outside `PLAUSIBLE_RANGE`, or a metric leaves out bands or pixels where it is undefined.
     """
     p, t = _as_array(prediction), _as_array(truth)
     if p.shape != t.shape or t.ndim != 3:
@@ -79,8 +79,8 @@ def mssim(prediction: Image, truth: Image) -> float:
 def sam(prediction: Image, truth: Image) -> float:
     """Return the mean spectral angle in degrees, over the pixels where neither spectrum is all zero.
 
-    An all-zero spectrum has no angle. Where the prediction alone is zero, a warning counts the pixels; if that leaves
-    no pixel, the result is 90 degrees, the largest angle between spectra that are not negative.
+    An all-zero spectrum has no angle. A warning counts the pixels where only the prediction is zero. If no pixel has an
+    angle, the result is 90 degrees (the largest angle between non-negative spectra) if there are such pixels, else 0.
     """
     dot = np.einsum("bhw,bhw->hw", prediction, truth, dtype=np.float64)
     squares = [np.einsum("bhw,bhw->hw", a, a, dtype=np.float64) for a in (prediction, truth)]
@@ -100,7 +100,10 @@ def sam(prediction: Image, truth: Image) -> float:
 
 
 def cross_correlation(prediction: Image, truth: Image) -> float:
-    """Return the mean over bands of Pearson's correlation, without bands that are constant in either image."""
+    """Return the mean over bands of Pearson's correlation, without bands that are constant in either image.
+
+    0 if no band is left.
+    """
     p = _centred(prediction)
     t = _centred(truth)
     norms = np.sqrt((p**2).sum(axis=1) * (t**2).sum(axis=1))  # (B,)
@@ -118,9 +121,9 @@ def rmse(prediction: Image, truth: Image) -> float:
 
 
 def ergas(prediction: Image, truth: Image, scale: int) -> float:
-    """Return (100/r) · sqrt(mean over bands of MSE_band / mean_band(truth)²), without bands of mean zero.
+    """Return (100/r) · sqrt(mean over bands of MSE_band / mean_band(truth)²), without bands whose truth has mean zero.
 
-    r is the true scale: much public code keeps 4 at x8, the paper's x8 numbers use 8.
+    r is the actual scale. Much public code uses 4 even at x8; the paper's x8 numbers use 8. 0 if no band is left.
     """
     means = truth.mean(axis=(1, 2), dtype=np.float64)
     valid = means != 0

@@ -14,7 +14,7 @@ import torch
 from lkca.files import project_root
 
 PACKAGES = ("lkca", "torch", "numpy", "scipy", "scikit-image")
-MAX_SECONDS = 20  # for a command that is asked for a version
+MAX_SECONDS = 20  # to wait for git
 
 
 def provenance(device: torch.device) -> dict[str, object]:
@@ -34,9 +34,9 @@ def provenance(device: torch.device) -> dict[str, object]:
 
 
 def commit() -> str:
-    """Return the checkout's commit, with "+changes" where the code differs from it; "unknown" outside a checkout.
+    """Return the checkout's commit, with "+changes" if lkca/ differs from it; "unknown" outside a checkout.
 
-    `LKCA_COMMIT` overrides it, for copies without their .git on a cluster or in a container.
+    `LKCA_COMMIT` overrides it, for copies without .git on a cluster or in a container.
     """
     if given := os.environ.get("LKCA_COMMIT"):
         return given

@@ -1,12 +1,12 @@
-"""Point spread functions: how much of each HR pixel an LR pixel sees.
+"""Define point spread functions (PSFs): the weight of each HR pixel in an LR pixel.
 
 - "bicubic": this project's `resize`, the paper's protocol.
-- "mean": the mean of the scale x scale pixels that become one.
+- "mean": the mean of the scale x scale HR pixels in an LR pixel.
 - "gaussian:S": a Gaussian of standard deviation S.
-- "gaussian:SY,SX,ANGLE": a Gaussian of standard deviation SX along an axis that is turned ANGLE degrees
-  counter-clockwise from the rows, and SY across that axis.
-- the path of a kernel file (.npy, .txt, .csv): odd sides, in HR pixels, no negative weight; its middle is the
-  PSF's centre.
+- "gaussian:SY,SX,ANGLE": a Gaussian of standard deviation SX along an axis, and SY across it. The axis is the
+  direction of the rows, turned ANGLE degrees counter-clockwise.
+- the path of a kernel file (.npy, .txt, .csv): weights on HR pixels, none negative, both sides odd; the middle pixel
+  is the PSF's centre.
 
 S, SY and SX are in LR pixels, from 0.1 to 2.
 """
@@ -27,8 +27,8 @@ from lkca.files import expand
 SIGMA_RANGE = (0.1, 2.0)  # LR pixels, standard deviation of a Gaussian
 TRUNCATION = 4  # standard deviations at which a Gaussian is cut off
 KERNEL_SUFFIXES = (".npy", ".txt", ".csv")
-MAX_CENTROID_SHIFT = 0.5  # HR pixels between a kernel's centroid and its middle, beyond which a warning is due
-SUM_TOLERANCE = 1e-3  # of a kernel's sum; beyond, a warning says that it is normalised
+MAX_CENTROID_SHIFT = 0.5  # HR pixels from a kernel's middle to its centroid; more gives a warning
+SUM_TOLERANCE = 1e-3  # between a kernel's sum and 1; more gives a warning
 
 
 def check_psf(psf: str) -> None:
@@ -37,7 +37,7 @@ def check_psf(psf: str) -> None:
     Raises
     ------
     ValueError
-        If it is not one of those above, or its kernel is unusable.
+        If it is none of the forms at the top of this file, or its kernel is unusable.
     FileNotFoundError
         If the kernel file does not exist.
     """
@@ -90,8 +90,8 @@ def psf_version(psf: str) -> int:
 def psf_weights(scale: int, psf: str, version: int) -> Tensor | None:
     """Return the weights of the HR pixels around an LR pixel's centre as `conv2d` takes them; None for bicubic.
 
-    Float64, (n,) for a PSF that is separable and the same along both axes, else (n, n). Of the n = scale + 2·margin
-    pixels, the middle ones become the LR pixel. version : see `psf_version`; a changed file is read again.
+    Float64, (n,) for a PSF that is separable and the same along both axes, else (n, n), with n = scale + 2·margin: the
+    LR pixel itself and a margin on each side. version : see `psf_version`; a changed file is read again.
     """
     if psf == "bicubic":
         return None
@@ -139,7 +139,7 @@ def _is_file(psf: str) -> bool:
 def _file_weights(psf: str, scale: int, version: int) -> Tensor:
     """Return a kernel file's weights, (n, n), flipped because `conv2d` correlates.
 
-    The centre of an LR pixel of even side lies between four HR pixels: there the mean of the four blurred ones counts.
+    At an even scale the centre of an LR pixel lies between four HR pixels; the mean of these four, blurred, is taken.
     """
     kernel = torch.from_numpy(_read_kernel(psf, version)[::-1, ::-1].copy())
     kernel = kernel / kernel.sum()

@@ -1,7 +1,8 @@
-"""Is an upsampler low rank? Singular values of the matrix that a convolution applies to every patch.
+"""Measure whether an upsampler is low rank: the singular values of the matrix that it applies to every patch.
 
-The matrix is the weight (O, C, k, k) reshaped to (O, C·k²); that of a grouped convolution is block-diagonal. The
-paper's curve (arXiv 2501.18664, Figure 4) is the cumulative sum of the singular values over their total.
+The matrix is the convolution's weight (O, C, k, k) reshaped to (O, C·k²); that of a grouped convolution is
+block-diagonal. The paper's curve (arXiv 2501.18664, Figure 4) is the cumulative sum of the singular values over their
+total.
 """
 
 import math
@@ -12,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Values = NDArray[np.float64]  # (n,) singular values, descending
-SHARE = 0.90  # of the sum of the singular values; the paper counts how few of them reach it
+SHARE = 0.90  # of the sum of the singular values; the paper counts how many of the largest reach it
 SHARES = (SHARE, 0.95, 0.99)
 
 
 def upsampler_matrix(model: nn.Module) -> Tensor:
-    """Return the matrix (B·r², 9C) that an LKCA network's upsampling convolution applies to every 3x3 patch; float64.
+    """Return the matrix (B·r², 9C), float64, that the upsampler of an LKCA network applies to every 3x3 patch.
 
-    Weight norm is included. Columns are ordered channel, row, column, as `torch.nn.functional.unfold` orders a patch.
+    The upsampler has to be of kind "grouped". Weight norm is included. Columns are ordered channel, row, column, as
+    `torch.nn.functional.unfold` orders a patch.
     """
     convolution = model.upsampler[0]
     weight = convolution.weight.detach().double().cpu()  # (B·r², C/g, 3, 3)
@@ -27,7 +29,7 @@ def upsampler_matrix(model: nn.Module) -> Tensor:
 
 
 def diagonal_blocks(matrix: Tensor, groups: int) -> Tensor:
-    """Return the matrix with zeros outside its `groups` diagonal blocks: the layer cut into groups."""
+    """Return the matrix with zeros outside its `groups` diagonal blocks, as if the layer had groups."""
     rows, columns = matrix.shape[0] // groups, matrix.shape[1] // groups
     return matrix * torch.block_diag(*[torch.ones(rows, columns, dtype=matrix.dtype)] * groups)
 
@@ -59,5 +61,5 @@ def error_of_blocks(trained: Values, blocks: Values) -> float:
 
 
 def rank_of_equal_size(rows: int, columns: int, groups: int) -> int:
-    """Return the rank at which two factors have as many weights as a (rows, columns) layer in groups."""
+    """Return the largest rank at which two factors have no more weights than a (rows, columns) layer in groups."""
     return math.floor(rows * columns / groups / (rows + columns))

@@ -1,4 +1,4 @@
-"""Bicubic resizing that agrees with MATLAB's `imresize(…, 'bicubic')`: the LR images and the baseline.
+"""Resize as MATLAB's `imresize(…, 'bicubic')` does, for the LR images and the bicubic baseline.
 
 Keys' cubic kernel with a = -0.5 (R. Keys, IEEE TASSP 29(6), 1981), antialiased when downsampling; edges are mirrored
 with the edge pixel repeated.
@@ -16,7 +16,7 @@ from torch import Tensor
 Image = TypeVar("Image", Tensor, np.ndarray)
 SCALES = (2, 4, 8)  # of the study
 SYMMETRIES = 8  # of a square grid: four rotations, each with and without a flip
-MAX_MATRIX_SIDE = 64  # LR pixels of a side up to which matrix products are faster on a CPU
+MAX_MATRIX_SIDE = 64  # LR pixels; up to this side, matrix products are faster on a CPU
 
 
 def crop_to_multiple(x: Tensor, scale: int) -> Tensor:
@@ -31,8 +31,8 @@ def resize(x: Image, factor: float) -> Image:
     Parameters
     ----------
     x : (..., H, W), tensor or NumPy array, floating point of 16, 32 or 64 bits, with any number of leading dimensions.
-    factor : r or 1/r with an integer r >= 1. When downsampling, what H and W have beyond a multiple of r is cropped at
-        the bottom and the right first.
+    factor : r or 1/r with an integer r >= 1. Before downsampling, x is cropped at the bottom and the right to
+        multiples of r.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def resize(x: Image, factor: float) -> Image:
     Raises
     ------
     ValueError
-        If the factor is neither r nor 1/r, if x is not floating point or is a masked array, or if x is smaller than r
-        when downsampling.
+        If the factor is neither r nor 1/r, if x is not floating point, has more than 64 bits or is a masked array, or
+        if a side of x is below r pixels when downsampling.
     """
     if isinstance(x, np.ndarray):
         return resize(_to_tensor(x), factor).numpy()
@@ -97,9 +97,9 @@ def _by_interpolation(x: Tensor, ratio: int, downsampling: bool) -> Tensor:
     return y[..., cut:-cut, cut:-cut].reshape(*x.shape[:-2], size[0] - 2 * cut, size[1] - 2 * cut)
 
 
-@torch.autocast("cpu", enabled=False)  # the baseline and what is subtracted from it stay exact
+@torch.autocast("cpu", enabled=False)  # bicubic stays exact in a network that computes in bfloat16
 def _by_matrices(x: Tensor, ratio: int, downsampling: bool) -> Tensor:
-    """Resize by a matrix product from either side, in the cheaper order."""
+    """Resize by two matrix products, one for each axis, in the cheaper order."""
     rows, columns = (_matrix(length, ratio, downsampling, x.dtype) for length in x.shape[-2:])
     planes = x.reshape(-1, *x.shape[-2:])
     rows = rows.expand(len(planes), -1, -1)
@@ -110,7 +110,7 @@ def _by_matrices(x: Tensor, ratio: int, downsampling: bool) -> Tensor:
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a tensor made in inference mode could not serve a gradient later
 def _matrix(length: int, ratio: int, downsampling: bool, dtype: torch.dtype) -> Tensor:
-    """Return the kernel's weights, (r·length or length/r, length); those of mirrored pixels are folded back."""
+    """Return the resizing matrix, (r·length or length/r, length); weights of mirrored pixels are folded back."""
     size = length // ratio if downsampling else length * ratio
     step, stretch, margin = (ratio, ratio, 2 * ratio) if downsampling else (1 / ratio, 1, 2)
     centres = (torch.arange(size, dtype=torch.float64) + 0.5) * step - 0.5
@@ -121,7 +121,7 @@ def _matrix(length: int, ratio: int, downsampling: bool, dtype: torch.dtype) -> 
 
 
 def keys_kernel(distance: Tensor) -> Tensor:
-    """Return Keys' kernel, a = -0.5, at distances of at least 0 in pixels; of their shape."""
+    """Return Keys' kernel, a = -0.5, at distances >= 0 in pixels; the result has their shape."""
     d = distance
     near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
     return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))

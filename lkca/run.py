@@ -20,13 +20,13 @@ from lkca.files import runs_folder
 from lkca.models import check_scale, complete_options, model_options
 
 # Raise it when a change of the code may change the numbers of a run, and say so in the CHANGELOG. Results of another
-# recipe are not used: training starts over, and tables say that their rows are stale.
+# recipe are not used: training starts over, and rows of the tables count as stale.
 RECIPE = 1
 
 PATIENCE = 8  # epochs without a gain after which validation counts as converged
 
-# Settings, and options of models, that were added after the first results: at these values a run does what it did
-# before they existed, so they are left out of the hash and old names stay valid.
+# Settings, and options of models, that were added after the first results. At these values a run does what it did
+# before they existed, so they are left out of the hash, and old names stay valid.
 ADDED_LATER: dict[str, object] = {
     "psf": "bicubic",
     "patience": PATIENCE,
@@ -43,7 +43,7 @@ ABOVE_ZERO = math.ulp(0.0)
 
 
 def _bounded(default: float | None, low: float, high: float = sys.float_info.max) -> Any:  # noqa: ANN401
-    """Declare a number that has to be from `low` to `high`."""
+    """Declare a number that must lie from `low` to `high`."""
     return field(default=default, metadata={"bounds": (low, high)})
 
 
@@ -54,8 +54,8 @@ class Distillation:
 
     weight, decay : the paper's λ and d (Tables II and III).
     l1, gradient, cosine : weights of the three terms. The paper does not give the last two (a, b): assumed.
-    teacher_blocks : the teacher is LKCA-Net with this many blocks. The paper says more than the student's 16; 64 is
-        assumed.
+    teacher_blocks : the teacher is LKCA-Net with this many blocks. The paper only says that it has more than the
+        student's 16; 64 is assumed.
     teacher_seed : one teacher serves the students of every seed.
 
     Raises
@@ -81,19 +81,25 @@ class Run:
     """Settings of one training. Equal runs share a folder, so the second loads the result of the first.
 
     Unset values (None, {}) are filled in from the declarations of the dataset and the model, so the record of a run
-    stays complete even if defaults change.
+    stays complete even if defaults change. The datasets `synthetic_stream` and `leave_one_out` have validation areas of
+    their own: `validation`, `validation_share` and `final_learning_rate` have no effect there, and `patience` has none
+    on the others.
 
     Raises
     ------
     ValueError
-        For an unknown dataset, model or option and for impossible values, with the allowed ones.
+        For an unknown dataset, model or option, and for impossible values; the message gives the allowed ones.
+    FileNotFoundError
+        If the PSF is a kernel file that does not exist.
+    TypeError
+        If `distillation` is a mapping with an unknown name.
     """
 
     dataset: str = "synthetic"  # a name, or the path of a scene file
     variant: str | None = None  # protocol variant of the dataset
     scale: int = 4
     model: str = "lkca-lr"
-    options: Mapping[str, object] = field(default_factory=dict)  # of the model; read only
+    options: Mapping[str, object] = field(default_factory=dict)  # of the model; read-only
     seed: int = _bounded(0, 0, MAX_SEED)
     epochs: int = _bounded(300, 1)  # [assumed] as in the paper's reference 30
     batch: int = _bounded(32, 1)  # [assumed] likewise
@@ -101,15 +107,15 @@ class Run:
     final_learning_rate: float = _bounded(1e-6, ABOVE_ZERO)  # [assumed] at the end of the cosine
     patch: int | None = _bounded(None, 1)  # side of an HR patch in pixels
     stride: int | None = _bounded(None, 1)  # between patches, in HR pixels
-    validation: str = "disjoint"  # "paper" draws patches at random, and leaks: see lkca.data.patches
+    validation: str = "disjoint"  # "paper" draws patches at random, which share pixels with training patches
     validation_share: float = _bounded(0.1, ABOVE_ZERO, 1 - 1e-9)  # the paper's 10 %
     precision: str = "float32"  # "bfloat16": automatic mixed precision
     sam: float = _bounded(0.5, 0)  # weight of the spectral angle in the supervised loss
     gradient: float = _bounded(0.1, 0)  # weight of its gradient term
     distillation: Distillation | None = None  # lkca-kd takes the defaults; a mapping of settings is accepted
     psf: str = "bicubic"  # how LR images are made: see lkca.degradation
-    patience: int = _bounded(PATIENCE, 1)  # epochs without a gain after which validation has converged
-    # Begin with the weights of another run: its settings that differ from this one's; none begins with random weights.
+    patience: int = _bounded(PATIENCE, 1)  # epochs without a gain after which validation counts as converged
+    # Initial weights come from another run; these are its settings that differ from this one's. Empty: random weights.
     start_from: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -153,7 +159,7 @@ class Run:
 
     @property
     def hash(self) -> str:
-        """The first ten hexadecimal digits of the SHA-256 of the settings."""
+        """The first ten hexadecimal digits of the SHA-256 of the settings, except `ADDED_LATER` at their defaults."""
         settings = self.settings()
         options = {name: value for name, value in settings["options"].items() if not _as_before(name, value)}
         hashed = {name: value for name, value in settings.items() if not _as_before(name, value)}
@@ -162,7 +168,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The folder of the run's files: `LKCA_RUNS`/name."""
+        """The folder of the run's files: its name in `LKCA_RUNS` (default: runs/)."""
         return runs_folder() / self.name
 
     def teacher(self) -> "Run":
@@ -190,7 +196,7 @@ class Run:
         Raises
         ------
         ValueError
-            If `start_from` has a setting that no run has, or a value that is impossible.
+            If `start_from` has an unknown setting or an impossible value.
         """
         if not self.start_from:
             return None
@@ -238,7 +244,7 @@ def _check_numbers(settings: object) -> None:
     Raises
     ------
     ValueError
-        If a value is no number, not whole where it has to be, or out of range.
+        If a value is not a number, is not whole where it must be, or is out of range.
     """
     for setting in dataclasses.fields(settings):
         if "bounds" not in setting.metadata:

@@ -1,4 +1,4 @@
-"""Train a run: its settings become weights and `metrics.json` in its folder, see `lkca.checkpoints`.
+"""Train a run: from its settings to the weights and `metrics.json` in its folder (see `lkca.checkpoints`).
 
 Every file is written atomically, so a run can be killed at any moment; the next call resumes it.
 """
@@ -40,9 +40,9 @@ from lkca.resize import resize
 from lkca.run import RECIPE, Run
 from lkca.trainer import CosineSchedule, PlateauSchedule, Trainer, epoch_generator
 
-STREAM_STEPS = 64  # of an epoch on scenes that are generated on the fly
-STREAM_AVERAGE = 0.99  # memory of the exponential mean of the weights there, from step to step
-START_PATCHES = 64  # at most, spread over the training patches, that a start from data sees
+STREAM_STEPS = 64  # steps per epoch on scenes that are generated on the fly
+STREAM_AVERAGE = 0.99  # share of the weights' mean that each step keeps, if the dataset has validation areas
+START_PATCHES = 64  # training patches, at most, from whose residuals a network is initialised
 WRITTEN = ("metrics.json", CHECKSUMS, "resume.pt", "history.csv", WEIGHTS, "provenance.json", "settings.json")
 
 
@@ -53,8 +53,8 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
     ----------
     run : the settings. A distilled run trains or loads its teacher first.
     device : "auto" (a GPU if there is one), "cpu" or "cuda".
-    log : takes a line of progress per epoch.
-    split : the dataset already loaded, to share it between runs; it has to be the run's dataset and variant.
+    log : called with a line of progress per epoch.
+    split : the dataset already loaded, to share it between runs; it must be of the run's dataset and variant.
 
     Raises
     ------
@@ -63,6 +63,8 @@ def train(run: Run, device: str = "auto", log: Log = print, split: Split | None 
         loss became NaN before any weights were kept.
     FileNotFoundError
         If a file of the dataset is missing.
+    OSError
+        If the run's folder cannot be created or written to.
     """
     target = find_device(device)
     if split and (split.dataset, split.variant) != (run.dataset, run.variant):
@@ -168,7 +170,7 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
         indent=2,
     )
     record |= {
-        "seconds": round(float(read_history(folder).seconds.sum()), 1),  # of training, in all sessions
+        "seconds": round(float(read_history(folder).seconds.sum()), 1),  # of training, before a kill and after
         "peak_memory_mb": round(peak_memory(device) / 1e6),
     }
     write_text(folder / "provenance.json", json.dumps(record, indent=2))
@@ -178,13 +180,13 @@ def _train(run: Run, device: torch.device, log: Log, split: Split) -> Result:
 
 
 def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, device: torch.device, log: Log) -> Trainer:
-    """Put the training of a run together: patches, loss, validation and schedule."""
+    """Assemble the training of a run: patches, loss, validation and schedule."""
     teacher = _teacher(run, device, log, split)
     if first := run.start():
         model.load_state_dict(train(first, device.type, log).model().state_dict())
     model = _ready(model, device)
     patches_of, held_out = _patches_of(run, split, device)
-    until_converged = bool(split.validation)  # areas of their own tell well enough when to stop
+    until_converged = bool(split.validation)  # separate areas show reliably when to stop
     degradation = Degradation(run.psf)
 
     def batches(epoch: int) -> Iterator[Tensor]:
@@ -211,7 +213,7 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
             return patch_mpsnr(network, held_out, run.scale, run.batch, device, run.psf)
 
     def start(network: nn.Module) -> None:
-        """Show the bicubic residuals of training patches to the parts of the network that start from data."""
+        """Initialise the parts of the network that start from data, by the bicubic residuals of training patches."""
         if parts := [part for part in network.modules() if isinstance(part, SpectralBasis) and part.from_data]:
             patches = patches_of(0)
             hr = patches.cut(np.linspace(0, len(patches) - 1, min(START_PATCHES, len(patches))).astype(int))
@@ -241,24 +243,24 @@ def _trainer(run: Run, model: nn.Module, metadata: Metadata, split: Split, devic
 
 
 def _ready(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to the device, in the memory layout and with the modules that are fast there."""
+    """Move a network to the device; use the memory layout and the modules that are fast there."""
     if all(parameter.ndim <= 4 for parameter in model.parameters()):  # 3-D convolutions cannot take it
         model = model.to(memory_format=torch.channels_last)
     return accelerate(model.to(device))
 
 
 def _teacher(run: Run, device: torch.device, log: Log, split: Split) -> nn.Module | None:
-    """Return the trained teacher of a run that distils."""
+    """Return the trained teacher of a run, or None if the run does not distil."""
     if run.distillation is None:
         return None
     return _ready(train(run.teacher(), device.type, log, split).model(device), device).requires_grad_(False)
 
 
 def _patches_of(run: Run, split: Split, device: torch.device) -> tuple[Callable[[int], Patches], Patches]:
-    """Return the patches of an epoch, and those that validate.
+    """Return a function that gives the training patches of an epoch, and the validation patches.
 
-    Without training areas each epoch has other scenes, generated on the fly. The patches that validate are of the
-    split's validation areas; without those, they are cut from the training areas.
+    Without training areas, each epoch has new scenes, generated on the fly. Validation patches come from the split's
+    validation areas; without those, from the training areas.
     """
     if not split.validation:
         trained, held_out = split_patches(
@@ -276,13 +278,13 @@ def _patches_of(run: Run, split: Split, device: torch.device) -> tuple[Callable[
 
 
 def _patches(areas: Sequence[Area], size: int, stride: int, device: torch.device) -> Patches:
-    """Return all patches of some areas without a no-data pixel, side and stride in HR pixels."""
+    """Return all patches of some areas that have no no-data pixel; size and stride in HR pixels."""
     places = [positions(number, area, size, stride) for number, area in enumerate(areas)]
     return Patches(_near(tuple(torch.from_numpy(area.cube) for area in areas), device), np.concatenate(places), size)
 
 
 def _near(cubes: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
-    """Move the areas to the GPU, where cutting is fast, if they take less than half of its free memory."""
+    """Move the areas to the GPU, where cutting patches is fast, if they take less than half of its free memory."""
     if device.type != "cuda":
         return cubes
     needed = sum(cube.numel() * cube.element_size() for cube in cubes)

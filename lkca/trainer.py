@@ -1,4 +1,4 @@
-"""The training loop, its learning rate schedules, and when a training has converged."""
+"""Train a network: the loop, the learning rate schedules, and when a training has converged."""
 
 import math
 import os
@@ -23,7 +23,7 @@ from lkca.evaluate import within_memory
 from lkca.files import Log, write_text
 from lkca.run import PATIENCE
 
-MIN_GAIN = 0.02  # dB of validation that count as a gain
+MIN_GAIN = 0.02  # dB by which validation must rise to count as a gain
 Epochs = Sequence[Mapping[str, float]]  # a row per finished epoch, with the columns `HISTORY`
 
 
@@ -31,7 +31,7 @@ Epochs = Sequence[Mapping[str, float]]  # a row per finished epoch, with the col
 
 
 class Schedule(Protocol):
-    """The learning rate of an epoch, counted from 0, and whether training ends early, by the epochs before it."""
+    """The learning rate of an epoch, counted from 0, and whether training ends early; from the epochs before it."""
 
     def rate(self, epoch: int, history: Epochs) -> float: ...
     def done(self, history: Epochs) -> bool: ...
@@ -55,11 +55,12 @@ class CosineSchedule:
 
 @dataclass(frozen=True)
 class PlateauSchedule:
-    """The learning rate falls to a quarter whenever validation has converged; the second fall ends training.
+    """The learning rate falls to a quarter when validation has converged; training ends when it converges again.
 
-    It falls at the latest after the shares `LATEST` of the epochs. Networks that are compared after equal steps get few
-    epochs, so their rates fall together; networks that learn at different speeds get many, and each ends when it has
-    converged. The falls are those of torch's ReduceLROnPlateau, computed from the history: there is no state to resume.
+    The rate falls at the latest after the shares `LATEST` of the epochs; these falls do not end training. Networks that
+    are compared after equal steps get few epochs, so their rates fall together. Networks that learn at different speeds
+    get many epochs, and each ends when it has converged. This works as torch's ReduceLROnPlateau does, but from the
+    history: there is no state to resume.
     """
 
     first: float
@@ -67,9 +68,9 @@ class PlateauSchedule:
     patience: int = PATIENCE
 
     FACTOR = 1 / 4  # of each fall
-    FALLS = 2  # that end training
-    LATEST = (0.7, 0.86)  # shares of the epochs after which the rate falls whatever validation says
-    WARM_UP = 4  # epochs in which the rate rises to the first one
+    FALLS = 2  # convergences after which training ends
+    LATEST = (0.7, 0.86)  # shares of the epochs after which the rate falls in any case
+    WARM_UP = 4  # epochs in which the rate rises to `first`
 
     def rate(self, epoch: int, history: Epochs) -> float:
         fallen = max(self.falls(history), sum(epoch >= share * self.epochs for share in self.LATEST))
@@ -91,9 +92,9 @@ class PlateauSchedule:
 
 
 def late_gain(history: pd.DataFrame) -> float | None:
-    """Return by how many dB the best validation rose within the last `PATIENCE` epochs; None without any epoch.
+    """Return by how many dB the best validation rose within the last `PATIENCE` epochs; None if there is no epoch.
 
-    Where there are not more epochs than that, it is the gain since the first one.
+    With `PATIENCE` epochs or fewer, it is the gain since the first.
     """
     if history.empty:
         return None
@@ -105,37 +106,37 @@ def late_gain(history: pd.DataFrame) -> float | None:
 
 
 class Trainer:
-    """Fits a network and keeps the weights with the best validation, with its state on disk after every epoch.
+    """Train a network, keep the weights with the best validation, and save the state after every epoch.
 
-    Killed at any moment and started again, a training ends with the same bits (on a CPU), if `batches` draws from
-    `epoch_generator` alone.
+    A training that is killed at any moment and started again ends with the same bits (on a CPU), provided that
+    `batches` takes its random numbers from `epoch_generator` alone.
 
     Parameters
     ----------
-    model : the network, trained in place; on a CPU already accelerated.
+    model : the network, trained in place; on a CPU, accelerated by the caller.
     batches : yields the batches of an epoch, counted from 0, as tensors whose first axis is the sample.
     loss : the mean loss of a network on a batch in an epoch.
     validate : the quality of a network, higher is better; in dB where the schedule is a plateau.
     schedule, optimizer : of the learning rate and the steps.
     folder : receives weights.safetensors, resume.pt and history.csv.
-    epochs : the most that are trained.
-    average : the exponential mean of the weights is validated and kept instead of the weights. A number is how much of
-        the mean survives a step, and the mean begins with the weights after the first step. A function gives that
-        number by the count of earlier steps, and the mean begins with the weights at the start.
-    identity : what a state has to agree with to be resumed from, plain values by name.
+    epochs : maximum number of epochs.
+    average : if given, the exponential mean of the weights is validated and kept instead of the weights. A number is
+        the share of the mean that each step keeps; the mean begins with the weights after the first step. A function
+        gives that share from the number of earlier steps; the mean begins with the weights at the start.
+    identity : plain values by name; a saved state is resumed only if its identity is equal.
     metadata : of the weights files; its `run` is the name in messages.
     device : where model and batches are.
-    log : takes a line per epoch.
-    clip : norm to which the gradient of a step is shortened.
-    warm_up : steps in which the learning rate rises to the schedule's.
-    start : prepares the model before the first step.
-    min_gain : given for a model that starts with good weights: they are kept unless an epoch validates better by this.
+    log : called with a line per epoch.
+    clip : maximum norm of the gradient of a step; None for no limit.
+    warm_up : number of steps in which the learning rate rises to the schedule's.
+    start : called with the model before the first step.
+    min_gain : for a model that starts with good weights, which are kept unless an epoch validates better by this.
 
     Attributes
     ----------
     history : a row per finished epoch, see `HISTORY`.
-    start_validation : of the weights at the start, if `min_gain` is given.
-    diverged_in_epoch : counted from 1, if the loss became NaN.
+    start_validation : validation of the initial weights, if `min_gain` is given.
+    diverged_in_epoch : the epoch, counted from 1, in which the loss became NaN; None if it did not.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class Trainer:
         self.diverged_in_epoch: int | None = None
 
     def fit(self) -> pd.DataFrame:
-        """Train to the end, from the last finished epoch if there is one; return the history.
+        """Train to the end, starting after the last finished epoch; return the history.
 
         Raises
         ------
@@ -234,7 +235,7 @@ class Trainer:
         return total.item() / count
 
     def _gradients(self, batch: Tensor, epoch: int, part: int) -> Tensor:
-        """Gather the gradients of a batch part by part; return its loss. It is a mean, so the parts' shares add up."""
+        """Sum the gradients of a batch part by part; return its loss, a mean to which each part adds its share."""
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         for piece in batch.split(part):
@@ -256,7 +257,7 @@ class Trainer:
         self.diverged_in_epoch = epoch + 1
 
     def _save(self) -> None:
-        # The best weights first: killed in between, the epoch is trained again and writes the same ones.
+        # The best weights first: if a kill comes in between, the epoch is trained again and writes the same weights.
         validation = self.history[-1]["validation"]
         if validation > self.best:
             self.best = validation
@@ -312,7 +313,7 @@ class Trainer:
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
     """Seed torch, and return a generator, for an epoch: its random numbers depend on nothing but seed and epoch.
 
-    A training that resumes therefore needs no random state.
+    So a training can resume without a saved random state.
     """
     generator = np.random.default_rng((seed, epoch))
     torch.manual_seed(int(generator.integers(2**62)))
@@ -328,10 +329,10 @@ def _averaged(model: nn.Module, memory: float | Callable[[int], float]) -> Avera
         get_ema_multi_avg_fn(memory(int(count) - 1))(means, weights, count)
 
     mean = AveragedModel(model, multi_avg_fn=average)
-    mean.n_averaged.fill_(1)  # the weights at the start count; else torch begins with those after the first step
+    mean.n_averaged.fill_(1)  # so that the mean includes the initial weights; torch would begin after the first step
     return mean
 
 
 def _is_watched() -> bool:
-    """Return whether somebody sees a progress bar: in a terminal or a notebook, unless the batch sets TQDM_DISABLE."""
+    """Return whether a progress bar is seen: in a terminal, or in a notebook unless the batch sets TQDM_DISABLE."""
     return sys.stderr.isatty() or ("ipykernel" in sys.modules and not os.environ.get("TQDM_DISABLE"))

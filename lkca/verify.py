@@ -16,26 +16,26 @@ from lkca.studies import study_names, study_runs
 from lkca.studies.tables import all_rows
 from lkca.train import train
 
-DECIMALS = 4  # that the tables print, and that have to agree
+DECIMALS = 4  # of the metrics that are compared
 COMPARED = (*METRICS, *(f"{metric}_bp" for metric in METRICS))  # the network's own output, and back-projected
 
 
 def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) -> pd.DataFrame:
-    """Train runs of results/`profile` again, in fresh folders, and compare their metrics at the printed digits.
+    """Train runs of results/`profile` again, from scratch, and compare their metrics at the printed digits.
 
-    At least one of each network and of each kind of dataset is taken: see `choose_runs`. They are trained in a folder
-    of their own, named after the commit: interrupted, the same call goes on there. At the end the table
+    `choose_runs` takes at least one of each network and of each kind of dataset. They are trained in a folder of their
+    own, named after the commit; after an interruption, the same call continues there. At the end, the table
     results/verify/`profile`.csv is written and the folder removed. Another CPU model may give other last digits, so the
-    table names both.
+    table names both CPUs.
 
     Parameters
     ----------
     profile : whose tables are verified.
-    runs : how many, unless each network and each kind of dataset needs more.
+    runs : how many; more if covering every network and kind of dataset takes more.
 
     Returns
     -------
-    The table. Column `verdict` is "equal", or "differs by" the largest difference of any metric.
+    The table. Column `verdict` is "equal", or "differs by" the largest difference and its metric.
 
     Raises
     ------
@@ -69,16 +69,16 @@ def verify(profile: str, runs: int = 12, device: str = "cpu", log: Log = print) 
 
 
 def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) -> list[str]:
-    """Return the names of the runs to train again: of this model of CPU first, then the cheapest, teachers included.
+    """Return the names of the runs to train again, those of this CPU model first, then by cost, teachers included.
 
-    At least one of each network and of each kind of dataset, then the cheapest of the others.
+    At least one of each network and of each kind of dataset is taken, then the cheapest of the others.
     """
     seconds = committed["seconds"].to_dict()
     cost = {
         name: seconds[name] + (seconds.get(runs[name].teacher().name, 0) if runs[name].distillation else 0)
         for name in committed.index
     }
-    elsewhere = committed["cpu"] != cpu()  # another model of CPU may round otherwise
+    elsewhere = committed["cpu"] != cpu()  # another CPU model may round differently
     cheapest = sorted(cost, key=lambda name: (elsewhere[name], cost[name], name))
     first: dict[object, str] = {}
     for name in cheapest:
@@ -90,7 +90,7 @@ def choose_runs(committed: pd.DataFrame, runs: Mapping[str, Run], count: int) ->
 
 
 def _compare(run: Run, committed: pd.Series, code: str, device: str, log: Log) -> dict[str, object]:
-    torch.set_num_threads(int(committed["threads"]))  # more of them round otherwise
+    torch.set_num_threads(int(committed["threads"]))  # another number may round differently
     result = train(run, device, log)
     new = result.metrics | {f"{metric}_bp": value for metric, value in result.back_projected.items()}
     differences = {

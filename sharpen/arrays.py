@@ -45,25 +45,28 @@ def sharpen(
     ----------
     cube : (B, h, w), NumPy array (masked ones too), tensor, or DataArray with dims (band, y, x); real numbers in any
         unit (for weights of a run: the unit of its scene).
-    scale : 2, 4 or 8; None takes that of the weights, or 4.
-    psf, noise, weights, components, symmetries, precision : see `choose_method`; "auto" estimates from the image.
-    no_data : a pixel with this value in any band has no data. Nor has one with NaN, infinity or a fill value that
-        nobody declared, with a warning, see `lkca.data.no_data`; masked pixels; and what a DataArray says itself.
-    log : takes a line on what was estimated.
+    scale : 2, 4 or 8; None takes the scale of the weights, else 4.
+    psf, noise, weights, components, symmetries, precision : see `sharpen.choose.choose_method`; "auto" estimates from
+        the image.
+    no_data : a pixel with this value in any band has no data. The same holds for masked pixels, NaN and infinity, what
+        a DataArray declares as no data, and undeclared fill values, with a warning (`lkca.data.no_data`).
+    log : gets a line on what was estimated.
 
     Returns
     -------
-    (B, scale·h, scale·w), of the kind of `cube`. Floating numbers keep their type, whole ones become float32. A pixel
+    (B, scale·h, scale·w), of the kind of `cube`. Floating-point types are kept, integers become float32. A pixel
     without data becomes scale x scale pixels of NaN, which a masked array masks.
 
     Raises
     ------
     ValueError
-        If the cube is no (B, h, w) of real numbers or holds no data, or if weights, scale or PSF do not fit.
+        If the cube is not (B, h, w) of real numbers or holds no data, or if weights, scale or PSF do not fit.
+    FileNotFoundError
+        If there is no such weights or kernel file.
     """
     values, missing = _read(cube, no_data)
     method, metadata = choose_method(weights, scale, psf, noise, components, symmetries, precision)
-    with np.errstate(over="ignore"):  # what is too large for float32 is no data
+    with np.errstate(over="ignore"):  # values too large for float32 become infinite: no data
         numbers = values.astype(np.float32)
     x, peak = torch.from_numpy(fill_missing(numbers, missing)), 1.0
     if metadata is not None:
@@ -80,14 +83,14 @@ def sharpen(
         row += strip.shape[1]
     result *= peak
     if not result.isfinite().all():
-        raise ValueError(f"weights {weights} make NaN or infinite values of this cube: they are of no use, train again")
+        raise ValueError(f"weights {weights} give NaN or infinite values on this cube: train them again")
     holes = missing.repeat(method.scale, 0).repeat(method.scale, 1)
     result[:, torch.from_numpy(holes)] = torch.nan
     return _like(cube, result, holes, method.scale)
 
 
 def fill_missing(values: NDArray, missing: NDArray[np.bool_]) -> NDArray:
-    """Give each pixel of (B, h, w) without data the spectrum of the nearest one with data; where none has, 0."""
+    """Fill each pixel of (B, h, w) without data with the spectrum of the nearest one with data; 0 if none has data."""
     if not missing.any():
         return values
     if missing.all():
@@ -99,7 +102,7 @@ def fill_missing(values: NDArray, missing: NDArray[np.bool_]) -> NDArray:
 
 
 def _read(cube: "Cube", no_data: float | None) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Return the values (B, h, w) in native byte order, and where a pixel has no data, (h, w)."""
+    """Return the values (B, h, w) in native byte order, and a mask (h, w) of the pixels without data."""
     _check_shape(cube)
     name = "the cube"
     if isinstance(cube, Tensor):
@@ -112,14 +115,14 @@ def _read(cube: "Cube", no_data: float | None) -> tuple[NDArray, NDArray[np.bool
     elif isinstance(cube, np.ndarray):
         array, missing = np.ma.getdata(cube), np.ma.getmaskarray(cube).any(axis=0)
     else:
-        from sharpen.scene.io import read_block  # GDAL, which arrays can do without
+        from sharpen.scene.io import read_block  # imports GDAL, which arrays do not need
 
         array, missing = read_block(cube)
         name = cube.attrs.get("source", name)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    if missing.any() and not missing.all():  # what is masked is not looked at
+    if missing.any() and not missing.all():  # masked values are ignored
         array = np.where(missing, array[:, ~missing][:, :1, None], array)
-    with np.errstate(over="ignore"):  # what is compared with half precision
+    with np.errstate(over="ignore"):  # from comparisons with half precision
         missing = missing | find_no_data(array, no_data, name)
     if missing.all():
         raise ValueError(f"{name}: not one of {missing.size} pixels has data in all {len(array)} bands")

@@ -1,4 +1,4 @@
-"""Choose the method that sharpens an image: which weights, which degradation."""
+"""Choose the method that sharpens an image, by its weights and its degradation."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ from sharpen.image.strips import Method
 
 WITHOUT_WEIGHTS = ("bicubic", "back-projection", "wiener")
 PRECISIONS = ("auto", "float32", "bfloat16")
-DEFAULT_SPACING = 10.0  # nm between bands, for a single band
+DEFAULT_SPACING = 10.0  # nm between bands, assumed for a single band
 
 
 def choose_method(
@@ -31,17 +31,17 @@ def choose_method(
     precision: str = "float32",
     uncertain: bool = False,
 ) -> tuple[Method, Metadata | None]:
-    """Return the method, and the metadata of a network that is for certain bands and units.
+    """Return the method; with it the metadata of a network for fixed bands and units, None for any other method.
 
     Parameters
     ----------
-    weights : None, the pretrained eigenimage network; "bicubic", "back-projection" or "wiener"; else the folder of a
+    weights : None for the pretrained eigenimage network; "bicubic", "back-projection" or "wiener"; or the folder of a
         run or a weights file.
-    scale : 2, 4 or 8; None takes that of the weights, or 4.
-    psf : that made the image, see `lkca.psf`; "sensor:NAME", one of `sharpen.image.psf.SENSORS`; "auto" estimates it.
+    scale : 2, 4 or 8; None takes the scale of the weights, else 4.
+    psf : of the image, see `lkca.psf`; "sensor:NAME" for one of `sharpen.image.psf.SENSORS`; "auto" estimates it.
     noise : signal-to-noise ratio in dB, infinite for none; "auto" estimates it.
-    components : principal components that the network sharpens, None as it was trained.
-    symmetries : take the mean over the eight symmetries of the image, at eight times the work.
+    components : principal components that the network sharpens; None takes its own number.
+    symmetries : average over the eight flips and rotations of the image, at eight times the work.
     precision : of the network; "auto" is bfloat16 where the processor has it.
     uncertain : give standard deviations too.
 
@@ -50,7 +50,7 @@ def choose_method(
     ValueError
         If a setting does not exist or does not fit the weights.
     FileNotFoundError
-        If there are no such weights.
+        If there is no such weights or kernel file.
     """
     if scale is not None:
         check_scale(scale)
@@ -85,8 +85,8 @@ def choose_method(
     if not isinstance(network, EigenimageNetwork):
         if components or symmetries or uncertain:
             raise ValueError(
-                f"components, symmetries and standard deviations are of the eigenimage network, {path} is of "
-                f"{metadata.model}: leave them out"
+                f"only the eigenimage network has components, symmetries and standard deviations, but {path} "
+                f"holds {metadata.model}: leave them out"
             )
         return NetworkMethod(metadata.model, network, metadata.scale, precision), metadata
     network.components, network.symmetries = components or network.components, symmetries
@@ -98,12 +98,12 @@ def check_bands(
 ) -> None:
     """Check that a scene has the bands that weights of a run were trained on.
 
-    wavelengths : (B,) in nm, if they are known.
+    wavelengths : (B,) in nm, or None.
 
     Raises
     ------
     ValueError
-        If their number differs, or one lies farther away than half the spacing of the bands.
+        If the number of bands differs, or a band's wavelength differs by more than half the spacing of the bands.
     """
     if bands != metadata.bands:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The command `sharpen`. Help and wrong arguments answer at once: what takes seconds to import comes after them."""
+"""The command `sharpen`. Help and argument errors come at once: slow imports stand inside the functions."""
 
 import argparse
 import contextlib
@@ -14,26 +14,29 @@ from typing import NoReturn
 from lkca import __version__
 from lkca.cli import print_each_warning_once
 
-UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}  # do not hold a core: twice as fast on a busy machine
-HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}  # (Linux), in which feature maps come and go in two thirds of the time
-LEAST_MEMORY = 1e7  # bytes
-PLENTY = 1.5e9  # bytes; with less memory freed memory is given back, and pages are small, which leave no gaps
-FREED_BYTES = 300_000_000  # of freed memory that the process keeps at the end of its heap
+BYTE_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+IDLE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads free their core: twice as fast on a busy machine
+HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}  # Linux; allocating feature maps then takes a third less time
+MIN_MEMORY = 1e7  # bytes
+PLENTY = 1.5e9  # bytes of --memory; with less, pages stay small and freed memory goes back to the system
+FREED_BYTES = 300_000_000  # of freed memory that the process keeps for its next feature maps
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
 PSF = "bicubic, mean, gaussian:SIGMA in LR pixels, sensor:NAME, or a kernel file"
 EPILOG = """other commands:
-  sharpen finetune SCENE    train the network further on a scene itself, and say whether that gains anything
-  sharpen info SCENE        what is to be known of a scene, without sharpening it
+  sharpen finetune SCENE    train the network further on the scene itself, and measure whether that helps
+  sharpen info SCENE        print a scene's metadata, usable bands and estimated PSF
   sharpen export OUT.onnx   write the network for other programs
 
-Several scenes: sharpen many/*.hdr OUT/ keeps what is done already, one line a scene.
-A part of a scene: gdal_translate -srcwin, or xarray's .isel in Python.
+Several scenes: sharpen many/*.hdr OUT/ skips scenes that are done already, and prints one line for each.
+Part of a scene: cut it out with gdal_translate -srcwin, or with xarray's .isel in Python.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the status: 0 done, 1 not (all) done for printed reasons, 2 wrong, 130 interrupted."""
+    """Run one command; return its exit status: 0 done, 1 failed for a printed reason, 130 interrupted.
+
+    Wrong arguments raise SystemExit(2).
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         make, run = COMMANDS.get(words[0] if words else "", (sharpen_parser, run_sharpen))
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail("not enough memory: give a smaller scene, or less --memory")
     except KeyboardInterrupt:
-        print("interrupted: nothing half-finished was left; the same command begins again", file=sys.stderr)
+        print("interrupted: no partial file was left; repeat the command to go on", file=sys.stderr)
         return 130
 
 
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
@@ -72,36 +75,44 @@ def sharpen_parser() -> Parser:
     parser = Parser(
         prog="sharpen",
         usage="sharpen SCENE OUT [options]\n       sharpen SCENE... OUT/ [options]",
-        description="Raise the spatial resolution of a hyperspectral scene, file to file, georeference and all.",
+        description="Raise the spatial resolution of a hyperspectral scene, file to file, with its georeference.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sharpen {__version__}")
-    parser.add_argument("paths", nargs="+", metavar="SCENE OUT", help="scenes, then a .tif, .hdr or .img, or a folder")
+    parser.add_argument(
+        "paths", nargs="+", metavar="SCENE OUT", help="scenes, then the output: .tif, .hdr, .img or a folder"
+    )
     _add_scale(parser)
     _add_degradation(parser)
     parser.add_argument(
         "--weights",
-        help="the folder of a run, or a weights file; bicubic, back-projection or wiener: no network (default: the "
-        "pretrained network for any sensor)",
+        help="a weights file or the folder of a run; or bicubic, back-projection or wiener, which use no network "
+        "(default: the pretrained network, for any sensor)",
     )
-    parser.add_argument("--memory", type=_bytes, default="2G", help="the most to hold: 2G (default), 500M, or bytes")
+    parser.add_argument("--memory", type=_bytes, default="2G", help="memory limit: 2G (default), 500M, or bytes")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     _add_reading(parser)
     group = parser.add_argument_group("output")
-    group.add_argument("--interleave", choices=("bsq", "bil", "bip"), help="of an ENVI file (default: the scene's)")
+    group.add_argument(
+        "--interleave",
+        choices=("bsq", "bil", "bip"),
+        help="order of the bands (default: ENVI as the scene, GeoTIFF bsq)",
+    )
     group.add_argument("--uncertainty", metavar="FILE", help="also write a standard deviation for every value")
-    group.add_argument("--report", metavar="PAGE.html", help="also write a page on what was done")
-    group.add_argument("--rgb", help="bands of the picture beside OUT, such as 30,20,10 (default: by wavelength)")
-    group.add_argument("--no-quicklook", dest="quicklook", action="store_false", help="no picture beside OUT")
+    group.add_argument("--report", metavar="PAGE.html", help="also write a page with pictures, numbers and warnings")
+    group.add_argument("--rgb", help="bands of the quicklook, such as 30,20,10 (default: by wavelength)")
+    group.add_argument("--no-quicklook", dest="quicklook", action="store_false", help="do not write OUT-quicklook.png")
     group = parser.add_argument_group("the network")
-    group.add_argument("--components", type=int, help="principal components that it sharpens (default 4, at x2 all)")
-    group.add_argument("--symmetries", action="store_true", help="mean over eight symmetries: eight times slower")
+    group.add_argument("--components", type=int, help="principal components to sharpen (default 4; at x2: 8)")
+    group.add_argument("--symmetries", action="store_true", help="average over flips and rotations: eight times slower")
     group.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="auto (default): bfloat16 where the processor has it, which changes 0.005 dB at most",
+        help="auto (default): bfloat16 where the processor has it, which changes about 0.001 dB",
     )  # fmt: skip
-    group.add_argument("--force-units", action="store_true", help="go on though the unit looks wrong")
+    group.add_argument(
+        "--force-units", action="store_true", help="go on if the scene seems to be in another unit than the weights"
+    )
     return parser
 
 
@@ -109,22 +120,22 @@ def finetune_parser() -> Parser:
     """Return the arguments of `sharpen finetune`."""
     parser = Parser(
         prog="sharpen finetune",
-        description="Train the pretrained network further on a scene itself, degraded. A quarter of the scene is held "
-        "out. There the result is measured against the pretrained network, Wiener deconvolution, back-projection and "
-        "bicubic. The command to use is printed.",
+        description="Train the pretrained network further on the scene itself, degraded. On a held-out "
+        "quarter, compare the result with the pretrained network, Wiener deconvolution, back-projection and "
+        "bicubic. Print the command that sharpens the scene by the best of them.",
     )
     parser.add_argument("scene", help="the scene")
     _add_scale(parser)
     _add_degradation(parser)
-    parser.add_argument("--weights", help="a file to begin with (default: the pretrained weights)")
-    parser.add_argument("--epochs", type=int, default=20, help="the most that are trained (default 20)")
+    parser.add_argument("--weights", help="weights to start from (default: the pretrained ones)")
+    parser.add_argument("--epochs", type=int, default=20, help="maximum number of epochs (default 20)")
     _add_reading(parser)
     return parser
 
 
 def info_parser() -> Parser:
     """Return the arguments of `sharpen info`."""
-    parser = Parser(prog="sharpen info", description="Print what is to be known of a scene.")
+    parser = Parser(prog="sharpen info", description="Print a scene's metadata, usable bands and estimated PSF.")
     parser.add_argument("scene", help="the scene")
     _add_reading(parser)
     return parser
@@ -134,9 +145,9 @@ def export_parser() -> Parser:
     """Return the arguments of `sharpen export`."""
     parser = Parser(
         prog="sharpen export",
-        description="Write the network as an ONNX file, from eigenimages and conditions (k, 5, h, w) to residuals "
-        "(k, 1, r·h, r·w) before back-projection. `sharpen.image.deconvolve.network_inputs` makes the former, and says "
-        "how to use the latter. Needs pip install 'lkca[onnx]'.",
+        description="Write the network as an ONNX file. It maps eigenimages and conditions (k, 5, h, w) to residuals "
+        "(k, 1, r·h, r·w) before back-projection. In `sharpen.image.deconvolve`, `network_inputs` makes the inputs and "
+        "`sharpen_tensor` shows how residuals become bands. Needs pip install 'lkca[onnx]'.",
     )
     parser.add_argument("target", metavar="OUT.onnx", help="the file to write")
     _add_scale(parser)
@@ -146,35 +157,37 @@ def export_parser() -> Parser:
 
 
 def _add_scale(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", type=int, choices=(2, 4, 8), help="new pixels along an old one (default 4)")
+    parser.add_argument(
+        "--scale", type=int, choices=(2, 4, 8), help="upsampling factor (default: that of --weights, else 4)"
+    )
 
 
 def _add_degradation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--psf", default="auto", help=f"of the sensor: auto (default) estimates it; {PSF}")
+    parser.add_argument("--psf", default="auto", help=f"the sensor's PSF: auto (default) estimates it; or {PSF}")
     parser.add_argument(
         "--noise", type=_decibels, default="auto",
-        help="auto (default) estimates it; none; or signal to noise in dB, as 30",
+        help="auto (default) estimates it; or none; or the signal-to-noise ratio in dB, such as 30",
     )  # fmt: skip
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the scene is read")
-    group.add_argument("--bands", help="such as 1-129,136-224 (default: all but bad ones and those without data)")
+    group.add_argument("--bands", help="such as 1-129,136-224 (default: all except bad bands and bands without data)")
     group.add_argument("--key", help="the variable of a .mat, .npz, HDF5 or netCDF file that holds several cubes")
-    group.add_argument("--layout", help="axes of an array: HWB, BHW, HBW, … (default: the format's usual order)")
+    group.add_argument("--layout", help="order of the axes: HWB, BHW, HBW, … (default: the format's usual one)")
     group.add_argument("--wavelengths", metavar="FILE", help="a text file with a wavelength for each band")
 
 
 def _bytes(text: str) -> float:
-    """Return 2G, 500M, 2e9 as a number of bytes."""
+    """Return the bytes that a text such as 2G, 500M or 2e9 means."""
     match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMG]?)B?\s*", text, re.IGNORECASE)
     try:
-        number = float(match[1]) * UNITS[match[2].upper()] if match else 0.0
+        number = float(match[1]) * BYTE_UNITS[match[2].upper()] if match else 0.0
     except ValueError:
         number = 0.0
-    if not LEAST_MEMORY <= number < 2**63:  # `--memory 2` means gigabytes, and must not be taken for two bytes
+    if not MIN_MEMORY <= number < 2**63:  # `--memory 2` most likely means 2G, not two bytes
         raise argparse.ArgumentTypeError(
-            f"a number with M or G such as 2G, or of bytes (10 million at least), not {text!r}"
+            f"expected a size such as 2G or 500M, or at least 10 million bytes, not {text!r}"
         )
     return number
 
@@ -183,7 +196,7 @@ def _decibels(text: str) -> str | float:
     try:
         return text if text == "auto" else float("inf" if text == "none" else text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"auto, none or a number of dB, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected auto, none or a number of dB, not {text!r}") from None
 
 
 # --- commands
@@ -200,7 +213,7 @@ def run_sharpen(options: argparse.Namespace) -> bool | None:
     if many:
         single = [name for name in ("uncertainty", "report") if given.pop(name)]
         if single:
-            raise ValueError(f"--{single[0]} is of one scene: sharpen them one by one")
+            raise ValueError(f"--{single[0]} works with one scene only: sharpen the scenes one by one")
         from sharpen.files import sharpen_many
 
         return sharpen_many(sources, target, **given)
@@ -220,7 +233,7 @@ def run_finetune(options: argparse.Namespace) -> None:
 
 
 def run_info(options: argparse.Namespace) -> None:
-    """Print what is to be known of a scene."""
+    """Print a scene's metadata, usable bands and estimated PSF."""
     from sharpen.files import describe
 
     for what, value in describe(options.scene, options.bands, options.key, options.layout, options.wavelengths).items():
@@ -243,9 +256,9 @@ COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace], b
 
 
 def _tune_allocator(keep: bool) -> None:
-    """Let the C library (Linux) serve all threads from one heap, where each uses again what another one has freed.
+    """Let the C library (Linux) serve all threads from one heap, so that each can reuse what another has freed.
 
-    keep : freed memory stays for the next feature map, because what the kernel gives has to be cleared.
+    keep : keep freed memory for the next feature map; new memory from the kernel would have to be cleared first.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt

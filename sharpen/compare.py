@@ -1,4 +1,4 @@
-"""Measure methods on the held-out quarter of a scene, and choose by what was measured."""
+"""Measure methods on the held-out quarter of a scene, and choose the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,21 +14,29 @@ from lkca.resize import crop_to_multiple
 from sharpen.choose import choose_method
 from sharpen.image.tiles import ImageRows
 
-MIN_SIDE = 7  # HR pixels on a side of what is measured
+MIN_SIDE = 7  # HR pixels on a side of a place that is measured
 STRIPS = 3  # across the held-out quarter, each measured alone
-TOLERANCE = 0.01  # dB of MPSNR, degrees of SAM: less is no difference
+TOLERANCE = 0.01  # dB of MPSNR, degrees of SAM: smaller differences count as none
 NETWORKS = ("pretrained", "finetuned")
 
 
 def compare(
     area: Area, axis: int, line: int, candidates: Mapping[str, object], scale: int, psf: str, noise: str | float
 ) -> pd.DataFrame:
-    """Measure methods on the held-out quarter; candidates : weights, see `choose_method`, by the names of the rows.
+    """Measure methods on the held-out quarter.
+
+    area : the whole scene; the held-out quarter begins at `line` along `axis` (0 or 1).
+    candidates : name of the row -> weights, see `choose_method`. psf, noise : as there.
 
     Returns
     -------
     A row for each method: MPSNR (dB), SAM (degrees), gain (dB of MPSNR over bicubic) and spread (its standard deviation
     over places), worse (share of the bands whose squared error is larger than bicubic's), places (their number).
+
+    Raises
+    ------
+    ValueError
+        If no place in the held-out quarter is large enough.
     """
     rows, errors = [], dict.fromkeys(candidates, 0.0)
     for phase in (0, scale // 2):
@@ -54,10 +62,10 @@ def compare(
 
 
 def choose_best(table: pd.DataFrame) -> str:
-    """Return the method of the highest MPSNR among those that are nowhere worse.
+    """Return the name of the method with the highest MPSNR among the admissible ones.
 
-    No method may be worse than bicubic, and no network worse than back-projection, in MPSNR or in SAM. Of methods that
-    differ by less than `TOLERANCE` the simplest is returned.
+    Admissible is a method that is not worse than bicubic in MPSNR or SAM; a network must not be worse than
+    back-projection either. Of methods that differ by at most `TOLERANCE`, the first in the table is returned.
     """
     best = "bicubic"
     for name, row in table.iterrows():
@@ -69,7 +77,7 @@ def choose_best(table: pd.DataFrame) -> str:
 
 
 def in_table(table: pd.DataFrame) -> str:
-    """Return the table as text."""
+    """Return the table of `compare` as Markdown."""
     shown = pd.DataFrame(
         {
             "MPSNR (dB)": table["MPSNR"].map("{:.3f}".format),
@@ -82,7 +90,7 @@ def in_table(table: pd.DataFrame) -> str:
 
 
 def _places(missing: NDArray[np.bool_], size: Sequence[int], axis: int, line: int) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of strips across the held-out quarter, without pixels that have no data."""
+    """Yield the rows and columns of places in the held-out quarter, strips across it without no-data pixels."""
     across = size[1 - axis]
     count = max(1, min(STRIPS, across // (2 * MIN_SIDE)))
     for number in range(count):

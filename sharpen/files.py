@@ -1,7 +1,8 @@
 """Sharpen a scene file: file in, georeferenced file out, within a given memory.
 
-The scene is read once for what has to be known of all of it (bands without data, principal components, PSF), and once
-more for what is written unless it fits into a quarter of the memory. Strips of rows are written in the background.
+The scene is read once to find the bands without data, and once more to find the pixels without data. If it is larger
+than a quarter of the memory, the principal components and the sharpening read it again. Strips of rows are written in
+the background.
 """
 
 import contextlib
@@ -18,13 +19,13 @@ from sharpen.choose import check_bands, choose_method
 from sharpen.image.deconvolve import middle
 from sharpen.image.methods import EigenimageMethod
 from sharpen.image.psf import estimate_psf
-from sharpen.pictures import Colours, SceneViews, png
+from sharpen.pictures import Colours, ScenePictures, png
 from sharpen.report import Sharpened, check_page, facts, write_page
 from sharpen.scene.io import SceneWriter, doubt_axes, numbers_in, open_scene, usable_bands
 from sharpen.scene_rows import SceneRows, Unit, upsampled_mask, with_wavelengths
 from sharpen.watch import Progress, RangeCounter, in_words, peak_memory, seconds_needed, texture_remarks
 
-FILE_COMPONENTS = 4  # principal components that are sharpened at x4 and x8 unless told otherwise
+FILE_COMPONENTS = 4  # principal components that are sharpened at x4 and x8 by default
 
 
 def sharpen_file(
@@ -52,39 +53,40 @@ def sharpen_file(
     uncertainty: str | Path | None = None,
     log: Log = print,
 ) -> Sharpened:
-    """Sharpen a scene file; dtype, georeference, wavelengths and the rest of its description are kept or scaled.
+    """Sharpen a scene file; keep or scale its dtype, georeference, wavelengths and other metadata.
 
     Parameters
     ----------
     source : a scene that `sharpen.open_scene` opens; key and layout as there.
     target : the file to write, ENVI (.hdr, .img, …) or GeoTIFF (.tif) by its name.
     scale, psf, noise, weights, components, symmetries, precision : see `sharpen.choose.choose_method`. Without
-        `components`, four are sharpened at x4 and x8: the next four add 0.004 dB and take half as long again.
+        `components`, four are sharpened at x4 and x8: the next four add 0.01 dB at x4 and take half as long again.
     memory : bytes that the process may hold at its peak.
     overwrite : replace files that exist.
-    bands : such as "1-129,136-224", from 1. Without it all but bad ones and those without data.
-    wavelengths : a text file with one for each band, in nm or µm, where the scene does not know them.
-    interleave : "bsq", "bil" or "bip", of an ENVI file.
-    force_units : go on where the numbers look like those of another unit than that of a run's weights.
+    bands : such as "1-129,136-224", from 1; None takes all except bad bands and bands without data.
+    wavelengths : a text file with a wavelength for each band, in nm or µm, for a scene that has none.
+    interleave : "bsq", "bil" or "bip" of an ENVI file, "bsq" or "bip" of a GeoTIFF.
+    force_units : only warn if the numbers seem to be in another unit than a run's weights expect.
     quicklook : write a picture beside the target. rgb : bands that it shows, such as "30,20,10".
-    report : a page (.html) on what was done.
+    report : a page (.html) to write, with pictures, numbers and warnings.
     uncertainty : a second file to write, with the standard deviation of each value as float32; see
-        `sharpen.image.uncertainty`. Only the eigenimage network has one.
+        `sharpen.image.uncertainty`. Only the eigenimage network gives one.
     log : takes lines of progress and results.
 
     Notes
     -----
     A pixel without data in any band becomes scale x scale pixels without data in every band. Whole numbers are rounded
-    and clipped. What a network gives leaves the range of the 5x5 input pixels around it by at most half of that range.
+    and clipped. A network's values leave the range of the 5x5 LR pixels around them by at most half of that range; for
+    the eigenimage network these are pixels of the deconvolved LR image.
 
     Raises
     ------
     ValueError
         If the scene has no pixel with data, a setting does not exist, weights do not fit, or the memory is too small.
     FileNotFoundError, FileExistsError
-        If there are no such scene or weights; if `target` exists.
+        If there is no such scene, weights file or folder; if a file to be written exists.
     OSError
-        If the input changes while it is read, or the disk is full. The target is then what it was before.
+        If the input changes while it is read, or the disk is full. The target then stays as it was.
     """
     begun, lines = time.perf_counter(), []
 
@@ -105,7 +107,7 @@ def sharpen_file(
         say(f"{source}: {count} bands of {size[0]} x {size[1]} pixels, {scene.dtype}")
         if doubt := doubt_axes(scene):
             warnings.warn(doubt, stacklevel=2)
-        SceneWriter(target, scene, scale, holes=True, **options)  # checks names and space before anything is read
+        SceneWriter(target, scene, scale, holes=True, **options)  # checks names and free space before any pixel is read
         if uncertain:
             deviations = deviation_writer(uncertainty, scene, scale, None, **options)
         good, line = usable_bands(scene, bands)
@@ -118,7 +120,7 @@ def sharpen_file(
         lr = SceneRows(scene, good, unit, memory)
         if metadata is not None:
             unit.check(lr, weights, force_units)
-        pictures = SceneViews(Colours(lr, spectrum, _shown_bands(rgb, good, count)), size, scale)
+        pictures = ScenePictures(Colours(lr, spectrum, _shown_bands(rgb, good, count)), size, scale)
         method.prepare(lr, lr.missing, memory)
         if method.remark:
             say(method.remark)
@@ -144,18 +146,18 @@ def sharpen_file(
                 progress.show_rows(row)
         if writer.clipped:
             warnings.warn(
-                f"{target}: {writer.clipped} of {math.prod(writer.shape)} values did not fit {scene.dtype}: they are "
-                "now its limit",
+                f"{target}: {writer.clipped} of {math.prod(writer.shape)} values did not fit {writer.dtype}: they are "
+                "set to its limits",
                 stacklevel=2,
             )
     lost = int(lr.missing.sum())
     say(f"{target}: {count} bands of {writer.shape[1]} x {writer.shape[2]} pixels (from {size[0]} x {size[1]})")
     if lost:
         say(f"{lost * scale**2} pixels without data, from {lost} of {lr.missing.size} in the input")
-    say(f"{writer.clipped} values clipped to the range of {scene.dtype}")
+    say(f"{writer.clipped} values clipped to the range of {writer.dtype}")
     say(counter.in_words(len(good) * math.prod(writer.shape[1:]), method.clamped))
     if method.tiled:
-        say("the network saw the scene in overlapping parts: its feature maps do not fit into the memory at once")
+        say("the network processed the scene in overlapping tiles: its feature maps exceed the memory or the tile size")
     method.on_tile = lambda done, count: None
     remarks = texture_remarks(method, lr)
     if quicklook:
@@ -163,12 +165,12 @@ def sharpen_file(
     used, seconds = peak_memory(), time.perf_counter() - begun
     say(f"{seconds:.1f} s, at most {used / 1e9:.2f} GB of memory")
     result = Sharpened(
-        target, writer.shape, scene.dtype, tuple(good), lost * scale**2, writer.clipped, counter.total, counter.excess,
+        target, writer.shape, writer.dtype, tuple(good), lost * scale**2, writer.clipped, counter.total, counter.excess,
         method.clamped, tuple(lines), tuple(remarks), seconds, used,
     )  # fmt: skip
     if page:
         write_page(page, scene, result, pictures.pairs(lr), method.name, [*warned, *remarks])
-        log(f"{page}: a page on it")
+        log(f"{page}: the report")
     return result
 
 
@@ -179,7 +181,7 @@ def describe(
     layout: str | None = None,
     wavelengths: str | Path | None = None,
 ) -> dict[str, str]:
-    """Return what is to be known of a scene, by name; parameters as of `sharpen_file`."""
+    """Return a scene's properties by name, usable bands and PSF (for x4) included; parameters: `sharpen_file`."""
     scene = with_wavelengths(open_scene(source, key, layout), wavelengths)
     if doubt := doubt_axes(scene):
         warnings.warn(doubt, stacklevel=2)
@@ -193,7 +195,7 @@ def describe(
 def deviation_writer(
     path: str | Path, scene: xr.DataArray, scale: int, bands: list[int] | None, **options: object
 ) -> SceneWriter:
-    """Return a writer of standard deviations, float32 in the unit of the file's numbers; NaN without data."""
+    """Return a writer of standard deviations: float32, in the unit of the file's numbers, NaN where no data."""
     like = scene.drop_vars("no_data", errors="ignore").assign_attrs(add_offset=0.0)
     like = like.assign_coords(offset=0 * like.coords["offset"]) if "offset" in like.coords else like
     like = like.rio.write_nodata(None)
@@ -203,16 +205,16 @@ def deviation_writer(
 def sharpen_many(
     sources: Sequence[str | Path], folder: str | Path, overwrite: bool = False, log: Log = print, **options: object
 ) -> bool:
-    """Sharpen scenes into a folder, under their own names; return whether all are done. Those done already are kept.
+    """Sharpen scenes into a folder under their own names; return True if all succeeded or were done before.
 
-    options : of `sharpen_file`. A scene that fails is named, and the next one begins.
+    options : of `sharpen_file`. A scene that fails is logged, and the next one begins.
     """
     folder = expand(folder)
     folder.mkdir(parents=True, exist_ok=True)
     targets = [target_in(folder, source) for source in sources]
     if len(set(targets)) < len(targets):
         twice = next(target for target in targets if targets.count(target) > 1)
-        raise ValueError(f"{twice} would be written twice: two of the scenes have the same name")
+        raise ValueError(f"{twice} would be written twice: two scenes have the same name; use two folders")
     failed = 0
     for number, (source, target) in enumerate(zip(sources, targets, strict=True), 1):
         place = f"{number} of {len(sources)}: {source} -> {target}"
@@ -236,29 +238,29 @@ def target_in(folder: Path, source: str | Path) -> Path:
     return folder / f"{path.stem}{'.hdr' if is_envi else '.tif'}"
 
 
-def _write_quicklook(target: Path, pictures: SceneViews, overwrite: bool) -> str:
-    """Write a picture of the new scene beside it; return a line on it."""
+def _write_quicklook(target: Path, pictures: ScenePictures, overwrite: bool) -> str:
+    """Write a picture of the sharpened scene beside it; return a line for the log."""
     path = target.with_name(f"{target.stem}-quicklook.png")
     if path.exists() and not overwrite:
-        return f"{path} exists, and is not replaced without --overwrite"
+        return f"{path} exists; --overwrite replaces it"
     with atomic_write(path) as temporary:
         temporary.write_bytes(png(pictures.after[0].image()))
-    return f"{path}: a picture of it"
+    return f"{path}: a quicklook"
 
 
 def _shown_bands(rgb: str | None, good: list[int], count: int) -> list[int] | None:
-    """Return which of the bands that are used show red, green and blue."""
+    """Return the bands that show red, green and blue, as indices into `good`; None without `rgb`."""
     if rgb is None:
         return None
     chosen = numbers_in(rgb, count, "rgb")
     if len(chosen) != 3 or not set(chosen) <= set(good):
-        raise ValueError(f"rgb names three of the bands that are used, such as 30,20,10, got {rgb!r}")
+        raise ValueError(f"rgb takes three usable bands, such as 30,20,10, got {rgb!r}")
     return [good.index(band) for band in chosen]
 
 
 @contextlib.contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
-    """Yield a list that gets each warning once; they are shown as ever."""
+    """Yield a list that collects each warning once; warnings are still shown."""
     found: list[str] = []
     show = warnings.showwarning
 

@@ -1,8 +1,8 @@
-"""Train the eigenimage network further on a scene itself, and say whether that gains anything.
+"""Train the eigenimage network further on a scene itself, and measure whether that helps.
 
-The scene is degraded by the PSF that it was taken with, so that its own pixels are the truth. The far quarter of its
-longer side is held out and measures every method as its user will use it: the whole scene is degraded from its first
-pixel on, at two phases of the grid. A quarter of the rest validates, what is left trains.
+The scene is degraded by its sensor's PSF, so that its own pixels are the truth. The last quarter of its longer side is
+held out. There every method is measured in the way it will be used: the whole scene is degraded from its first pixel
+on, at two phases of the LR grid. A quarter of the rest is for validation, and what remains is for training.
 """
 
 import hashlib
@@ -28,30 +28,30 @@ from lkca.files import Log, runs_folder
 from lkca.resize import SYMMETRIES, crop_to_multiple, resize, symmetry
 from lkca.trainer import CosineSchedule, Trainer, epoch_generator
 from sharpen.choose import choose_method
+from sharpen.compare import MIN_SIDE, choose_best, compare, in_table
 from sharpen.image.deconvolve import network_inputs, plan_image
 from sharpen.image.methods import EigenimageMethod
 from sharpen.image.model import INPUTS, NAME, EigenimageNetwork, load_network, weights_path
 from sharpen.image.psf import estimate_psf
 from sharpen.scene.io import open_scene, usable_bands
 from sharpen.scene_rows import SceneRows, Unit, with_wavelengths
-from sharpen.verdict import MIN_SIDE, choose_best, compare, in_table
 from sharpen.watch import in_words
 
-PATCH, MIN_PATCH = 12, 6  # LR pixels on a side of a sample, of a small scene's at least
-MIN_VALIDATION = 4  # LR pixels across what validates
-BATCH, STEPS = 16, 50  # of a step, of an epoch
+PATCH, MIN_PATCH = 12, 6  # LR pixels on a side of a sample; the minimum, for small scenes
+MIN_VALIDATION = 4  # LR pixels across the validation part
+BATCH, STEPS = 16, 50  # samples of a step, steps of an epoch
 LEARNING_RATE, FINAL_LEARNING_RATE = 3e-4, 1e-5
-MEMORY = 0.995  # of the exponential mean of the weights
-PATIENCE = 6  # epochs without a better one, after which training ends
-MIN_GAIN = 0.2  # dB of validation that training must add: the best of many epochs is partly luck
-LEADING = 0.35  # of the geometric distribution by which an eigenimage is drawn
-MAX_VALUES = 2**27  # of a scene; of a larger one the far end is used
+MEMORY = 0.995  # of the exponential mean of the weights, per step
+PATIENCE = 6  # epochs without improvement after which training stops
+MIN_GAIN = 0.2  # dB that training must add in validation: the best of many epochs is partly luck
+LEADING = 0.35  # parameter of the geometric distribution that draws an eigenimage's number
+MAX_VALUES = 2**27  # values of a scene; of a larger one, the last rows or columns are used
 BASELINES = ("bicubic", "back-projection", "wiener")
 
 
 @dataclass(frozen=True)
 class EarlyStop(CosineSchedule):
-    """A cosine that ends when no epoch has been the best for `PATIENCE`."""
+    """A cosine schedule that stops after `PATIENCE` epochs without improvement."""
 
     def done(self, history: Sequence[Mapping[str, float]]) -> bool:
         values = [row["validation"] for row in history]
@@ -60,9 +60,10 @@ class EarlyStop(CosineSchedule):
 
 @dataclass(frozen=True)
 class Finetuned:
-    """table : a row for each method, see `compare`. best : the method to use, one of its rows.
+    """table : a row for each method, see `sharpen.compare.compare`. best : the row of the method to use.
 
-    command : that sharpens the scene by it. folder : of the weights. gained : whether training was worth it.
+    command : sharpens the scene by that method. folder : of the weights. gained : whether validation rose by more than
+    `MIN_GAIN`; otherwise the weights stay as they were.
     """
 
     table: pd.DataFrame
@@ -90,18 +91,18 @@ def finetune(
 
     Parameters
     ----------
-    scene : a file that `sharpen.open_scene` opens; bands, key, layout, wavelengths as in `sharpen_file`.
-    scale, psf, noise, weights : see `sharpen.choose.choose_method`. The weights are what training begins with.
-    epochs : the most that are trained.
+    scene : a file that `sharpen.open_scene` opens; bands, key, layout, wavelengths as in `sharpen.sharpen_file`.
+    scale, psf, noise, weights : see `sharpen.choose.choose_method`. Training starts from these weights.
+    epochs : their maximum number.
 
     Raises
     ------
     ValueError
-        If the scene is too small, before training, or the weights are not of the eigenimage network.
+        If the scene is too small (raised before training) or the weights are not of the eigenimage network.
     """
     start = choose_method(weights, scale, psf, noise)[0]
     if not isinstance(start, EigenimageMethod):
-        raise ValueError(f"{weights} is not the eigenimage network: only that can be trained further on a scene")
+        raise ValueError(f"{weights} is not the eigenimage network, and only that can be trained further on a scene")
     scale = start.scale
     area = read_area(with_wavelengths(open_scene(scene, key, layout), wavelengths), bands, log)
     check_size(area, scale)
@@ -115,7 +116,7 @@ def finetune(
     network = load_network(weights_path(weights, scale))[0]
     folder, gained = fit(network, part_area(area, axis, line)[0], psf, epochs, log)
     if not gained:
-        log(f"training further gained less than {MIN_GAIN} dB in validation: the weights stay as they were")
+        log(f"training gained no more than {MIN_GAIN} dB in validation: the weights stay as they were")
     candidates = {name: name for name in BASELINES} | {"pretrained": weights}
     table = compare(area, axis, line, candidates | ({"finetuned": folder} if gained else {}), scale, psf, noise)
     log(f"held-out quarter, the scene degraded by {psf}; mean and standard deviation over places:\n{in_table(table)}")
@@ -127,7 +128,7 @@ def finetune(
         f" --{name} {shlex.quote('none' if value == math.inf else str(value))}"
         for name, value in options.items() if value not in (None, "auto")
     )  # fmt: skip
-    log(f"{best} is the best here. To sharpen the whole scene by it:\n  {command}")
+    log(f"{best} is the best here. To sharpen the whole scene with it:\n  {command}")
     return Finetuned(table, best, command, folder, gained)
 
 
@@ -135,7 +136,7 @@ def finetune(
 
 
 def read_area(scene: xr.DataArray, bands: str | None, log: Log) -> Area:
-    """Return the usable bands of a scene, (B, H, W) float32, every pixel filled; of a large scene its far end."""
+    """Return the usable bands of a scene, (B, H, W) float32, every pixel filled; of a large scene the last part."""
     good, line = usable_bands(scene, bands)
     if line:
         log(line)
@@ -157,15 +158,15 @@ def held_out(area: Area) -> tuple[int, int]:
 
 
 def check_size(area: Area, scale: int) -> None:
-    """Raise ValueError unless parts of the scene can train, validate and measure."""
+    """Raise ValueError if the scene is too small for training, validation and measurement."""
     short, long = sorted(area.cube.shape[1:])
     side = max(MIN_PATCH * scale, MIN_SIDE)
-    # Nine sixteenths of the longer side train, three validate.
+    # Of the longer side, 9/16 are for training and 3/16 for validation.
     least = math.ceil(max(side * 16 / 9, max(MIN_VALIDATION * scale, MIN_SIDE) * 16 / 3))
     if short < side or long < least:
         raise ValueError(
             f"{area.name}: {area.cube.shape[1]} x {area.cube.shape[2]} pixels are too few to train on at x{scale}, it "
-            f"takes {least} x {side} at least. Sharpen the scene with the pretrained weights"
+            f"takes at least {least} x {side}. Sharpen the scene with the pretrained weights"
         )
 
 
@@ -174,10 +175,11 @@ def check_size(area: Area, scale: int) -> None:
 
 @dataclass(frozen=True)
 class Observed:
-    """An area as the network sees it through a degradation.
+    """A degraded area, prepared for the network.
 
-    inputs : (k, 5, h, w). targets : (k, 1, r·h, r·w), what it shall add. error : (B, r·h, r·w), of the image
-    without it. spectra : (B, k), of one unit of each target. holes : (h, w), LR pixels that cover pixels without data.
+    inputs : (k, 5, h, w). targets : (k, 1, r·h, r·w), the residuals to learn. error : (B, r·h, r·w), of the Wiener
+    estimate, without residuals. spectra : (B, k), what one unit of each residual is in bands. holes : (h, w), LR pixels
+    that cover pixels without data.
     """
 
     inputs: Tensor
@@ -205,7 +207,7 @@ def observe(area: Area, network: EigenimageNetwork, psf: str) -> Observed:
 
 
 class Samples:
-    """Patches of an observed area, (5 + r², p, p): what the network sees, and its target pixel-unshuffled."""
+    """Patches of an observed area, (5 + r², p, p): the inputs, and the targets pixel-unshuffled."""
 
     def __init__(self, observed: Observed, scale: int, seed: int = 0) -> None:
         self.observed, self.scale, self.seed = observed, scale, seed
@@ -213,7 +215,10 @@ class Samples:
         free = np.lib.stride_tricks.sliding_window_view(~observed.holes, (self.size, self.size)).all(axis=(2, 3))
         self.places = np.argwhere(free)
         if not len(self.places):
-            raise ValueError("no part of the scene without no-data pixels is large enough to train on")
+            raise ValueError(
+                f"no square of {self.size} x {self.size} LR pixels has data everywhere: training is impossible. "
+                "Sharpen the scene with the pretrained weights"
+            )
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         """Yield the batches of an epoch."""
@@ -246,7 +251,7 @@ def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
 
 @torch.inference_mode()
 def gain(model: nn.Module, observed: Observed) -> float:
-    """Return by how much the network's residuals raise the mean PSNR over bands, in dB."""
+    """Return the gain in MPSNR (dB) that the network's residuals bring over the Wiener estimate."""
     network = getattr(model, "module", model).eval()
     residuals = network(observed.inputs)[:, 0]
     left = observed.error + torch.tensordot(observed.spectra, residuals, 1)
@@ -255,7 +260,7 @@ def gain(model: nn.Module, observed: Observed) -> float:
 
 
 def fit(network: EigenimageNetwork, rest: Area, psf: str, epochs: int, log: Log) -> tuple[Path, bool]:
-    """Train further on all but the held-out quarter; return the folder of the weights, and whether they gained."""
+    """Train further on all but the held-out quarter; return the folder of the weights and `Finetuned.gained`."""
     axis, line = held_out(rest)
     training, validation = (observe(part, network, psf) for part in part_area(rest, axis, line))
     samples = Samples(training, network.scale)
@@ -292,7 +297,7 @@ def fit(network: EigenimageNetwork, rest: Area, psf: str, epochs: int, log: Log)
 def seconds_of_step(network: EigenimageNetwork, samples: Samples) -> float:
     """Return the seconds that a step of training takes, from two of them; weights stay as they are."""
     batch = next(samples.batches(0))
-    for _ in range(2):  # the first one prepares memory and kernels
+    for _ in range(2):  # the first one warms up memory and kernels
         begun = time.perf_counter()
         residual_loss(network, batch, 0).backward()
         network.zero_grad(set_to_none=True)

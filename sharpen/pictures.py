@@ -1,4 +1,4 @@
-"""Pictures in colour of scenes that are never in memory as a whole."""
+"""Draw scenes in colour without holding them in memory as a whole."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from lkca.data.wavelengths import rgb_bands, shows_colours
 from sharpen.image.tiles import Rows, spans
 
 NO_DATA = 0.85  # the grey of pixels without data
-MIDDLE_SIDE = 48  # LR pixels on a side of the middle of a scene
-CHUNK_ROWS = 64  # LR rows that are looked at together
-MAX_SIDE = 1000  # pixels of a picture of a whole scene
-SAMPLED_ROWS = 64  # that decide principal components
-TINT = 0.12  # how far the second and third component turn grey into colour
+MIDDLE_SIDE = 48  # LR pixels on a side of the detail from the middle of a scene
+CHUNK_ROWS = 64  # LR rows read at once
+MAX_SIDE = 1000  # pixels on the longer side of a picture of a whole scene
+SAMPLED_ROWS = 64  # from which principal components are computed
+TINT = 0.12  # how strongly the second and third component colour the grey
 PERCENTILES = (2, 98)  # between which a picture is stretched
 
 
 class Colours:
-    """Which colours a scene is shown in.
+    """How a scene is shown in colour.
 
-    They are the bands `rgb`, or those nearest to red, green and blue. A scene without such wavelengths is shown by its
+    Shown are the bands `rgb`, or those nearest to red, green and blue. A scene without such wavelengths is shown by its
     principal components: the first is the brightness, the next two tint it.
 
     lr : the scene. wavelengths : (b,) in nm, or None. rgb : three of its bands, from 0.
@@ -62,9 +62,9 @@ class Colours:
 
 
 class Picture:
-    """Collects a picture from strips of rows as they pass.
+    """A picture that is collected strip by strip.
 
-    shape : (h, w) of the scene. rows, columns : the part that is shown, by default all of it, every n-th pixel.
+    shape : (h, w) of the scene. rows, columns : the part to show; by default the whole scene, every n-th pixel.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Picture:
         self.parts: list[tuple[NDArray, NDArray[np.bool_]]] = []
 
     def add(self, first: int, strip: Tensor, missing: NDArray[np.bool_] | None = None) -> None:
-        """Take what is shown of a strip (b, n, w) from row `first` on."""
+        """Add a strip (b, n, w) that begins at row `first`."""
         chosen = [row - first for row in self.rows if first <= row < first + strip.shape[1]]
         if not chosen:
             return
@@ -91,8 +91,8 @@ class Picture:
         return self.colours.show(channels, missing)
 
 
-class SceneViews:
-    """The whole scene and its middle, before and after it is sharpened.
+class ScenePictures:
+    """Pictures of the whole scene and of its middle, before and after sharpening.
 
     size : (h, w) of the scene. scale : r.
     """
@@ -111,12 +111,12 @@ class SceneViews:
         )  # fmt: skip
 
     def add(self, first: int, strip: Tensor, missing: NDArray[np.bool_] | None) -> None:
-        """Take a strip (b, n, r·w) of the sharpened scene from row `first` on."""
+        """Add a strip (b, n, r·w) of the sharpened scene that begins at row `first`."""
         for picture in self.after:
             picture.add(first, strip, missing)
 
     def pairs(self, lr: Rows) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Return the pictures before and after, by title; lr : the scene before, with its `missing` pixels."""
+        """Return the pictures before and after, by title; lr : the LR scene, with a mask `missing`."""
         for start, stop, _, _ in spans(self.size[0], CHUNK_ROWS):
             for picture in self.before:
                 picture.add(start, lr.rows(start, stop), lr.missing[start:stop])
@@ -125,7 +125,7 @@ class SceneViews:
         return {
             "The whole scene": {f"{when}, {size}": picture.image() for when, size, picture
                                 in zip(("before", "after"), sizes, whole, strict=True)},
-            f"Its middle, {self.side} x {self.side} of the old pixels":
+            f"Its middle, {self.side} x {self.side} input pixels":
                 {when: picture.image() for when, picture in zip(("before", "after"), middle, strict=True)},
         }  # fmt: skip
 

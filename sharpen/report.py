@@ -1,6 +1,6 @@
-"""One page on one sharpened scene: what was read and written, pictures before and after, numbers, warnings.
+"""Write a report page on a sharpened scene: what was read and written, pictures before and after, numbers, warnings.
 
-The page is a single file and needs no other: pictures are in it, nothing is loaded from elsewhere.
+The page is a single file: pictures are embedded, and nothing is loaded from elsewhere.
 """
 
 import base64
@@ -32,7 +32,7 @@ figure { margin: 0 } img { width: 100%; image-rendering: pixelated; border: 1px 
 footer { margin-top: 2rem; color: #666; font-size: .85rem }
 @media (max-width: 40rem) { .pair { grid-template-columns: 1fr } }
 </style></head><body>
-<h1>{{ name }}, {{ scale }} times sharper</h1>
+<h1>{{ name }}, sharpened x{{ scale }}</h1>
 <h2>Warnings</h2>
 {% for line in warned %}<p class="warning">{{ line }}</p>
 {% else %}<p>None.</p>
@@ -59,14 +59,14 @@ without data are grey.</footer>
 
 @dataclass(frozen=True)
 class Sharpened:
-    """What was written.
+    """The result of sharpening a file.
 
-    path : the new file. shape : (B, r·H, r·W). dtype : its type, that of the input.
-    bands : indices of those that were sharpened; the others are no data in the new file.
-    no_data : pixels without data. clipped : values that did not fit the type and were set to its limit.
-    out_of_range : values outside of the range that their band has in the input; max_excess : by how much at most, as a
-    share of that range. clamped : values held back because they went farther than their neighbours in the input allow.
-    lines : what was said. remarks : what to beware of. seconds : all in all. peak_memory : of this process, in bytes.
+    path : the new file. shape : (B, r·H, r·W). dtype : of the file: that of the input, but float32 for float16.
+    bands : indices of the sharpened bands; the others have no data in the new file.
+    no_data : pixels without data. clipped : values that did not fit the dtype and were set to its limit.
+    out_of_range : values outside the range that their band has in the input; max_excess : by how much at most, as a
+    share of that range. clamped : values that a network put too far from the LR pixels around them, set to the limit.
+    lines : the log. remarks : warnings about added texture. seconds : in total. peak_memory : of this process, bytes.
     """
 
     path: Path
@@ -85,12 +85,12 @@ class Sharpened:
 
 
 def check_page(page: str | Path, overwrite: bool) -> Path:
-    """Return the path of a page.
+    """Return the path of a page that may be written.
 
     Raises
     ------
     ValueError, FileExistsError, FileNotFoundError
-        If it is not called .html, exists and is not to be replaced, or its folder does not exist.
+        If its suffix is not .html or .htm, it exists and must not be replaced, or there is no such folder.
     """
     path = expand(page)
     if path.suffix.lower() not in (".html", ".htm"):
@@ -114,10 +114,10 @@ def write_page(
 
     Parameters
     ----------
-    scene : as it was read. result : what became of it. pairs : pictures by title and by what they show.
-    method : its name. warned : what to beware of.
+    scene : as it was read. result : of sharpening it. pairs : pictures by title and by what they show.
+    method : its name. warned : warnings to show.
     """
-    import jinja2  # takes a fifth of a second, and few want a page
+    import jinja2  # takes a fifth of a second to import, and few runs write a page
 
     before, after = facts(scene), facts(open_scene(result.path))
     data = {title: {what: _base64(image) for what, image in both.items()} for title, both in pairs.items()}
@@ -131,7 +131,7 @@ def write_page(
 
 
 def facts(scene: xr.DataArray) -> dict[str, str]:
-    """Return what is to be known of a scene, by name."""
+    """Return a scene's properties as text, by name."""
     count, height, width = (scene.sizes[name] for name in ("band", "y", "x"))
     spectrum = scene.coords["wavelength"].values if "wavelength" in scene.coords else None
     bad = int((~scene.coords["good_band"].values).sum()) if "good_band" in scene.coords else 0

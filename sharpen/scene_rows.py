@@ -1,4 +1,4 @@
-"""Read a scene file as methods take it: rows of float32, every pixel with data."""
+"""Read a scene file for a method: rows of float32, with no-data pixels filled."""
 
 import warnings
 from pathlib import Path
@@ -16,20 +16,20 @@ from sharpen.arrays import fill_missing
 from sharpen.image.tiles import FLOAT, spans
 from sharpen.scene.io import gains_and_offsets, read_block, source_files
 
-HELD_SHARE = 1 / 4  # of the memory: an LR image of that size is kept, a larger one is read again
-READ_SHARE = 1 / 64  # of the memory: about what is read at once
-USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # in units of the peak: above, below these the numbers are of another unit
+HELD_SHARE = 1 / 4  # of the memory: an LR image up to that size is kept, a larger one is read again
+READ_SHARE = 1 / 64  # of the memory, read at once
+USUAL_MEDIAN, USUAL_BRIGHT = 2.0, 0.01  # of the peak in training; a higher median or lower highlights mean another unit
 SAMPLED_ROWS = 32
 
 
 class SceneRows:
-    """`Rows` of a scene, in the unit of the file, or in that of a run's weights.
+    """`Rows` of a scene, in the unit of the file or of a run's weights.
 
     Attributes
     ----------
     shape : (b, h, w), usable bands.
-    missing : bool (h, w), True where a pixel has no data in any of them.
-    low, high : (b,), the range of each band where there is data.
+    missing : bool (h, w), True where at least one usable band has no data.
+    low, high : (b,), the range of each band over pixels with data.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class SceneRows:
             self._held = torch.from_numpy(fill_missing(held.numpy(), self.missing))
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return rows, float32 (b, stop - start, w); pixels without data have the spectrum of one nearby."""
+        """Return rows, float32 (b, stop - start, w); pixels without data get that of one nearby, or the mean."""
         if self._held is not None:
             return self._held[:, start:stop]
         block, missing = self._read(start, stop)
@@ -82,7 +82,7 @@ class SceneRows:
         return torch.from_numpy(fill_missing(block.numpy(), missing))
 
     def check_unchanged(self) -> None:
-        """Raise OSError if a file is no longer what it was when it was opened."""
+        """Raise OSError if a file of the scene has changed since it was opened."""
         for path, stamp in self._files.items():
             if not path.exists():
                 raise OSError(f"{path} vanished while it was read; put it back and start again")
@@ -97,10 +97,10 @@ class SceneRows:
         try:
             values, missing = read_block(self.scene, slice(start, stop), bands=self.bands)
         except ValueError:
-            self.check_unchanged()  # then that is why
+            self.check_unchanged()  # if it changed, that is the reason
             raise
         self.check_unchanged()
-        with np.errstate(over="ignore"):  # what is too large for float32 is no data
+        with np.errstate(over="ignore"):  # values too large for float32 become infinite: no data
             block = torch.from_numpy(values.astype(np.float32))
         if missing.any():
             block[:, torch.from_numpy(missing)] = 0
@@ -110,8 +110,8 @@ class SceneRows:
 class Unit:
     """Converts between the file's numbers and those of a method: x = gain · number + offset, for each band.
 
-    Most methods take the file's own. Weights of a run take the unit in which their scene had its peak at 1. If the
-    scale factor of that scene's file is known, equal reflectances stay equal.
+    Most methods take the file's numbers. A run's weights expect the unit in which their training scene peaked at 1. If
+    that scene's scale factor is known, equal reflectances get equal values.
     """
 
     def __init__(self, scene: xr.DataArray, bands: list[int], metadata: Metadata | None) -> None:
@@ -140,23 +140,23 @@ class Unit:
         return block.sub_(self.offset[:, None, None]).div_(self.gain[:, None, None])
 
     def check(self, lr: SceneRows, weights: object, forced: bool) -> None:
-        """Raise ValueError, or warn if forced, where the numbers look like another unit than the weights'."""
+        """Raise ValueError, or warn if forced, if the numbers seem to be in another unit than the weights expect."""
         rows = np.unique(np.linspace(0, lr.shape[1] - 1, SAMPLED_ROWS).round().astype(int))
         median, bright = np.percentile(torch.cat([lr.rows(row, row + 1) for row in rows], dim=1).numpy(), (50, 99.9))
         if bright >= USUAL_BRIGHT and median <= USUAL_MEDIAN:
             return
         message = (
             f"{lr.scene.attrs.get('source')}: in the unit of {weights} its median is {median * self.peak:.4g} and its "
-            f"99.9 percentile {bright * self.peak:.4g}, but in training the brightest was about {self.peak:.4g}: are "
-            "they the same quantity in the same unit?"
+            f"99.9 percentile {bright * self.peak:.4g}, but the brightest in training was about {self.peak:.4g}: is "
+            "it the same quantity in the same unit?"
         )
         if not forced:
-            raise ValueError(f"{message} Give the file its scale factor, or go on all the same with --force-units.")
+            raise ValueError(f"{message} Add the scale factor to the file, or go on with --force-units.")
         warnings.warn(message, stacklevel=3)
 
 
 def upsampled_mask(missing: NDArray[np.bool_], row: int, rows: int, scale: int) -> NDArray[np.bool_] | None:
-    """Return (rows, r·w) of the upsampled mask from HR row `row` on; None where every pixel has data."""
+    """Return `rows` rows of the upsampled mask from HR row `row` on, (rows, r·w); None if they all have data."""
     part = missing[np.arange(row, row + rows) // scale]
     return np.repeat(part, scale, axis=1) if part.any() else None
 
@@ -167,7 +167,7 @@ def with_wavelengths(scene: xr.DataArray, path: str | Path | None) -> xr.DataArr
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file; if it does not hold as many wavelengths as there are bands.
+        If there is no such file; if it does not hold one wavelength for each band.
     """
     if path is None:
         return scene

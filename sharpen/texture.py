@@ -1,7 +1,7 @@
-"""Does what a network adds look like detail? Two measures that need no truth.
+"""Measure, without ground truth, whether what a network adds looks like detail.
 
-True detail does not repeat with the input's grid, and is much the same in neighbouring bands. A network with too little
-training prints a pattern into every old pixel, or adds something else to each band.
+True detail does not repeat with the input's grid, and is nearly the same in neighbouring bands. A network with too
+little training prints a pattern into every input pixel, or adds something different to each band.
 """
 
 import math
@@ -18,15 +18,15 @@ WINDOW = 8  # LR pixels on a side over which a pattern is averaged
 # stopped after 1 to 6 short epochs have 0.53 to 1.00 and 0.10 to 0.95.
 MAX_GRID = 0.1
 MIN_LIKENESS = 0.9
-MIN_SHARE = 0.05  # of the scene's own standard deviation; what is added to a smooth scene is less, and tells nothing
-MAX_LOSS = 0.1  # of likeness between the image's own fine texture and what is added: a noisy scene has little itself
+MIN_SHARE = 0.05  # of the scene's standard deviation; weaker additions, as to a smooth scene, are not judged
+MAX_LOSS = 0.1  # of likeness, from the image's own fine texture to the addition: a noisy scene has low likeness itself
 
 
 @dataclass(frozen=True)
 class Texture:
     """grid : share of the energy of what was added that repeats with every input pixel, 0 to 1.
     likeness : mean correlation of what was added to neighbouring bands, -1 to 1; NaN for a single band.
-    own : the same of the input image's own fine texture.
+    own : likeness of the input image's own fine texture.
     """
 
     grid: float
@@ -52,9 +52,9 @@ class Texture:
 def measure_texture(added: Tensor, image: Tensor, scale: int, deviation: Tensor | None = None) -> Texture:
     """Measure what a network adds (B, r·h, r·w) to an image; bands to which it adds next to nothing do not count.
 
-    image : (B, h, w), the input, whose first pixel is that of `added`.
-    deviation : (B,), standard deviation of the scene that `image` is a part of, by default of `image`: what is added to
-        calm water is little beside the scene's contrast, and shows nowhere.
+    image : (B, h, w), the input; its first pixel is that of `added`.
+    deviation : (B,), standard deviation of the scene that `image` is a part of, by default of `image`. Additions that
+        are small beside it, as on calm water, do not show.
     """
     if deviation is None:
         deviation = image.double().flatten(1).std(dim=1, correction=0)
@@ -65,7 +65,7 @@ def measure_texture(added: Tensor, image: Tensor, scale: int, deviation: Tensor 
 
 
 def grid_share(added: Tensor, scale: int) -> float:
-    """Return the share of the energy that is the same in all input pixels of a window, less what chance gives."""
+    """Return the share of the energy that repeats in all input pixels of a window, minus what chance gives."""
     _, height, width = added.shape
     window = min(WINDOW, height // scale, width // scale)
     if window < 2:
@@ -73,7 +73,7 @@ def grid_share(added: Tensor, scale: int) -> float:
     side = window * scale
     energy = pattern = 0.0
     for band in added[:, : height // side * side, : width // side * side]:  # one at a time: little memory
-        # windows (y, x) of m x n old pixels of r x s new ones
+        # windows (y, x) of m x n input pixels, each of r x s HR pixels
         x = rearrange(band.double(), "(y m r) (x n s) -> y m r x n s", m=window, r=scale, n=window, s=scale)
         x = x - reduce(x, "y m r x n s -> y 1 1 x 1 1", "mean")
         energy += float(x.square().mean())

@@ -1,4 +1,4 @@
-"""What is watched while a scene is sharpened: time, memory, values out of range, the texture that is added."""
+"""Watch a scene being sharpened: time, memory, values out of range, added texture."""
 
 import copy
 import time
@@ -17,16 +17,16 @@ from sharpen.scene_rows import SceneRows
 from sharpen.texture import measure_texture
 
 SECONDS_BETWEEN_LINES = 5.0  # of progress
-PIECE = 32  # LR pixels on a side of the smaller of two pieces whose time is measured
-MIN_PIECES = 512  # a smaller scene is done before its time is worth measuring
-TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where the texture is looked at
+PIECE = 32  # LR pixels on a side of the smaller of two timed pieces, at x2 and x4
+MIN_PIECES = 512  # pieces in a scene; a smaller one is done too soon for a forecast
+TEXTURE_SIDE = 48  # LR pixels on a side of the middle of a scene, where texture is measured
 MIN_TEXTURE_SIDE = 16
-SAMPLED_SIDE = 64  # rows, and columns, of a scene that stand for its contrast
-MAX_TEXTURE_VALUES = 2**23  # of it, upsampled: it shall not need more memory than what is written
+SAMPLED_SIDE = 64  # rows and columns sampled for a scene's contrast
+MAX_TEXTURE_VALUES = 2**23  # of that middle, upsampled: bounds the memory
 
 
 class Progress:
-    """Says now and then how far the work is.
+    """Logs progress every few seconds.
 
     rows : HR rows of the scene.
     """
@@ -36,12 +36,12 @@ class Progress:
         self.said, self.first = time.perf_counter(), (0, 0.0)
 
     def show_tiles(self, done: int, count: int) -> None:
-        """Take how many of the network's tiles are done, of those of the rows that come next."""
+        """Log how many tiles of the present rows the network has done."""
         if self._is_time() and done < count:
             self.log(f"network: {done} of {count} tiles")
 
     def show_rows(self, row: int) -> None:
-        """Take the number of rows that are done."""
+        """Log how many HR rows are done, and the time left."""
         now = time.perf_counter()
         if not self.first[0]:
             self.first = row, now
@@ -58,9 +58,9 @@ class Progress:
 
 
 class RangeCounter:
-    """Counts values that lie outside of the range that their band has in the input, in the file's numbers.
+    """Counts values outside the range that their band has in the input, in the file's numbers.
 
-    total : how many so far. excess : by how much at most, as a share of that range.
+    total : such values so far. excess : by how much at most, as a share of that range.
     """
 
     def __init__(self, lr: SceneRows, dtype: np.dtype) -> None:
@@ -70,7 +70,7 @@ class RangeCounter:
         self.total, self.excess = 0, 0.0
 
     def count(self, strip: Tensor, missing: NDArray[np.bool_] | None) -> None:
-        """Count in a strip (b, n, W); pixels without data do not count."""
+        """Count the values of a strip (b, n, W), except pixels without data, (n, W)."""
         if missing is not None:
             strip = strip[:, ~torch.from_numpy(missing)][:, None]
         if not strip.shape[2]:
@@ -85,15 +85,15 @@ class RangeCounter:
         self.excess = max(self.excess, float((excess / width.clamp_min(1e-30)).max()))
 
     def in_words(self, values: int, clamped: int) -> str:
-        """Return a line; values : written in all. clamped : held to the range of their neighbourhood."""
-        line = f"{self.total} values ({self.total / values:.2g} of all) lie outside of their band's range in the input"
+        """Return a line for the log. values : written in total. clamped : see `Method.clamped`."""
+        line = f"{self.total} values ({self.total / values:.2g} of all) lie outside their band's range in the input"
         if self.total:
             line += f", by at most {self.excess:.2g} of that range"
         return f"{line}; {clamped} were clamped to the range of their neighbourhood" if clamped else line
 
 
 def seconds_needed(method: Method, lr: Rows) -> float | None:
-    """Return about how many seconds sharpening will take, by a piece of the middle; None where it is soon done."""
+    """Return about how many seconds sharpening will take, from timing pieces of the middle; None if it is soon done."""
     _, height, width = lr.shape
     side = PIECE if method.scale < 8 else PIECE // 2
     if min(height, width) < 2 * side or height * width < MIN_PIECES * side**2:
@@ -104,19 +104,20 @@ def seconds_needed(method: Method, lr: Rows) -> float | None:
         for _ in trial.strips(ImageRows(_middle(lr, each))):
             pass
         times.append(time.perf_counter() - begun)
-    a_pixel = max(times[2] - times[1], 0.1 * times[2]) / (3 * side**2)  # what does not grow with the piece is left out
+    # The difference leaves out the cost that does not grow with the piece.
+    a_pixel = max(times[2] - times[1], 0.1 * times[2]) / (3 * side**2)
     return times[2] + a_pixel * (height * width - 4 * side**2)
 
 
 def in_words(seconds: float) -> str:
-    """Return 12 s, 3 min, 1.5 h."""
+    """Return a duration as text, such as 12 s, 3 min or 1.5 h."""
     if seconds < 100:
         return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def texture_remarks(method: Method, lr: Rows) -> list[str]:
-    """Return what looks wrong in what a network adds to the middle of a scene, a sentence each."""
+    """Return a sentence on each thing that looks wrong in the texture a network adds to the middle of a scene."""
     bands, height, width = lr.shape
     fitting = max(MIN_TEXTURE_SIDE, int((MAX_TEXTURE_VALUES / bands) ** 0.5 / method.scale))
     side = min(height, width, TEXTURE_SIDE, fitting)

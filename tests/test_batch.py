@@ -122,7 +122,7 @@ def test_a_stopped_batch_leaves_no_process(checkout: Path) -> None:
     process = start(checkout, "study", "block_count", "--profile", "tiny", "--jobs", "1")
     started = wait_for(checkout, process, "runs/*/resume.pt")
     second = output_of(checkout, "study", "block_count", "--profile", "tiny")
-    assert second[0] == 1 and second[1].startswith("error: another batch is at work in ")
+    assert second[0] == 1 and second[1].startswith("error: another batch runs in ")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=100) == 130
     alive = psutil.wait_procs(started, timeout=60)[1]

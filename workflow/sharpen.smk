@@ -1,8 +1,8 @@
-"""Sharpen many scenes, here or on a cluster; started again it continues with those that are missing.
+"""Sharpen many scenes, here or on a cluster. Started again, it continues with those that are missing.
 
     snakemake --snakefile workflow/sharpen.smk --cores 2 --config scenes='scenes/*.hdr' out=sharp options='--scale 4'
 
-On SLURM add `--profile workflow/profiles/slurm`. Two scenes of one name cannot share a folder.
+On SLURM add `--profile workflow/profiles/slurm`. Two scenes of the same name cannot go into one folder.
 """
 
 import sys

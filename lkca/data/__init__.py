@@ -1,1 +1,1 @@
-"""Datasets: declared, fetched, read, split, cut into patches; synthetic scenes drawn from a seed."""
+"""Declare, fetch, read and split datasets, and cut them into patches; generate synthetic scenes from a seed."""

@@ -1,4 +1,4 @@
-"""What a declaration of a dataset says."""
+"""Define what the declaration of a dataset holds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ class TopTiles(NamedTuple):
     """A protocol variant of a big scene: square test images side by side along the top, the rows below train.
 
     size, count : side in pixels and number of the test images.
-    peak : the file's number that becomes 1; None takes the crop's maximum.
+    peak : the value in the file that becomes 1; None takes the maximum of the rows, columns and bands used.
     """
 
     size: int
@@ -20,8 +20,8 @@ class TopTiles(NamedTuple):
 class SyntheticScenes(NamedTuple):
     """Synthetic scenes of one size: side in pixels, number of bands, and the seeds of those that test, train, validate.
 
-    train_seeds : where empty, the scenes to train on are generated on the fly.
-    validation_seeds : where empty, a part of the training scenes validates.
+    train_seeds : if empty, the scenes to train on are generated on the fly.
+    validation_seeds : if empty, a part of the training scenes validates.
     """
 
     size: int
@@ -32,7 +32,7 @@ class SyntheticScenes(NamedTuple):
 
 
 class OnePlaceOut(NamedTuple):
-    """The small real scenes without those of one place, which test; all resampled to the same number of bands."""
+    """The small real scenes, all resampled to `bands` bands: those of one place test, the others train."""
 
     place: str
     bands: int
@@ -42,18 +42,18 @@ class OnePlaceOut(NamedTuple):
 class Dataset:
     """The facts of a dataset.
 
-    variants : named variants of its protocol, where that leaves something open; the first is the default.
+    variants : named variants of its protocol, where the protocol leaves something open; the first is the default.
     kind : which function of `lkca.data.loaders` reads it.
-    files : names in `LKCA_DATA`; the first is opened, or as many as lie side by side.
-    key : variable in a MATLAB file. shape : (B, H, W) that the file must have.
+    files : names in `LKCA_DATA`; the first is opened, of a scene in parts one for each entry of `side_by_side`.
+    key : variable in a MATLAB file. shape : (B, H, W) of the file, which is checked.
     rows, columns, bands : (first, last + 1) of the part that the protocol uses; None for all.
     patch, stride : HR pixels by scale. The paper gives them for Chikusei; elsewhere they are this study's.
     rgb : band numbers, from 0, to show as red, green, blue; None leaves that to the wavelengths.
-    wavelength_range : first and last in nm, where the file does not say. wavelengths : a function that returns all.
-    left_out : ranges (first, last + 1) of bands that hold nothing to learn: blank, dead or in water vapour.
-    side_by_side : of a scene in several files, the columns (first, last + 1) of each, joined from left to right.
-    package : installed Python package that ships the files, instead of `LKCA_DATA`.
-    sensor, place : what took it, and where.
+    wavelength_range : first and last in nm, if the file has none. wavelengths : a function that returns all, in nm.
+    left_out : ranges (first, last + 1) of bands without information: blank, dead or in water-vapour absorption.
+    side_by_side : for a scene in several files, the columns (first, last + 1) of each, joined from left to right.
+    package : installed Python package that has the files; they are then not in `LKCA_DATA`.
+    sensor, place : which instrument took it, and where.
     source, citation : where to get it, whom to cite.
     urls : addresses that lead straight to files, by file name. steps : how to get the files by hand.
     """

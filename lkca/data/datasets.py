@@ -1,8 +1,8 @@
 """Declare the study's datasets.
 
-A dataset is one declaration: here, or in `lkca.data.small_scenes`. It names protocol variants where the published
-protocol leaves something open; the first is the default. Files are looked for in `LKCA_DATA` (default: `data/` in the
-project). `lkca.data.loaders` reads each kind of dataset.
+A dataset is one declaration: here, or in `lkca.data.small_scenes`. Where the published protocol leaves something open,
+it names protocol variants; the first is the default. The files belong in `LKCA_DATA` (default: `data/` in the project).
+`lkca.data.loaders` reads each kind of dataset.
 """
 
 from pathlib import Path
@@ -52,7 +52,7 @@ _DECLARATIONS = (
         citation="Y. Xu et al., Advanced multi-sensor optical remote sensing for urban land use and land cover classification, IEEE JSTARS 12(6), 2019",
         steps=(
             "Open https://machinelearning.ee.uh.edu (2018 IEEE GRSS Data Fusion Challenge) and fill in the data's form.",
-            "Download the hyperspectral images and unpack the folder FullHSIDataset: the full scene, no training tiles.",
+            "Download the hyperspectral images and unpack FullHSIDataset: the full scene, not the training tiles.",
             "Take both files of the pair, the header (.hdr) and the data (.pix).",
         ),
         # The last 2 of the file's 50 bands are not spectral.
@@ -98,7 +98,7 @@ _DECLARATIONS = (
             "Open http://xudongkang.weebly.com, data sets, and download the Airport-Beach-Urban (ABU) set.",
             "Take the five files named below; they are MATLAB files with a variable 'data'.",
         ),
-        # Band 146 sits at a removed water-absorption gap.
+        # Band 146 borders on a gap where bands in water-vapour absorption were removed.
     ),
     Dataset(
         name="synthetic",
@@ -121,7 +121,7 @@ _DECLARATIONS = (
         variants={
             "default": SyntheticScenes(size=160, bands=48, test_seeds=range(1_000_000, 1_000_008), validation_seeds=_STREAM_VALIDATION),
             "tiny": SyntheticScenes(size=48, bands=8, test_seeds=range(1_000_000, 1_000_002), validation_seeds=range(2_000_000, 2_000_001)),
-            # Test scenes that no other variant has.
+            # Test scenes that no other variant contains.
             "64-tests": SyntheticScenes(size=160, bands=48, test_seeds=range(1_000_100, 1_000_164), validation_seeds=_STREAM_VALIDATION),
             "64-bands": SyntheticScenes(size=160, bands=64, test_seeds=range(1_000_000, 1_000_008), validation_seeds=_STREAM_VALIDATION),
         },
@@ -152,17 +152,17 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def small_scenes() -> tuple[Dataset, ...]:
-    """Return the declarations of the single small real scenes, in a fixed order; each has its sensor and place."""
+    """Return the declarations of the small real scenes, in a fixed order; each has a sensor and a place."""
     return tuple(dataset for dataset in DATASETS.values() if dataset.kind == "single_scene")
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return the declaration of a dataset, or one for the path of a user's scene file.
+    """Return the declaration of a dataset; for the path of a user's scene file, make one.
 
     Raises
     ------
     ValueError
-        If the name is neither a dataset's nor looks like a path.
+        If the name is not a dataset's and does not look like a path.
     """
     if name in DATASETS:
         return DATASETS[name]

@@ -1,6 +1,6 @@
-"""Put the files of a dataset in place: download them where a public address leads to them, else say how to get them.
+"""Put the files of a dataset in place: download those with a public address, and say how to get the others.
 
-The checksum that a file had when it was first seen is kept in `checksums.json` beside it and checked from then on.
+The SHA-256 of a file is recorded in `checksums.json` beside it when it is first verified, and checked from then on.
 """
 
 import json
@@ -17,22 +17,22 @@ from lkca.files import Log, atomic_write, data_folder, write_text
 
 CHECKSUMS = "checksums.json"
 TRIES = 3
-TIMEOUT = (15, 60)  # seconds to connect, and without a byte
-SCENE_SUFFIXES = (".mat", ".hdr", ".npy")  # of files that say by themselves what they hold
+TIMEOUT = (15, 60)  # seconds to connect, and to wait for the next bytes
+SCENE_SUFFIXES = (".mat", ".hdr", ".npy")  # of files that can be opened as a scene
 
 
 def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
-    """Put a dataset's files in place where that is possible, and verify those in place.
+    """Download a dataset's files where that is possible, and verify the files in place.
 
     Returns
     -------
     bool
-        Whether all files are there and right; if not, `log` got the steps to take.
+        Whether all files are there and verified; if not, `log` received the steps to take.
 
     Raises
     ------
     ValueError
-        For an unknown dataset, a file that is not what the dataset declares, or a checksum that changed.
+        For an unknown dataset, a file that does not fit the declaration, or a checksum that has changed.
     OSError
         If a download fails.
     """
@@ -53,7 +53,7 @@ def fetch(name: str, log: Log = print, progress: bool = True) -> bool:
         _download(dataset.urls[file], folder / file, progress)
     missing = [file for file in dataset.files if not (folder / file).is_file()]
     if missing:
-        log(f"{dataset.title} has no address that leads straight to its files. By hand:")
+        log(f"{dataset.title}: these files cannot be downloaded directly. By hand:")
         steps = (*(dataset.steps or (f"Get it: {dataset.source}",)), f"Put {', '.join(missing)} into {folder}.")
         for number, step in enumerate((*steps, f"Run `lkca fetch {name}` again: it verifies them."), 1):
             log(f"  {number}. {step}")
@@ -92,7 +92,7 @@ def recorded_checksums() -> dict[str, str]:
 
 
 def _download(url: str, target: Path, progress: bool) -> None:
-    """Download a file; ask again where the server is busy or the connection is cut."""
+    """Download a file; try again if the server is busy or the connection is cut."""
     downloader = HTTPDownloader(progressbar=progress, timeout=TIMEOUT)
     for _ in range(TRIES):
         try:
@@ -100,7 +100,7 @@ def _download(url: str, target: Path, progress: bool) -> None:
                 downloader(url, str(temporary), None)
             return
         except OSError as error:
-            failure = error.__cause__  # errors of requests are OSErrors, which `atomic_write` takes for those of a disk
+            failure = error.__cause__  # errors of requests are OSErrors, and `atomic_write` wraps those
             if not isinstance(failure, requests.RequestException):
                 raise
             reason = f"no answer, or the connection was cut ({type(failure).__name__})"
@@ -109,14 +109,14 @@ def _download(url: str, target: Path, progress: bool) -> None:
                 reason = f"the server answered {status}"
                 if status < 500 and status != 429:
                     raise OSError(
-                        f"{url}: {reason} {failure.response.reason}. The address may have changed: get the file by hand "
-                        "(lkca datasets says from where)."
+                        f"{url}: {reason} {failure.response.reason}. The address may have changed: get the file by "
+                        "hand (lkca datasets says from where)."
                     ) from failure
     raise OSError(f"{url}: {reason} ({TRIES} tries). Is there a network?")
 
 
 def _verify(dataset: Dataset, path: Path, log: Log) -> None:
-    """Check key, shape and type, then the checksum; a checksum is recorded only of a file that is right."""
+    """Check key, shape and type, then the checksum; the checksum is recorded only if the file passes."""
     if path.suffix.lower() in SCENE_SUFFIXES:
         scene = open_checked(dataset, path)
         bands = sorted({0, scene.shape[0] // 2, scene.shape[0] - 1})

@@ -1,6 +1,6 @@
 """Load datasets by name: their files become areas to train on and areas to test on, in [0, 1].
 
-There is one function for each kind of dataset.
+There is one function per kind of dataset.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.data.wavelengths import Wavelengths, resample_bands
 from lkca.files import data_folder
 
-VALIDATION_DEPTH = 40  # HR pixels of a strip that validates: a patch at every scale
-OTHER_SCENES = {  # that lie on the same pages or disks, (B, H, W)
+VALIDATION_DEPTH = 40  # HR pixels, depth of a validation strip: a patch fits at every scale
+OTHER_SCENES = {  # (B, H, W) of scenes that are easily taken for one of the datasets
     "Pavia University": (103, 610, 340),
     "Houston 2013": (144, 349, 1905),
     "Indian Pines": (220, 145, 145),
@@ -44,8 +44,8 @@ def load_dataset(name: str, variant: str | None = None) -> Split:
 
     Parameters
     ----------
-    name : one of `dataset_names()`, or the path of a scene that `lkca.data.reading.read` reads. Of such a scene the far quarter
-        of its longer side tests (the largest rectangle free of no-data in it), the rest trains.
+    name : one of `dataset_names()`, or the path of a scene that `lkca.data.reading.read` reads. Such a scene is divided
+        across its longer side: the last quarter tests (its largest rectangle without no-data), the rest trains.
     variant : one of the dataset's protocol variants; None takes the default.
 
     Raises
@@ -53,7 +53,7 @@ def load_dataset(name: str, variant: str | None = None) -> Split:
     ValueError
         For an unknown name or variant, or a file that is not what the declaration says.
     FileNotFoundError
-        If a file is missing: the message says what it is called, where to get it and where to put it.
+        If a file is missing; the message gives its name, where to get it and where to put it.
     """
     dataset = find_dataset(name)
     variant = variant or next(iter(dataset.variants))
@@ -65,8 +65,8 @@ def load_dataset(name: str, variant: str | None = None) -> Split:
 def whole_scene(name: str) -> tuple[Area, Wavelengths | None, str]:
     """Return a scene in its file's numbers: area, wavelengths (B,) in nm or None, SHA-256 of its files.
 
-    Its parts are joined; rows, columns and bands that the dataset does not use are left out. Raises as `load_dataset`
-    does.
+    Its parts are joined; rows, columns and bands that the dataset does not use are left out. Raises the errors of
+    `load_dataset`.
     """
     dataset = find_dataset(name)
     paths, columns = locate(dataset), dataset.side_by_side or [dataset.columns or (None, None)]
@@ -77,7 +77,7 @@ def whole_scene(name: str) -> tuple[Area, Wavelengths | None, str]:
         bands = bands[(bands < begin) | (bands >= end)]
     rows = slice(*(dataset.rows or (None, None)))
     parts = [read_cube(scene, rows, slice(*part), bands) for scene, part in zip(scenes, columns, strict=True)]
-    # A big scene comes in one file, and is not copied.
+    # A big scene comes in one file and is not copied.
     cube, no_data = parts[0] if len(parts) == 1 else (np.concatenate(each, -1) for each in zip(*parts, strict=True))
     check_cube(cube, no_data, paths[0].name)
     wavelengths = np.array(dataset.wavelengths()) if dataset.wavelengths else scenes[0].wavelengths
@@ -108,7 +108,7 @@ def big_scene(dataset: Dataset, variant: str) -> Split:
 
 
 def regions(dataset: Dataset, variant: str) -> Split:
-    """Split the Los Angeles scenes into four regions; the variant names the one that tests."""
+    """Split the Los Angeles scenes: four regions, of which the variant names the one that tests."""
     paths = locate(dataset)
     areas = {name: replace(whole_scene(f"abu-{name}")[0], name=name) for name in sorted(dataset.variants)}
     test = areas.pop(dataset.variants[variant])
@@ -133,17 +133,17 @@ def single_scene(dataset: Dataset, variant: str) -> Split:
 
 
 def leave_one_out(dataset: Dataset, variant: str) -> Split:
-    """Split the small real scenes by place: the scenes of one place test whole, the others train and validate.
+    """Split the small real scenes by place: the scenes of one place test as a whole, the others train and validate.
 
-    Every scene is normalised by itself, as a scene that a trained network meets would be, and resampled to the same
-    number of bands. A strip at the far end of one scene of every other training place validates.
+    Every scene is normalised by itself, as a new scene would be for a trained network, and resampled to the same number
+    of bands. In one scene of every second training place, a strip at the far end validates.
     """
-    locate(dataset)  # before anything is read: says at once which files of which scenes are missing
+    locate(dataset)  # before anything is read, to name all missing files at once
     place, bands = dataset.variants[variant]
     tests, train, validation, checksums, seen = [], [], [], [], set()
     for scene in small_scenes():
         whole, wavelengths, checksum = whole_scene(scene.name)
-        # AVIRIS scenes with and without wavelengths are to agree, so all of them go by the number of the band.
+        # Some AVIRIS scenes have no wavelengths: so that all agree, AVIRIS bands are resampled by their number.
         cube = resample_bands(whole.cube, None if scene.sensor == "AVIRIS" else wavelengths, bands)
         area = Area(scene.name, normalise(cube, hot_pixel_limit([Area("", cube, whole.no_data)])), whole.no_data)
         checksums.append(checksum)
@@ -161,7 +161,7 @@ def leave_one_out(dataset: Dataset, variant: str) -> Split:
 
 
 def own_scene(dataset: Dataset, variant: str) -> Split:
-    """Split a user's file: the last quarter of its longer side tests, the rest trains. Useless bands are left out."""
+    """Split a user's file: the last quarter of its longer side tests, the rest trains; unusable bands are left out."""
     scene = open_scene_file(dataset.name)
     bands = usable_bands(scene)
     whole = Area(scene.path.name, *read_cube(scene, bands=bands))
@@ -196,7 +196,7 @@ LOADERS: dict[str, Callable[[Dataset, str], Split]] = {
     "leave_one_out": leave_one_out,
     "own_scene": own_scene,
     "synthetic_scenes": synthetic_scenes,
-    "synthetic_stream": synthetic_scenes,  # a kind of its own, because it trains in another way
+    "synthetic_stream": synthetic_scenes,  # a kind of its own, because training generates more scenes
 }
 
 
@@ -204,7 +204,7 @@ LOADERS: dict[str, Callable[[Dataset, str], Split]] = {
 
 
 def missing_files(dataset: Dataset) -> str:
-    """Say in a few words which of the dataset's files are missing; empty where none is."""
+    """Return a phrase that says which of the dataset's files are missing; empty if none is."""
     folder = _folder(dataset)
     if folder is None:
         return f"the Python package {dataset.package} is not installed"
@@ -218,19 +218,19 @@ def locate(dataset: Dataset) -> list[Path]:
     Raises
     ------
     FileNotFoundError
-        If one is missing: where to get it and where to put it.
+        If one is missing; the message says where to get it and where to put it.
     """
     if missing := missing_files(dataset):
         raise FileNotFoundError(
             f"dataset {dataset.name!r} cannot be read: {missing}.\n"
             f"Get it: {dataset.source}\n"
-            f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no file."
+            f"Put it there, or set LKCA_DATA to the folder that has it. The dataset 'synthetic' needs no files."
         )
     return [_folder(dataset) / file for file in dataset.files]
 
 
 def open_checked(dataset: Dataset, path: Path) -> SceneFile:
-    """Open one of the dataset's files, and check that it has the declared shape."""
+    """Open one of the dataset's files; raise ValueError unless it has the declared shape."""
     scene = open_scene_file(path, dataset.key)
     if scene.shape != dataset.shape:
         guess = _likely_scene(scene.shape) or "is it the original file?"
@@ -242,16 +242,14 @@ def open_checked(dataset: Dataset, path: Path) -> SceneFile:
 
 
 def read_whole(dataset: Dataset) -> tuple[SceneFile, NDArray[np.float32], NDArray[np.bool_], str]:
-    """Read a one-file dataset as its file has it: file, cube (B, H, W), no-data mask (H, W), SHA-256 of its files."""
+    """Read a one-file dataset uncropped, in the file's numbers: file, cube (B, H, W), no-data (H, W), SHA-256."""
     paths = locate(dataset)
     scene = open_checked(dataset, paths[0])
     return scene, *read_cube(scene), files_checksum(paths)
 
 
 def usable_bands(scene: SceneFile) -> list[int]:
-    """Return the bands, from 0, that the file does not mark as bad and that hold data somewhere.
-
-    Warns of those left out.
+    """Return the bands, from 0, that the file does not mark as bad and that have data; warn of the others.
 
     Raises
     ------
@@ -279,7 +277,7 @@ def usable_bands(scene: SceneFile) -> list[int]:
 
 
 def check_cube(cube: NDArray[np.float32], no_data: NDArray[np.bool_], name: str) -> None:
-    """Warn of bands of (B, H, W) with one value everywhere, and stop where no pixel has data.
+    """Warn of bands of (B, H, W) with one value everywhere.
 
     name : of the file or dataset, for the message.
 
@@ -291,8 +289,8 @@ def check_cube(cube: NDArray[np.float32], no_data: NDArray[np.bool_], name: str)
     valid = ~no_data
     if not valid.any():
         raise ValueError(
-            f"{name}: not one of its {no_data.size} pixels has data in all of its {len(cube)} bands (no-data value, NaN "
-            "or infinity in at least one). Check the no-data value, or leave out the damaged bands."
+            f"{name}: not one of its {no_data.size} pixels has data in all of its {len(cube)} bands (no-data value, "
+            "NaN or infinity in at least one). Check the no-data value, or leave out the damaged bands."
         )
     first = np.unravel_index(valid.argmax(), valid.shape)
     constant = [band for band, image in enumerate(cube) if np.all((image == image[first]) | no_data)]
@@ -306,7 +304,7 @@ def check_cube(cube: NDArray[np.float32], no_data: NDArray[np.bool_], name: str)
 
 
 def _folder(dataset: Dataset) -> Path | None:
-    """Return where the dataset's files are: `LKCA_DATA`, or what an installed package ships; None if it is missing."""
+    """Return the folder of the dataset's files: `LKCA_DATA`, or that of its package; None if that is not installed."""
     if not dataset.package:
         return data_folder()
     package = importlib.util.find_spec(dataset.package)
@@ -314,7 +312,7 @@ def _folder(dataset: Dataset) -> Path | None:
 
 
 def _likely_scene(shape: tuple[int, int, int]) -> str:
-    """Say what a scene of this shape (B, H, W) probably is; empty where nothing known has it."""
+    """Return a sentence on what a scene of this shape (B, H, W) probably is; empty if no known scene has it."""
     known = {}
     for dataset in (each for each in DATASETS.values() if each.shape):
         parts = zip((dataset.bands, dataset.rows, dataset.columns), dataset.shape, strict=True)
@@ -331,9 +329,9 @@ def _likely_scene(shape: tuple[int, int, int]) -> str:
 
 
 def _hold_out(whole: Area, line: int) -> tuple[Area, Area, float]:
-    """Part a scene at a line across its longer side: what lies before it trains, the rest tests.
+    """Divide a scene at a line across its longer side: the part before it trains, the rest tests.
 
-    Returns both, normalised, and the peak, which is that of the training area.
+    Return both, normalised, and their common peak, which is the training area's.
     """
     rest, far = part_area(whole, int(np.argmax(whole.no_data.shape)), line)
     if rest.no_data.all():

@@ -1,8 +1,8 @@
 """Decide which values of a scene are no data: one rule for files and arrays, for training and sharpening.
 
-No data is the declared no-data value, NaN and infinity. So is what no instrument measures and programs fill gaps with,
-declared or not: floats beyond `MAX_VALUE`, the least number of a signed type, the `FILLS` exactly, and floats that are
-`FAR` times as large as all others. Undeclared no data is always counted in a warning.
+The declared no-data value, NaN and infinity are no data. So are values that programs fill gaps with and no instrument
+measures, declared or not: floats beyond `MAX_VALUE`, the least number of a signed type, exactly one of `FILLS`, and
+floats more than `FAR` times as large as all others. A warning always counts the undeclared ones.
 """
 
 import warnings
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
-MAX_VALUE = 1e15  # of a float: the fill values of netCDF (9.97e36), IDL and the types' own limits are larger
+MAX_VALUE = 1e15  # of a float: the fill values of netCDF (9.97e36) and IDL, and the limits of the types, are larger
 FILLS = (-9999, -99999, -32768)
-# Times the largest of a scene's other values. In 19 real scenes the largest value of all is 1.6 times what all but one in
-# ten thousand stay below; no 16-bit instrument measures anything so far from what a million other values reach.
+# Times the largest of a scene's other values. In 19 real scenes, the largest value of all is 1.6 times the 99.99
+# percentile; no 16-bit instrument measures one value so far above a million others.
 FAR = 10_000
-MAX_FAR_VALUES = 2  # different sizes that far values may have and still be fill values
-MIN_OTHER_SIZES = 16  # different sizes among the other values: a mask, or a scene of a few numbers, has no scale
-SAMPLE_SIZE = 10**6  # values that stand for all others
+MAX_FAR_VALUES = 2  # different magnitudes of far values; with more of them, they are not fill values
+MIN_OTHER_SIZES = 16  # different magnitudes among the other values: a mask, or a scene of a few numbers, has no scale
+SAMPLE_SIZE = 10**6  # values that represent all others
 
 
 def find_no_data(values: NDArray, declared: float | None = None, name: object = "the scene") -> Mask:
-    """Return where a pixel of (B, H, W) has no data in any band, (H, W); warn of values that nobody declared.
+    """Return where a pixel of (B, H, W) has no data in at least one band, (H, W); warn of undeclared values.
 
-    declared : the no-data value, if the file or the caller names one. name : of the scene, for the warning.
+    declared : the no-data value, if the file or the caller gives one. name : of the scene, for the warning.
     """
     missing, undeclared = missing_pixels(values, declared)
     warn_of_fills(name, int(undeclared.sum()), undeclared.size)
@@ -34,7 +34,7 @@ def find_no_data(values: NDArray, declared: float | None = None, name: object = 
 
 
 def missing_pixels(values: NDArray, declared: float | None) -> tuple[Mask, Mask]:
-    """Return two masks (H, W) of (B, H, W): where any band has no data, and where only an undeclared fill says so."""
+    """Return two masks (H, W) of (B, H, W): no data in any band; and of these, only because of undeclared fills."""
     certain, undeclared = np.zeros(values.shape[1:], bool), np.zeros(values.shape[1:], bool)
     for band in values:
         here, filled = missing_values(band, declared)
@@ -44,7 +44,7 @@ def missing_pixels(values: NDArray, declared: float | None) -> tuple[Mask, Mask]
 
 
 def missing_values(values: NDArray, declared: float | None) -> tuple[Mask, Mask]:
-    """Return two masks of the array's shape: values that are no data, and others that only an undeclared fill says are."""
+    """Return two masks of the array's shape: values that are no data for certain, and undeclared fills."""
     certain, undeclared = np.zeros(values.shape, bool), np.zeros(values.shape, bool)
     own = held_as(declared, values.dtype)
     is_float, signed = values.dtype.kind == "f", values.dtype.kind == "i" and values.dtype.itemsize > 1
@@ -63,9 +63,9 @@ def missing_values(values: NDArray, declared: float | None) -> tuple[Mask, Mask]
 
 
 def far_pixels(values: NDArray[np.floating], missing: Mask, name: object) -> Mask:
-    """Return where a pixel of (B, H, W) has a value far from all others that is probably a fill value; warn of it.
+    """Return where a pixel of (B, H, W) has a value so far above all others that it counts as a fill value; warn.
 
-    missing : (H, W), pixels that are no data already.
+    missing : (H, W), pixels already found to have no data.
     """
     valid = ~missing
     far = np.zeros(missing.shape, bool)
@@ -86,12 +86,12 @@ def far_pixels(values: NDArray[np.floating], missing: Mask, name: object) -> Mas
 
 
 def far_limit(sample: NDArray, largest: float) -> float:
-    """Return the size beyond which floats are far from all others; infinity where none is.
+    """Return the magnitude above which floats are far from all others; infinity if none is.
 
-    sample : about `SAMPLE_SIZE` values from all over the scene. largest : the largest size of all its values.
+    sample : about `SAMPLE_SIZE` values from all over the scene. largest : the largest magnitude of all its values.
 
-    Far are at most `MAX_FAR_VALUES` different sizes, `FAR` times as large as all others: 65535 or 1e6 among
-    reflectances. Zeros do not count: a sparse scene has no scale. A pixel a thousand times as bright as all others stays.
+    Far are at most `MAX_FAR_VALUES` different magnitudes, more than `FAR` times as large as all others: 65535 or 1e6
+    among reflectances. Zeros do not count. A pixel a thousand times as bright as all others is kept.
     """
     sizes = np.unique(np.append(np.abs(sample[sample != 0]), largest).astype(np.float64))
     for far in range(1, MAX_FAR_VALUES + 1):
@@ -103,7 +103,7 @@ def far_limit(sample: NDArray, largest: float) -> float:
 def warn_of_far(name: object, found: Iterable[float], pixels: int) -> bool:
     """Warn that values are far from all others; return whether they count as no data.
 
-    found : the different values. pixels : how many have one.
+    found : the different values. pixels : number of pixels with such a value.
     """
     found = list(found)
     taken = len(found) <= MAX_FAR_VALUES
@@ -117,17 +117,18 @@ def warn_of_far(name: object, found: Iterable[float], pixels: int) -> bool:
 
 
 def warn_of_fills(name: object, undeclared: int, pixels: int) -> None:
-    """Warn of the number of pixels that are taken as no data though nobody declared their value."""
+    """Warn of the number of pixels that are taken as no data although their value is undeclared."""
     if undeclared:
         warnings.warn(
             f"{name}: {undeclared} of {pixels} pixels have a value that cannot be data (beyond {MAX_VALUE:g}, the "
-            f"least number of its type, or {', '.join(map(str, FILLS))}) and is not declared: they are taken as no data",
+            f"least number of its type, or {', '.join(map(str, FILLS))}) and is not declared: they are taken as no "
+            "data",
             stacklevel=3,
         )
 
 
 def held_as(number: float | None, dtype: np.dtype) -> np.generic | None:
-    """Return `number` as `dtype` holds it, so that -3.4e38 is found in float32; None where the type cannot hold it."""
+    """Return `number` as `dtype` holds it, so that -3.4e38 is found in float32; None if the type cannot hold it."""
     if number is None or not np.isfinite(number):
         return None
     if dtype.kind == "f":

@@ -1,6 +1,6 @@
-"""Cut training patches from the scenes in memory, on the fly: no patch is ever stored, on disk or in memory.
+"""Cut training patches from the scenes in memory, on the fly: no patch is stored, on disk or in memory.
 
-An area is one array (B, H, W); a patch is a position in it. Only positions without a no-data pixel exist.
+An area is one array (B, H, W); a patch is a position in it. Positions with a no-data pixel are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,8 @@ from lkca.data.synthetic.scenes import synthetic_scene
 from lkca.resize import SYMMETRIES, symmetry
 
 VALIDATIONS = ("disjoint", "paper")
-STREAM_SCENES = 6  # that each epoch of a `PatchStream` sees; the next epoch replaces the oldest
-STREAM_FIRST_SEED, STREAM_SEEDS_PER_RUN = 10_000_000, 1_000_000  # so that runs of unlike seeds share no scene
+STREAM_SCENES = 6  # in each epoch of a `PatchStream`; the next epoch replaces the oldest
+STREAM_FIRST_SEED, STREAM_SEEDS_PER_RUN = 10_000_000, 1_000_000  # so that runs of different seeds share no scene
 
 Division = tuple[NDArray[np.int64], NDArray[np.int64]]  # positions held out, positions to train on
 
@@ -31,7 +31,7 @@ class Patches:
 
     cubes : one tensor (B, H, W) for each area, on any one device.
     positions : int array (n, 3) of area, top row, left column.
-    size : side of a patch in pixels.
+    size : side of a patch in HR pixels.
     """
 
     cubes: tuple[Tensor, ...]
@@ -42,7 +42,7 @@ class Patches:
         return len(self.positions)
 
     def cut(self, indices: Sequence[int], symmetries: Sequence[int] | None = None) -> Tensor:
-        """Return patches by number, (n, B, size, size), each turned by its `symmetry` if those are given."""
+        """Return patches by their indices, (n, B, size, size), each in its symmetry, 0 to 7, if given."""
         patches = []
         for i, index in enumerate(indices):
             area, top, left = self.positions[index]
@@ -53,8 +53,8 @@ class Patches:
     def epoch(self, batch: int, generator: np.random.Generator, device: torch.device) -> Iterator[Tensor]:
         """Yield all patches once, in random order and each in a random symmetry, as batches on `device`.
 
-        The last batch is smaller where `batch` does not divide their number. Where the areas are not on `device`, the
-        next batch is cut and sent while the current one is used.
+        The last batch is smaller if `batch` does not divide their number. If the areas are not on `device`, the next
+        batch is cut and sent while the current one is used.
         """
         order = generator.permutation(len(self))
         symmetries = generator.integers(SYMMETRIES, size=len(self))
@@ -90,15 +90,16 @@ def split_patches(
     ----------
     areas : what may be trained on.
     size, stride : side of a patch and distance between neighbours, in HR pixels.
-    validation : "paper" draws `share` of all patches at random; overlapping ones share pixels with training
-        patches. "disjoint" sets a strip across the largest area aside, at least one patch wide and about `share` of all
-        pixels, and trains on no patch that touches it.
+    validation : "paper" draws `share` of all patches at random; they overlap training patches. "disjoint" sets aside a
+        strip across the largest area, at least one patch wide and with about `share` of all pixels, and trains on no
+        patch that touches it.
+    share : share of the patches or pixels for validation.
     seed : of the draw, for "paper".
 
     Raises
     ------
     ValueError
-        If no area holds a patch free of no-data, or nothing would be left to train or to validate on.
+        If no area holds a patch without no-data, or nothing would be left to train or to validate on.
     """
     if validation not in VALIDATIONS:
         raise ValueError(f"validation must be one of {', '.join(VALIDATIONS)}, got {validation!r}")
@@ -123,7 +124,7 @@ def split_patches(
 
 
 def positions(number: int, area: Area, size: int, stride: int) -> NDArray[np.int64]:
-    """Return where patches without a no-data pixel lie: (n, 3) of the area's `number`, top row, left column."""
+    """Return the positions of patches without a no-data pixel: (n, 3) of the area's `number`, top row, left column."""
     height, width = area.cube.shape[1:]
     rows = np.arange(0, height - size + 1, stride)
     columns = np.arange(0, width - size + 1, stride)
@@ -156,10 +157,10 @@ def _strip(areas: Sequence[Area], places: NDArray[np.int64], size: int, stride: 
 
 
 class PatchStream:
-    """Patches of synthetic scenes that are generated on the fly: each scene trains for a few epochs, then never again.
+    """Patches of synthetic scenes generated on the fly: each scene trains for `STREAM_SCENES` epochs, then never again.
 
-    plan : size and bands of the scenes. size : side of a patch in pixels. count : patches in an epoch.
-    seed : of the run; runs of unlike seeds share no scene.
+    plan : size and bands of the scenes. size : side of a patch in HR pixels. count : patches in an epoch.
+    seed : of the run; runs of different seeds share no scene. device : where the scenes are kept.
     """
 
     def __init__(

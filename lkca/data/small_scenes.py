@@ -1,7 +1,7 @@
-"""Declare the small real scenes of unlike sensors and places, one declaration each, in a fixed order.
+"""Declare the small real scenes of several sensors and places, in a fixed order.
 
-Of each, the held-out quarter tests and the rest trains. Places are from the literature, not from the files. None of the
-scenes shares pixels with another; those of one `place` are still not independent.
+Of each, the held-out quarter tests and the rest trains. Places are from the literature, not from the files. No two
+scenes share pixels, but scenes of one `place` are not independent.
 """
 
 from lkca.data.dataset import Dataset
@@ -16,7 +16,7 @@ _UNMIXING = {
     "citation": "F. Zhu et al., Spectral unmixing via data-guided sparsity, IEEE TIP 23(12), 2014",
 }
 AVIRIS_RGB = (29, 18, 9)  # [assumed] about 650, 550 and 460 nm where a file carries no wavelengths
-_PIECE = "nowhere as it is: a small piece of"
+_PIECE = "not published in this form; a small piece of"
 
 
 def _small(name: str, title: str, sensor: str, place: str, **facts: object) -> Dataset:
@@ -26,7 +26,7 @@ def _small(name: str, title: str, sensor: str, place: str, **facts: object) -> D
         sensor=sensor,
         place=place,
         variants={"held-out-quarter": None},
-        # At x8 no more than 40: the smallest scene has to hold patches beside the strip that validates.
+        # At x8 no more than 40: the smallest scene must hold training patches beside the validation strip.
         patch={2: 32, 4: 32, 8: 40},
         stride={2: 4, 4: 4, 8: 4},
         kind="single_scene",
@@ -67,21 +67,22 @@ SMALL_SCENES = (
     _small(
         "jasper_ridge", "Jasper Ridge", "AVIRIS", "Jasper Ridge",
         files=("jasper_ridge.mat",), shape=(224, 100, 100), rgb=AVIRIS_RGB,
-        left_out=((0, 3), (107, 112), (153, 166), (219, 224)),  # blank or in water vapour: 26, as its publishers do
+        left_out=((0, 3), (107, 112), (153, 166), (219, 224)),  # the 26 bands that its publishers leave out
         source="the hyperspectral unmixing data sets of F. Zhu, all 224 bands",
         **_UNMIXING,
     ),
     _small(
         "gs_town", "AVIRIS, a town", "AVIRIS", "unnamed town",
         files=("gs_town.mat",), key="data", shape=(224, 90, 90),
-        # Blank. Wavelengths step back where two of the instrument's spectrometers overlap.
+        # Blank bands. The wavelengths step back where two of the instrument's spectrometers overlap.
         left_out=((0, 2), (96, 116), (153, 171), (221, 224)),
         source=f"{_PIECE} an AVIRIS flight line of NASA/JPL (aviris.jpl.nasa.gov), with wavelengths",
         citation="AVIRIS, NASA Jet Propulsion Laboratory",
     ),
     _small(
         "indian_pines", "Indian Pines", "AVIRIS", "Indian Pines",
-        files=("Indian_pines_corrected.npy",), package="tensorly", shape=(200, 145, 145), wavelengths=_indian_pines_wavelengths,
+        files=("Indian_pines_corrected.npy",), package="tensorly", shape=(200, 145, 145),
+        wavelengths=_indian_pines_wavelengths,
         source="the Python package tensorly 0.9 or newer, which ships it (CC BY 3.0)",
         citation="M. F. Baumgardner, L. L. Biehl, D. A. Landgrebe, 220 band AVIRIS hyperspectral image data set: June 12, 1992 Indian Pine test site 3, Purdue University Research Repository, doi:10.4231/R7RX991C, 2015",
     ),
@@ -102,7 +103,7 @@ SMALL_SCENES = (
         files=("muufl_crop.mat",), key="data", shape=(64, 90, 90),
         source=f"{_PIECE} MUUFL Gulfport (github.com/GatorSense/MUUFLGulfport)",
         citation="P. Gader et al., MUUFL Gulfport hyperspectral and LiDAR airborne data set, University of Florida, REP-2013-570, 2013",
-        # Normalised by its publisher. The sensor's family is that of Houston 2018.
+        # Normalised by its publisher. The sensor is of the same family as Houston 2018's.
     ),
     _small(
         "samson", "Samson", "SAMSON", "unnamed shore",

@@ -1,4 +1,4 @@
-"""Areas to train and test on: scaled to [0, 1], parted by straight lines, without no-data where they test."""
+"""Prepare areas to train and test on: normalise them to [0, 1], divide them, crop no-data from test areas."""
 
 import math
 import warnings
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from lkca.data.datasets import find_dataset
 from lkca.data.wavelengths import rgb_bands
 
-HOT_PIXELS = 99.99  # percentile that stands for the maximum, because single hot pixels would squeeze everything else
+HOT_PIXELS = 99.99  # percentile taken as the maximum, because single hot pixels would compress all other values
 
 
 @dataclass(frozen=True)
 class Area:
     """A piece of a scene to train or test on.
 
-    name : what tables and errors call it.
-    cube : float32 (B, H, W) in [0, 1]; often a view of a larger array.
+    name : its name in tables and errors.
+    cube : float32 (B, H, W), in [0, 1] once normalised; often a view of a larger array.
     no_data : bool (H, W), True where nothing was measured; None where all pixels are valid.
     """
 
@@ -34,10 +34,10 @@ class Split:
 
     train, test : areas in [0, 1]; of a large scene they are views of one array.
     wavelengths : (B,) in nm, or None.
-    peak : the file's number that became 1.
+    peak : the value in the file that became 1.
     checksum : SHA-256 over the source files, or over the cubes of synthetic scenes.
-    validation : areas to choose the best weights by; empty where a part of the training areas does that.
-    scale_factor : by which the file multiplies physical values, if it says so.
+    validation : areas to choose the best weights by; empty if a part of the training areas serves for that.
+    scale_factor : factor between physical values and the numbers in the file, None if unknown.
     """
 
     dataset: str
@@ -61,7 +61,7 @@ class Split:
 
 
 def hot_pixel_limit(areas: Sequence[Area]) -> float:
-    """Return the percentile `HOT_PIXELS` of all values of the areas except no-data, without a second copy of them."""
+    """Return the percentile `HOT_PIXELS` of all values of the areas except no-data, without copying the areas."""
     valid = [np.ones(area.cube.shape[1:], bool) if area.no_data is None else ~area.no_data for area in areas]
     count = sum(len(area.cube) * int(v.sum()) for area, v in zip(areas, valid, strict=True))
     position = HOT_PIXELS / 100 * (count - 1)
@@ -77,7 +77,7 @@ def hot_pixel_limit(areas: Sequence[Area]) -> float:
 
 
 def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
-    """Divide (B, H, W) by `peak` and clip it to [0, 1], in place, band by band.
+    """Divide (B, H, W) by `peak` and clip it to [0, 1], in place; return it.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def normalise(cube: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
 
 
 def crop_no_data(area: Area) -> Area:
-    """Crop a test area to its largest rectangle without no-data, and warn where that is not all of it.
+    """Crop a test area to its largest rectangle without no-data, and warn if that is not the whole area.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def crop_no_data(area: Area) -> Area:
 
 
 def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return rows and columns of the largest rectangle without a no-data pixel, by the histogram method.
+    """Return the rows and columns of the largest rectangle without a no-data pixel, by the histogram method.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
         If every pixel is no-data.
     """
     best, found = 0, None
-    depth = np.zeros(no_data.shape[1] + 1, int)  # valid pixels upwards from this row; a 0 closes the last run
+    depth = np.zeros(no_data.shape[1] + 1, int)  # valid pixels upwards from this row; the extra 0 closes the last run
     for row, line in enumerate(no_data):
         depth[:-1] = np.where(line, 0, depth[:-1] + 1)
         open_runs: list[tuple[int, int]] = []  # (first column, depth), depths ascending
@@ -138,7 +138,7 @@ def largest_valid_rectangle(no_data: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def part_area(area: Area, axis: int, line: int) -> tuple[Area, Area]:
-    """Part an area at row (axis 0) or column (axis 1) `line`: what lies before it, and the rest; views, no copies."""
+    """Divide an area at row (axis 0) or column (axis 1) `line` into the part before it and the rest, both views."""
     return _cut(area, axis, slice(line)), _cut(area, axis, slice(line, None))
 
 

@@ -1,4 +1,4 @@
-"""Say what looks wrong in a file's numbers: bands in another order, another axis as bands, a normalised scene."""
+"""Say what looks wrong in a file's numbers: bands or axes in another order, a scene that is already normalised."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from lkca.data.wavelengths import Wavelengths
 
-MIN_CORRELATION_GAIN = 0.03  # of the most alike bands over neighbouring ones, from which the order is doubtful
-MAX_CORRELATION_DROP = 0.3  # between neighbouring bands, below the usual correlation
-MAX_NORMALISED = 2.0  # a scene in counts or in thousandths of reflectance is larger
-VIEWED_SIDE = 96  # values along each axis, around the middle, that decide which axis is the bands
+MIN_CORRELATION_GAIN = 0.03  # most similar bands over neighbouring ones; beyond it, the order of bands is doubtful
+MAX_CORRELATION_DROP = 0.3  # of neighbouring bands below the usual correlation
+MAX_NORMALISED = 2.0  # largest value of a normalised scene; counts and thousandths of reflectance are larger
+VIEWED_SIDE = 96  # values along each axis, around the middle, by which the axis of the bands is judged
 COMPONENTS = 5  # principal components that hold nearly all of a scene's spectra
-MIN_RATIO = 3.0  # of the energy outside them along the bands to that along another axis, from which it is doubtful
+MIN_RATIO = 3.0  # energy outside them, along the bands over another axis; beyond it, the axis of the bands is doubtful
 MIN_ENERGY = 1e-10  # share of the energy; less is rounding
-MIN_SIDE, MIN_OTHER_SIDE = 8, 16  # values along each axis, and along the likelier one: fewer say nothing
+MIN_SIDE, MIN_OTHER_SIDE = 8, 16  # values along each axis, and along the likelier one; fewer are not judged
 
 
 def suspicions(
@@ -22,7 +22,7 @@ def suspicions(
 ) -> Iterator[str]:
     """Yield a sentence for each thing that looks wrong.
 
-    cube : (B, H, W) in the file's numbers, 0 where there are no data. no_data : (H, W). dtype : the file's.
+    cube : (B, H, W) in the file's numbers, 0 where there is no data. no_data : (H, W). dtype : of the file.
     """
     if no_data.any():
         yield (
@@ -42,9 +42,9 @@ def suspicions(
 
 
 def band_order(cube: NDArray[np.float32], wavelengths: Wavelengths | None) -> Iterator[str]:
-    """Yield a sentence if the bands seem to stand in another order than that of ascending wavelengths.
+    """Yield a sentence if the bands seem not to be in the order of ascending wavelengths.
 
-    Without wavelengths, neighbouring bands should be alike; a falling order cannot be seen in that.
+    Without wavelengths, neighbouring bands should be similar; this cannot show that the order is descending.
     """
     if wavelengths is not None:
         steps = np.diff(wavelengths)
@@ -89,8 +89,8 @@ def middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
 def band_axis(cube: NDArray) -> int:
     """Return the axis (0, 1 or 2) of a cube that looks like bands; 0 unless another is clearly likelier.
 
-    Spectra of a scene are mixtures of a few: five principal components hold nearly all of them. Rows and columns of
-    pixels are not, unless the scene is very smooth, and even then less so.
+    The spectra of a scene are mixtures of a few spectra: five principal components hold nearly all of their energy.
+    They hold less of rows and columns of pixels, even in a smooth scene.
     """
     if min(cube.shape) < MIN_SIDE:
         return 0
@@ -107,10 +107,10 @@ def band_axis(cube: NDArray) -> int:
 
 
 def doubtful_axes(cube: NDArray, shape: tuple[int, ...] | None = None, layout: str = "HWB") -> str:
-    """Return a sentence where another axis of (B, H, W) looks more like bands than the one read as such; else "".
+    """Return a sentence if another axis of (B, H, W) looks more like bands than the first one; else "".
 
     cube : the scene, or its `middle`. shape : of the whole scene.
-    layout : the order of axes that the file was read in, which does not say it itself.
+    layout : the order of axes in which the file was read, for files that do not state it.
     """
     axis, shape = band_axis(cube), shape or cube.shape
     if axis == 0:

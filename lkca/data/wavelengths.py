@@ -1,4 +1,4 @@
-"""Convert wavelengths to nanometres, whatever a header says of their unit; choose bands to show as colours."""
+"""Convert wavelengths to nanometres, with or without a stated unit; choose bands to show as colours."""
 
 import warnings
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ NANOMETRES = {
 }  # fmt: skip
 UNSTATED = ("", "unknown", "none")  # units that say nothing: the values decide
 RGB_NM = (650.0, 550.0, 450.0)
-MAX_COLOUR_DISTANCE = 60.0  # nm between a band and the colour that it shows
+MAX_COLOUR_DISTANCE = 60.0  # nm between a band and the colour that it represents
 
 
 def nanometres(unit: str) -> float | None:
-    """Return how many nm a unit is, in any spelling; None for what is no length."""
+    """Return how many nm a unit of length is, in any spelling; None for anything else."""
     unit = unit.strip("{} ").lower()
     return NANOMETRES.get(unit, NANOMETRES.get(unit.removesuffix("s")))
 
@@ -36,9 +36,9 @@ def in_nanometres(
 ) -> tuple[Wavelengths | None, Wavelengths | None]:
     """Return wavelengths and band widths (FWHM) in nm, each float64 (B,), or None where unknown.
 
-    Without a unit, values that are all within 0.3 to 15 are taken as micrometres and within 300 to 15000 as nanometres,
-    unless they count the bands. The widths have the unit of the wavelengths, or one of their own. A list that does not
-    fit, or a unit that is no length, is left out with a warning: a scene is usable without.
+    Without a unit, values from 0.3 to 15 are taken as micrometres, and values from 300 to 15000 as nanometres; the
+    numbers 1, 2, 3, ... only count the bands. The widths have the unit of the wavelengths, unless they have their own.
+    A list that does not fit the bands, or a unit that is not of length, is left out with a warning.
     """
     centres = _numbers(path, "wavelengths", bands, wavelengths)
     factor = None if centres is None else _nanometres_each(path, centres, unit)
@@ -54,10 +54,12 @@ def _nanometres_each(path: Path | str, values: Wavelengths, unit: str | None) ->
     if factor is not None:
         return factor
     if unit not in UNSTATED:
-        warnings.warn(f"{path}: its wavelengths are in {unit!r}, which is no length; they are left out", stacklevel=3)
+        warnings.warn(
+            f"{path}: its wavelengths are in {unit!r}, which is not a unit of length; they are left out", stacklevel=3
+        )
         return None
     if len(values) > 1 and np.array_equal(values, 1 + np.arange(len(values))):
-        return None  # numbers of bands
+        return None  # they only count the bands
     if np.all((values >= 0.3) & (values <= 15)):
         return 1e3
     if np.all((values >= 300) & (values <= 15000)):
@@ -91,7 +93,7 @@ def _numbers(path: Path | str, what: str, bands: int, values: Iterable[str | flo
 def resample_bands(cube: NDArray[np.float32], wavelengths: Wavelengths | None, count: int) -> NDArray[np.float32]:
     """Resample (B, H, W) to `count` bands, evenly spaced over the scene's own spectral range; linear, float32.
 
-    wavelengths : (B,) in nm, in any order; None spaces the bands by their number.
+    wavelengths : (B,) in nm, in any order; None takes the bands as evenly spaced.
     """
     axis = np.arange(len(cube), dtype=float) if wavelengths is None else wavelengths
     order = np.argsort(axis, kind="stable")
@@ -106,8 +108,8 @@ def resample_bands(cube: NDArray[np.float32], wavelengths: Wavelengths | None, c
 def rgb_bands(bands: int, wavelengths: Wavelengths | None) -> tuple[int, int, int]:
     """Return the bands, from 0, to show as red, green and blue: the nearest to 650, 550 and 450 nm.
 
-    Without wavelengths, or where the visible is not covered to within 60 nm, they are the middles of three equal runs
-    of bands, last to first.
+    Without wavelengths, or if no three bands lie within 60 nm of these, the bands are divided into thirds, and the
+    middles of the last, second and first third are taken.
     """
     if shows_colours(wavelengths):
         return tuple(int(band) for band in _colour_distance(wavelengths).argmin(axis=1))

@@ -1,4 +1,4 @@
-"""Every network of the study. Each `.py` file in this folder is imported, so a new model is one new file."""
+"""Register every network of the study: each `.py` file in this folder is imported, so a new model is one new file."""
 
 import pkgutil
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The baselines: bicubic enlargement, alone and with back-projection. They have no parameters.
+"""The baselines: bicubic upsampling, alone and with back-projection. They have no parameters.
 
 M. Irani, S. Peleg, "Improving resolution by image registration", CVGIP 53(3), 1991.
 """
@@ -11,7 +11,7 @@ from lkca.resize import resize
 
 
 class Bicubic(nn.Module):
-    """Enlarge (n, B, h, w) to (n, B, scale·h, scale·w) as MATLAB's bicubic does. Networks use it as their skip."""
+    """Upsample (n, B, h, w) to (n, B, scale·h, scale·w) as MATLAB's bicubic does. Networks use it as a skip."""
 
     def __init__(self, bands: int, scale: int) -> None:
         super().__init__()
@@ -22,14 +22,14 @@ class Bicubic(nn.Module):
 
 
 class BackProjection(nn.Module):
-    """Bicubic enlargement with `steps` back-projection iterations."""
+    """Upsample by bicubic, with `steps` back-projection iterations."""
 
     def __init__(self, bands: int, scale: int, steps: int = BACK_PROJECTION_STEPS) -> None:
         super().__init__()
         self.scale, self.steps = scale, steps
 
     def forward(self, x: Tensor) -> Tensor:
-        # Each iteration adds an enlarged LR image. Enlarging is linear, so the sum is enlarged once.
+        # Each iteration adds an upsampled LR image. Upsampling is linear, so the sum is upsampled once.
         return resize(x + sum_corrections(x - round_trip(x, self.scale), self.scale, self.steps), self.scale)
 
 

@@ -1,11 +1,11 @@
-"""Layers that several of the published networks share."""
+"""Define layers that several of the published networks share."""
 
 import torch
 from torch import Tensor, nn
 
 from lkca.models.lkca import REDUCTION, ChannelAttention
 
-RESIDUAL_SCALE = 0.1  # of the residual branches, as both SSPSR and MSDformer have it
+RESIDUAL_SCALE = 0.1  # of the residual branches, in SSPSR and in MSDformer
 
 
 def conv3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
@@ -52,8 +52,8 @@ class ResidualChannelAttentionBlock(nn.Module):
 class BandGroups(nn.Module):
     """Overlapping groups of neighbouring bands: split an image into them, average them back into an image.
 
-    Group k starts at band k·(size − overlap); the last one is moved back to end at the last band. With fewer bands than
-    `size` there is one group of all bands. No parameters.
+    Group k starts at band k·(size − overlap); the last group is moved back to end at the last band. With fewer bands
+    than `size`, one group holds all bands. No parameters.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """ESSAformer.
 
 M. Zhang, C. Zhang, Q. Zhang, J. Guo, X. Gao, J. Zhang, "ESSAformer: Efficient Transformer for Hyperspectral
-Image Super-resolution", ICCV 2023. Not adapted. Written from a description of the published network; the outputs agree
-with the published ones. 256 channels, two rounds up and down. No band groups, no bicubic skip.
+Image Super-resolution", ICCV 2023. The network is as published, written from its description; the outputs agree with
+the published ones. 256 channels, two rounds up and down. No band groups, no bicubic skip.
 """
 
 import torch
@@ -15,19 +15,19 @@ from lkca.models.registry import Model, register
 
 
 class ESSAformer(nn.Module):
-    """Features go up and down between LR and HR size in rounds that share their weights.
+    """Upsample and downsample features between LR and HR size, in rounds that share their weights.
 
     Parameters
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
-    blocks : rounds down and up after the first way up.
+    blocks : rounds down and up, after the first upsampling.
     channels : feature channels F, a multiple of 4.
     dropout : probability of dropping a whole feature map in training.
 
     Raises
     ------
     ValueError
-        If F is not a multiple of 4, or the dropout not in [0, 1).
+        If F is not a multiple of 4, or the dropout is not in [0, 1).
     """
 
     def __init__(self, bands: int, scale: int, blocks: int = 2, channels: int = 256, dropout: float = 0.2) -> None:
@@ -54,7 +54,7 @@ class ESSAformer(nn.Module):
 
 
 def downsampling(channels: int, scale: int) -> list[nn.Module]:
-    """Return stages that downsample (n, C, h, w) to (n, C, h/scale, w/scale), x2 each."""
+    """Return stages that downsample (n, C, h, w) to (n, C, h/scale, w/scale), by 2 each."""
     stages: list[nn.Module] = []
     for _ in range(scale.bit_length() - 1):  # log2
         stages += [conv3(channels, channels // 4), nn.PixelUnshuffle(2)]
@@ -64,7 +64,7 @@ def downsampling(channels: int, scale: int) -> list[nn.Module]:
 class Refine(nn.Module):
     """x + convolutions([attention(norm(x)), x]).
 
-    `norm_last` registers the norm after the attention, as the published network does in one of its two instances. It
+    `norm_last` registers the norm after the attention, as the published network does in one of its two instances; this
     only changes the order of the parameters.
     """
 
@@ -93,9 +93,9 @@ class Refine(nn.Module):
 
 
 class SelfSimilarityAttention(nn.Module):
-    """ESSA: attention by the squared correlation of two spectra, at a cost linear in the pixels.
+    """ESSA: attention by the squared correlation of two spectra, at a cost linear in the number of pixels.
 
-    The kernel is separable: kᵀv, an FxF matrix, is computed first, and no pixels x pixels matrix is needed.
+    The kernel is separable: kᵀv, an FxF matrix, is computed first, so no pixels x pixels matrix is needed.
     """
 
     def __init__(self, channels: int) -> None:
@@ -107,13 +107,13 @@ class SelfSimilarityAttention(nn.Module):
         q, k, v = self.qkv(tokens).chunk(3, dim=-1)  # each (n, t, F)
         q = F.normalize(squared_share(q), dim=2)
         k = F.normalize(squared_share(k), dim=1)
-        # sym_sqrt keeps the number of pixels variable in an exported network
+        # with sym_sqrt, an exported network takes any number of pixels
         attended = q @ (k.transpose(1, 2) @ v.to(k.dtype)) / torch.sym_sqrt(tokens.shape[1])
         return self.project(v + attended)
 
 
 def squared_share(x: Tensor) -> Tensor:
-    """Return the squares of the centred channels over their sum, (n, t, F), at least in single precision."""
+    """Return the squares of the centred channels divided by their sum, (n, t, F), at least in single precision."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares over- and underflow in half precision
     x = (x - x.mean(dim=-1, keepdim=True)).square()
     return x / (x.sum(dim=-1, keepdim=True) + 1e-7)

@@ -3,10 +3,10 @@
 S. Mei, X. Yuan, J. Ji, Y. Zhang, S. Wan, Q. Du, "Hyperspectral Image Spatial Super-Resolution via 3D Full
 Convolutional Neural Network", Remote Sensing 9(11), 2017.
 
-As the paper of this study adapts it: the bands are the input *channels* of the first 3-D convolution and the third axis
-has length one (the original slides its kernels along the spectrum), and the image is upsampled at the end by
-PixelShuffle, where the original works on the upsampled image. So the outer two of a kernel's three slices only meet the
-zero padding; they count in parameters and MACs, as printed. Widths 64, 32, 9. No bicubic skip.
+As the LKCA-Net paper adapts it. The bands are the input *channels* of the first 3-D convolution, and the third axis has
+length one; the original slides its kernels along the spectrum. PixelShuffle upsamples at the end; the original works on
+the upsampled image. So the outer two of a kernel's three slices only meet the zero padding; they still count in the
+printed parameters and MACs. Widths 64, 32, 9. No bicubic skip.
 """
 
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class FCNN3D(nn.Module):
     Parameters
     ----------
     bands, scale : (n, B, h, w) becomes (n, B, scale·h, scale·w).
-    channels : width C of the first layer; the second has half of it, rounded down, the third always 9.
+    channels : width C of the first layer; the second has half of it, rounded down, and the third always 9.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """LKCA-Net and its low-rank variant LKCA-LR.
 
 H. Shi, F. Zhou, X. Sun, J. Han, "Rethinking the Upsampling Layer in Hyperspectral Image Super Resolution", arXiv
-2501.18664, published without code. Sizes follow from its parameters and MACs, met exactly (docs/assumptions.md).
+2501.18664, published without code. The sizes follow from its printed parameters and MACs (docs/assumptions.md).
 """
 
 from functools import partial
@@ -30,7 +30,7 @@ class LKCANet(nn.Module):
         B·scale² (an odd number of bands at x2), the greatest common divisor is used, with a warning.
     drop_path : probability of skipping a block's residual branch in training (stochastic depth).
     upsampler : one of `lkca.models.upsamplers.KINDS`.
-    rank : k of the upsamplers that have a rank; 0 is the largest k that costs no more than g groups.
+    rank : k of the upsamplers that have a rank; 0 takes the largest k that costs no more than g groups.
     channel_attention, large_kernel : False leaves that part out of every block (an ablation that the paper lacks).
 
     Raises
@@ -77,7 +77,7 @@ class LKCANet(nn.Module):
 
 
 class LargeKernelBlock(nn.Module):
-    """LKB: x + DropPath(s · project_out(LKCA(GELU(project_in(x))))), with one learned factor s a channel."""
+    """LKB: x + DropPath(s · project_out(LKCA(GELU(project_in(x))))), with one learned factor s per channel."""
 
     def __init__(self, channels: int, drop_path: float, **parts: bool) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class LargeKernelChannelAttention(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         near = self.local(y)
         parts = [y, near] if self.distant is None else [y, near, self.distant(near)]
-        return y * self.fuse(self.channel_attention(torch.cat(parts, dim=1)))  # of (n, 3C, h, w)
+        return y * self.fuse(self.channel_attention(torch.cat(parts, dim=1)))  # from (n, 3C, h, w)
 
 
 class ChannelAttention(nn.Module):

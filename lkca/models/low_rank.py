@@ -1,8 +1,8 @@
-"""The paper's "low-rank" upsampling layer, and layers that are low rank, put into any network.
+"""Put the paper's "low-rank" upsampling layer, or layers that really are low rank, into any network.
 
-The paper groups the convolution in front of PixelShuffle in its own network (LKCA-LR) and says that most other networks
-can do the same without any other change (Section III). `low_rank` does it: parameters and MACs of those convolutions
-fall to 1/groups. The other upsamplers of `lkca.models.upsamplers` are put in the same way, at no more cost.
+The paper splits the convolution in front of PixelShuffle into groups in its own network (LKCA-LR), and says that most
+other networks can do the same without any other change (Section III). `low_rank` does this: weights and MACs of those
+convolutions fall to 1/groups. It also puts in the other upsamplers of `lkca.models.upsamplers`, at no more cost.
 """
 
 import copy
@@ -26,7 +26,7 @@ from lkca.models.upsamplers import (
     upsampler_cost,
 )
 
-META_SIZE, CPU_SIZE = 112, 56  # pixels on a side of the probe image: attention windows of 7 and 8 pixels fit
+META_SIZE, CPU_SIZE = 112, 56  # sides of the probe image in pixels: multiples of attention windows of 7 and 8
 Example = Tensor | Sequence[Tensor] | None
 
 
@@ -35,26 +35,27 @@ def low_rank(
 ) -> nn.Module:
     """Copy a network and replace every convolution that feeds a PixelShuffle by a cheaper upsampler.
 
-    The new weights are drawn as torch initialises any convolution. Everything else keeps its weights, and the model
-    passed in is not changed. Weight normalisation is kept, and so is the start near zero of LKCA-Net and VDSR. A
-    convolution used under several names becomes one new module under all of them. One that already has that many groups
-    stays. No replacement has more parameters or MACs than the convolution had.
+    The new weights are random (`lkca.models.upsamplers.build_upsampler`). Everything else keeps its weights, and the
+    model passed in is not changed. Weight normalisation is kept, and so is the start near zero of LKCA-Net and VDSR. A
+    convolution used under several names becomes one new module under all of them. A convolution that already has that
+    many groups stays. No replacement has more parameters or MACs than the convolution had.
 
     Running the network once shows which convolutions feed a PixelShuffle. The run is on torch's "meta" device, which
-    computes shapes only, or on the CPU where that fails. Between the two there may be anything with one input: an
-    activation, a norm, a reshape; but no sum of two branches.
+    computes shapes only, or on the CPU if that fails. Between convolution and PixelShuffle there may be anything with
+    one input (an activation, a norm, a reshape), but no sum of two branches.
 
     Parameters
     ----------
     model : any of `build_model`, or any module that maps images (n, B, h, w) by `torch.nn` convolutions and
         PixelShuffle (module or function). A network from `torch.compile` is returned uncompiled.
-    groups : groups g of each new convolution; must divide its input and its output channels. For a kind with a rank:
-        the cost limit.
-    example : an input for the run, of which shape and type matter; a tuple for a network with several inputs. Default:
-        one image with as many bands as `model.bands` says, or as the model's first convolution reads.
+    groups : groups g of each new convolution; must divide its input and its output channels. For a kind with a rank,
+        rank 0 takes the cost of g groups as the limit.
+    example : an input for the run; only its shape and type matter. A tuple for a network with several inputs. Default:
+        one image with `model.bands` bands, or as many as the model's first convolution reads.
     kind : one of `lkca.models.upsamplers.KINDS`. The spectral ones need a Conv2d directly before a PixelShuffle that
         gives the bands themselves, as in LKCA-Net and VDSR.
-    rank : rank k of each new upsampler, of the kinds that have one; 0: the largest that costs no more than the groups.
+    rank : rank k of each new upsampler, for the kinds that have one; 0 takes the largest that costs no more than g
+        groups.
 
     Returns
     -------
@@ -63,10 +64,10 @@ def low_rank(
     Raises
     ------
     ValueError
-        If no convolution feeds a PixelShuffle; if g does not divide the channels of one that does (the message names
-        it and the possible g); if its weight is reparametrised other than by weight norm; if the replacement would
-        cost more; if the network cannot be copied or run (the message says what to do); if the kind or the rank does
-        not fit.
+        If no convolution feeds a PixelShuffle, or all that do have that many groups; if g does not divide the channels
+        of one (the message names it and the possible g); if its weight is reparametrised other than by weight norm; if
+        the replacement would cost more; if the network cannot be copied or run (the message says what to do); if the
+        kind or the rank does not fit.
     """
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"groups must be a whole number of at least 1, got {groups!r}")
@@ -88,9 +89,9 @@ def low_rank(
 
 
 def truncate(model: nn.Module, rank: int) -> nn.Module:
-    """Copy a trained network and replace every convolution that feeds a PixelShuffle by its best one of rank k.
+    """Copy a trained network and replace each convolution that feeds a PixelShuffle by its best rank-k approximation.
 
-    See `lkca.models.upsamplers.truncate_convolution`; nothing is trained again.
+    See `lkca.models.upsamplers.truncate_convolution`; nothing is trained.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def truncate(model: nn.Module, rank: int) -> nn.Module:
 
 
 def _find(model: nn.Module, example: Example = None) -> dict[str, nn.Module]:
-    """Return the convolutions that feed a PixelShuffle by name; raise ValueError if there are none."""
+    """Return the convolutions that feed a PixelShuffle, by name; raise ValueError if there are none."""
     names = upsampling_convolutions(model, example)
     if not names:
         raise ValueError(
@@ -170,7 +171,7 @@ def _shuffle_after(model: nn.Module, old: nn.Module, where: str) -> int:
 
 
 def _has_weight_norm(convolution: nn.Module, where: str) -> bool:
-    """Return whether the weight is normalised, the new way or the old; refuse any other reparametrisation."""
+    """Return whether the weight has weight norm, torch's new or old kind; refuse any other reparametrisation."""
     if parametrize.is_parametrized(convolution, "weight"):
         normalised = hasattr(convolution.parametrizations.weight, "original1")
     else:
@@ -218,9 +219,9 @@ def upsampling_convolutions(model: nn.Module, example: Example = None) -> list[s
 
 
 def _copy_network(model: nn.Module) -> nn.Module:
-    """Copy a network; of a compiled one, the network inside.
+    """Copy a network; from a compiled one, copy the network inside.
 
-    Old-style weight norm leaves results of computations as attributes, which torch refuses to copy: they are detached.
+    Old-style weight norm leaves computed tensors as attributes, which torch refuses to copy: they are detached.
     """
     model = getattr(model, "_orig_mod", model)
     if isinstance(model, torch.jit.ScriptModule):
@@ -249,8 +250,8 @@ def _inputs(model: nn.Module, example: Example, size: int, device: str) -> list[
 def _run(model: nn.Module, inputs: list[Tensor]) -> list[str]:
     """Run a model whose parameters need no gradients; return the names of the convolutions that feed a PixelShuffle.
 
-    Each convolution's output becomes a new leaf of autograd's graph. The leaves that a PixelShuffle's input depends on
-    are then the nearest convolutions before it; more than one is a sum of branches, or another fork.
+    Each convolution's output becomes a new leaf of autograd's graph. So the leaves that a PixelShuffle's input depends
+    on are the nearest convolutions before it; more than one means that branches meet.
     """
     names = {}  # id of a leaf -> name of its convolution
     leaves = []  # keeps the ids valid
@@ -258,7 +259,7 @@ def _run(model: nn.Module, inputs: list[Tensor]) -> list[str]:
     def cut(name: str, output: Tensor) -> Tensor:
         leaves.append(output.detach().requires_grad_())
         names[id(leaves[-1])] = name
-        return leaves[-1].clone()  # a leaf itself must not be changed in place
+        return leaves[-1].clone()  # because a leaf must not be changed in place
 
     for name, module in model.named_modules():
         if isinstance(module, CONVOLUTIONS):
@@ -283,7 +284,7 @@ def _leaves_before(x: Tensor) -> list[Tensor]:
 
 
 class _ShuffleInputs(TorchFunctionMode):
-    """Collects what is passed to PixelShuffle, be it the module or the function."""
+    """Collect the inputs of PixelShuffle, both the module and the function."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,13 +1,13 @@
 """MSDformer.
 
 S. Chen, L. Zhang, L. Zhang, "MSDformer: Multiscale Deformable Transformer for Hyperspectral Image
-Super-Resolution", IEEE Transactions on Geoscience and Remote Sensing 61, 2023. Not adapted. Written from a description
-of the published network; the outputs agree with the published ones. 240 channels, 4 transformer blocks, 6 heads, groups
-of 8 bands that overlap by 2.
+Super-Resolution", IEEE Transactions on Geoscience and Remote Sensing 61, 2023. The network is as published, written
+from its description; the outputs agree with the published ones. 240 channels, 4 transformer blocks, 6 heads, groups of
+8 bands that overlap by 2.
 
 Two unused parts of the published network are kept because its printed cost contains them: the first 3x3 convolution of
-`body` (parameters), and a query that the deformable one overwrites (parameters and MACs). The groups go through the
-head together: as one batch where they share weights, as batched matrix products where each has its own.
+`body` (parameters), and a query that the deformable one replaces (parameters and MACs). All groups go through the head
+together: as one batch where they share weights, as batched matrix products where each has its own.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class MSDformer(nn.Module):
     Raises
     ------
     ValueError
-        If F is below 16 or not a multiple of the heads, or the overlap not smaller than the group.
+        If F is below 16 or not a multiple of the heads, or the overlap is not smaller than the group.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class MSDformer(nn.Module):
 
 
 class GroupHead(nn.Module):
-    """(n, B, h, w) -> (n, F, h, w): dilated convolutions and an RB that all groups share, an RCAB for each."""
+    """(n, B, h, w) -> (n, F, h, w): dilated convolutions and an RB shared by all groups, and an RCAB for each group."""
 
     def __init__(self, bands: int, channels: int, group_bands: int, group_overlap: int) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class DeformableChannelAttention(nn.Module):
 class DeformableConvolution(nn.Module):
     """3x3 convolution without bias whose nine taps are moved by learned offsets (Dai et al., ICCV 2017).
 
-    The map is interpolated bilinearly and is zero outside the image.
+    Input pixels are interpolated bilinearly and are zero outside the image.
     """
 
     def __init__(self, channels: int) -> None:
@@ -176,7 +176,7 @@ class DeformableConvolution(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         height, width = z.shape[2:]
         offsets = self.offsets(z)
-        offsets = offsets.to(torch.promote_types(z.dtype, torch.float32))  # half precision blurs positions
+        offsets = offsets.to(torch.promote_types(z.dtype, torch.float32))  # half precision rounds positions
         like = {"device": offsets.device, "dtype": offsets.dtype}
         tap = torch.arange(-1, 2, **like)  # kernel positions, row-major
         row = torch.arange(height, **like)[:, None] + tap.repeat_interleave(3)[:, None, None] + offsets[:, :9]

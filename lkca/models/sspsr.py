@@ -1,8 +1,8 @@
 """SSPSR.
 
 J. Jiang, H. Sun, X. Liu, J. Ma, "Learning Spatial-Spectral Prior for Super-Resolution of Hyperspectral
-Imagery", IEEE Transactions on Computational Imaging 6, 2020. Not adapted. Written from a description of the published
-network; the outputs agree with the published ones. 256 channels, 3 blocks, groups of 8 bands that overlap by 2.
+Imagery", IEEE Transactions on Computational Imaging 6, 2020. The network is as published, written from its description;
+the outputs agree with the published ones. 256 channels, 3 blocks, groups of 8 bands that overlap by 2.
 
 All groups go through their shared branch as one batch.
 """
@@ -21,7 +21,7 @@ from lkca.models.registry import Model, register
 
 
 class SSPSR(nn.Module):
-    """One branch for every group of bands, up to half the HR size, then a trunk for all bands together.
+    """One branch for all groups of bands, up to half the HR size, then a trunk for all bands together.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class SSPSR(nn.Module):
     Raises
     ------
     ValueError
-        If F is below 16, or the overlap not smaller than the group.
+        If F is below 16, or the overlap is not smaller than the group.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SSPSR(nn.Module):
 
 
 class SpatialSpectralPrior(nn.Sequential):
-    """SSPN: x + blocks(x); each block looks at space (3x3), then at the spectrum (1x1)."""
+    """SSPN: x + blocks(x); each block is spatial (3x3), then spectral (1x1)."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         layers: list[nn.Module] = []

@@ -1,19 +1,19 @@
-"""Upsamplers: layers from C features at LR size to B bands at HR size.
+"""Build upsamplers: layers from C features at LR size to B bands at HR size.
 
 The paper's upsampler is one 3x3 convolution C -> B·r² in front of PixelShuffle, in groups to make it cheaper. The paper
-calls that low rank, but the matrix of a grouped convolution is block-diagonal and can have full rank. This file has it
-beside upsamplers that *are* low rank at the same cost:
+calls that low rank, but the matrix of a grouped convolution is block-diagonal and can have full rank. This file also
+has upsamplers that *are* low rank, at the same cost:
 
     grouped          3x3 C -> B·r² in g groups (arXiv 2501.18664); one group is the full upsampler
-    grouped-mixed    the same, its input channels shuffled: every group reads a spread of the features
-    grouped-1x1      the same behind a 1x1 C -> C, so that every group reads a mixture of all features
+    grouped-mixed    the same, its input channels shuffled: every group reads features spread over all channels
+    grouped-1x1      the same after a 1x1 C -> C, so that every group reads mixtures of all features
     svd              3x3 C -> k, 1x1 k -> B·r²: any matrix (B·r², 9C) of rank k
-    spectral         3x3 C -> k·r², PixelShuffle, 1x1 k -> B at HR size: every spectrum is a sum of k; they start as
-                     the principal components of the residuals over bicubic on the training patches
-    spectral-random  the same, with a random start
+    spectral         3x3 C -> k·r², PixelShuffle, 1x1 k -> B at HR size: every spectrum is a sum of k basis spectra,
+                     initialised as the principal components of the residuals over bicubic on training patches
+    spectral-random  the same, with a random orthonormal basis at the start
     separable        3x3 depthwise, 1x1 C -> B·r²
 
-Each sees 3x3 LR pixels. Only the last convolution has a bias: one further in would have the same effect.
+Each reads 3x3 LR pixels. Only the last convolution has a bias: an earlier one would add nothing.
 """
 
 import math
@@ -29,7 +29,7 @@ from lkca.cost import Cost
 KINDS = ("grouped", "grouped-mixed", "grouped-1x1", "svd", "spectral", "spectral-random", "separable")
 GROUPED, SPECTRAL = KINDS[:3], KINDS[4:6]
 RANKED = ("svd", *SPECTRAL)  # the kinds that have a rank k
-UPSAMPLER_GAIN = 0.01  # factor of the upsampler's initial gain, so that training starts close to bicubic
+UPSAMPLER_GAIN = 0.01  # factor on the initial weights, so that training starts close to bicubic
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -37,7 +37,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def make_upsampler(channels: int, bands: int, scale: int, groups: int, kind: str, rank: int) -> nn.Sequential:
     """Build the upsampler of an LKCA network, (n, C, h, w) -> (n, B, r·h, r·w): weight-normalised, starting near zero.
 
-    Where g does not divide B·r², the greatest common divisor is used, with a warning. Arguments as in `LKCANet`.
+    If g does not divide B·r², their greatest common divisor is used, with a warning. Arguments as in `LKCANet`.
     """
     outputs = bands * scale**2
     if outputs % groups:
@@ -48,7 +48,7 @@ def make_upsampler(channels: int, bands: int, scale: int, groups: int, kind: str
         )
         groups = possible
     rank = choose_rank(kind, rank, channels, outputs, scale, groups)
-    full = nn.Conv2d(channels, outputs, 3, padding=1, device="meta")  # for its shapes
+    full = nn.Conv2d(channels, outputs, 3, padding=1, device="meta")  # only its shapes are read
     modules = build_upsampler(full, scale, kind, groups, rank, normalised=True)
     start_near_zero(modules)
     return nn.Sequential(*modules)
@@ -72,7 +72,7 @@ def build_upsampler(
     shuffle : the factor r of the PixelShuffle.
     kind : one of `KINDS`. groups : g, of the grouped kinds. rank : k, of the others; see `choose_rank`.
     normalised : whether the new weights are normalised.
-    device : of the new weights; torch's default where None.
+    device : of the new weights; None takes torch's default.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def build_upsampler(
     inputs, outputs = old.in_channels, old.out_channels
 
     def convolution(c_in: int, c_out: int, like: bool = True, in_groups: int = 1, bias: bool = False) -> nn.Module:
-        """Return one with `old`'s kernel, or with a 1x1 kernel."""
+        """Return a convolution with `old`'s kernel, or with a 1x1 kernel."""
         new = like_convolution(old, c_in, c_out, in_groups, bias and old.bias is not None, device, pointwise=not like)
         return weight_norm(new) if normalised else new
 
@@ -106,7 +106,7 @@ def build_upsampler(
 
 
 class SpectralBasis(nn.Conv2d):
-    """1x1 convolution k -> B at HR size: every spectrum is a sum of k. They start orthonormal.
+    """1x1 convolution k -> B at HR size: every spectrum is a sum of k basis spectra, which start orthonormal.
 
     from_data : whether training calls `start_from` before its first step.
     """
@@ -119,7 +119,7 @@ class SpectralBasis(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The layout that PixelShuffle gives after the other kinds. A copy is faster than losses on mixed layouts.
+        # The layout that PixelShuffle gives after the other kinds: a copy is cheaper than losses on mixed layouts.
         return super().forward(x).contiguous()
 
     @torch.no_grad()
@@ -131,7 +131,7 @@ class SpectralBasis(nn.Conv2d):
 def principal_components(residuals: Tensor, count: int) -> Tensor:
     """Return the first principal components (B, count) of the spectra of images (n, B, H, W); float64.
 
-    Each is orthonormal to the others, and its largest entry is positive.
+    They are orthonormal, and the entry of largest magnitude in each is positive.
     """
     spectra = residuals.detach().cpu().double().transpose(0, 1).flatten(1)  # (B, n·H·W)
     _, vectors = torch.linalg.eigh(torch.cov(spectra).reshape(len(spectra), -1))  # ascending
@@ -147,7 +147,7 @@ def start_near_zero(upsampler: list[nn.Module]) -> None:
     normalised = parametrize.is_parametrized(scaled)
     with torch.no_grad():
         weight = scaled.parametrizations.weight.original0 if normalised else scaled.weight
-        weight.mul_(UPSAMPLER_GAIN)  # the gain, one number an output, where there is one
+        weight.mul_(UPSAMPLER_GAIN)  # with weight norm, this is the gain, one number per output
         if modules[-1].bias is not None:
             modules[-1].bias.zero_()
 
@@ -163,10 +163,10 @@ def upsampler_cost(
     normalised: bool = True,
     bias: bool = True,
 ) -> Cost:
-    """Return the parameters of an upsampler and its MACs for one LR pixel by formula, equal to what `lkca.cost` counts.
+    """Return the parameters of an upsampler, and its MACs per LR pixel, by formula; they equal what `lkca.cost` counts.
 
-    inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : whether each convolution has a
-    gain for each output, except the 1x1 ones of grouped-1x1 and spectral. Other arguments as in `build_upsampler`.
+    inputs, outputs : C and B·r². taps : pixels of the kernel, 9 for 3x3. normalised : whether the convolutions have a
+    gain per output; the 1x1 ones of grouped-1x1 and spectral never have. Other arguments as in `build_upsampler`.
     """
     biases = outputs if bias else 0
     if kind in GROUPED:
@@ -187,13 +187,13 @@ def choose_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, g
     """Return the rank k of an upsampler; 0 for the kinds without a rank.
 
     rank : k, or 0 for the largest k that costs no more than the grouped upsampler of `groups` groups, in parameters
-        and in MACs, by `upsampler_cost` (other arguments as there). At B = C = 128, x4, g = 8: svd 92, spectral 14. At
-        least 1, even where that costs more (very few bands).
+        and in MACs, by `upsampler_cost` (other arguments as there). At B = C = 128, x4, g = 8: svd 92, spectral 14.
+        Never below 1, even if that costs more (with very few bands).
 
     Raises
     ------
     ValueError
-        If there is no such kind, if the kind has no rank and one is asked for, or if the rank is above that of an
+        If there is no such kind, if a rank is given for a kind without one, or if the rank is above that of an
         unrestricted upsampler: min(B·r², 9C) for svd, B for spectral.
     """
     if kind not in KINDS:
@@ -220,9 +220,9 @@ def choose_rank(kind: str, rank: int, inputs: int, outputs: int, shuffle: int, g
 def truncate_convolution(convolution: nn.Module, rank: int) -> nn.Sequential:
     """Return the `svd` upsampler of rank k that is closest to a full convolution in the Frobenius norm.
 
-    The weight as a matrix (O, C·taps) is U S V. The first convolution gets the first k rows of V, the 1x1 after it the
-    first k columns of U S and the bias. The error is the root of the sum of the squares of the dropped singular values
-    (Eckart and Young, Psychometrika 1, 1936). Weight normalisation is folded in.
+    The weight as a matrix (O, C·taps) is U S V. The first convolution gets the first k rows of V; the 1x1 after it gets
+    the first k columns of U S, and the bias. The error is the root of the sum of the squares of the dropped singular
+    values (Eckart and Young, Psychometrika 1, 1936). Weight normalisation is folded in.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def truncate_convolution(convolution: nn.Module, rank: int) -> nn.Sequential:
 def like_convolution(
     old: nn.Module, inputs: int, outputs: int, groups: int, bias: bool, device: object, pointwise: bool = False
 ) -> nn.Module:
-    """Return a new convolution with the kernel, padding and dtype of another, or a 1x1 one."""
+    """Return a new convolution with the kernel, padding and dtype of another, or a 1x1 convolution of its dtype."""
     kind = next(kind for kind in CONVOLUTIONS if isinstance(old, kind))
     names = () if pointwise else ("stride", "padding", "dilation", "padding_mode")
     kept = {name: getattr(old, name) for name in names}

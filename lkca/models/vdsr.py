@@ -3,10 +3,10 @@
 J. Kim, J. K. Lee, K. M. Lee, "Accurate Image Super-Resolution Using Very Deep Convolutional Networks", CVPR
 2016.
 
-As the paper of this study adapts it to hyperspectral images: all bands go in at once instead of one luminance channel;
-the network works at the LR size and upsamples at its end by PixelShuffle, where the original works on the upsampled
-image; convolutions have no bias. It is still a plain stack of 3x3 convolutions that predicts the residual over bicubic.
-20 convolutions, 64 channels.
+As the LKCA-Net paper adapts it to hyperspectral images: all bands go in at once instead of one luminance channel; the
+network works at the LR size and upsamples at its end by PixelShuffle, where the original works on the upsampled image;
+convolutions have no bias. It is still a plain stack of 3x3 convolutions that predicts the residual over bicubic. 20
+convolutions, 64 channels.
 """
 
 import torch
@@ -39,7 +39,7 @@ class VDSR(nn.Module):
             layers += [conv3(channels, channels, bias=False), nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.upsampler = nn.Sequential(conv3(channels, bands * scale**2, bias=False), nn.PixelShuffle(scale))
-        # He et al.'s initialisation, as in the VDSR paper: with torch's the signal vanishes in 20 layers without bias
+        # He et al.'s initialisation, as in the VDSR paper: with torch's, the signal vanishes in 20 layers without bias
         for layer in self.body[::2]:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         with torch.no_grad():

@@ -47,7 +47,7 @@ class Comparison:
 
     group : what the page shows together: a table from "I" to "IV", OURS or GAINS.
     printed : case ("Chikusei x4") -> the printed difference in dB. one, other : select our runs.
-    studies : our tables that may have both.
+    studies : our studies whose tables may have both.
     """
 
     group: str
@@ -81,14 +81,17 @@ def comparisons() -> tuple[Comparison, ...]:
 def _comparison(
     group: str, name: str, table: pd.DataFrame, column: str, one: object, other: object, more: tuple[str, ...] = ()
 ) -> Comparison:
-    """Compare the printed rows with `one` in a column with those with `other`. more : studies that may have both."""
+    """Compare printed rows that have `one` in a column with those that have `other`.
+
+    more : further studies whose tables may have both.
+    """
     gains = printed_gains(table, column, one, other).to_dict()
     (_, ours, studies), (_, others, _) = (ours_of(table[table[column] == x].iloc[0]) for x in (one, other))
     return Comparison(group, name, gains, ours, others, (*more, *studies))
 
 
 def ours_of(printed: pd.Series) -> tuple[str, Criteria, tuple[str, ...]]:
-    """Return a printed row's name, what selects our runs for it, and in which studies."""
+    """Return a printed row's name, the criteria that select our runs of it, and the studies to look in."""
     if "blocks" in printed:
         blocks = printed["blocks"]
         return f"N = {blocks}", {"model": "lkca", "scale": 4, "blocks": blocks}, ("block_count",)
@@ -102,12 +105,12 @@ def ours_of(printed: pd.Series) -> tuple[str, Criteria, tuple[str, ...]]:
     model, scale = printed["model"], printed["scale"]
     criteria = {"model": model, "scale": scale}
     if MODELS[model].learned and not model.startswith("lkca"):
-        criteria["upsampler"] = "own"  # as published, not with another's
+        criteria["upsampler"] = "own"  # as published
     return f"{MODELS[model].label} x{scale}", criteria, NETWORK_STUDIES
 
 
 def measured(comparison: Comparison, profile: str) -> Iterator[tuple[str, Difference]]:
-    """Yield our differences: the study, and what its pairs of equal settings tell."""
+    """Yield each study that has both kinds of runs, with the mean of its paired differences."""
     for study in comparison.studies:
         frame = read_results(f"{profile}/{study}")
         if frame is None:
@@ -122,7 +125,8 @@ def agreement(gains: Iterable[float], ours: Difference) -> str:
     """Judge one difference of ours by the mean of the printed ones: confirmed, weakened, refuted or open.
 
     Confirmed: both are above zero, both below, or both ties within ±0.02 dB. Weakened: ours is a tie, the printed one
-    is not. Refuted: ours is clear, and the printed one is a tie or has the other sign. Open: one run, or undecided.
+    is not. Refuted: ours is higher or lower, and the printed one is a tie or has the other sign. Open: ours is of one
+    run, or undecided.
     """
     printed = printed_difference(float(np.mean(list(gains)))).outcome
     if ours.outcome in (UNDECIDED, ONE):
@@ -131,7 +135,7 @@ def agreement(gains: Iterable[float], ours: Difference) -> str:
 
 
 def differences_beside_paper() -> pd.DataFrame:
-    """Return the differences between LR, KD and LKCA-Net, and those of Tables II-IV, of the paper and ours, in dB.
+    """Return the paper's differences and ours, in dB: between LR, KD and LKCA-Net, and those of Tables II-IV.
 
     Columns: comparison, source ("paper, Chikusei x4", "cpu, scenes", ...), mean, low, high (95 % interval; NaN for
     printed numbers and single runs), n.

@@ -1,4 +1,4 @@
-"""Write the page that has the paper's numbers beside ours, results/paper-beside-ours.md, as Markdown."""
+"""Write results/paper-beside-ours.md: the paper's numbers with ours beside them, as Markdown."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -23,7 +23,7 @@ from lkca.paper.rules import CONFIRMED, OPEN
 from lkca.paper.verdicts import Verdict
 
 UNITS = {"MPSNR": "dB", "SAM": "degrees", "params_M": "M", "macs_G": "G MACs"}
-COLUMNS = ("paper", *(f"ours at `{profile}`" for profile in SHOWN), "unit and n", "word")
+COLUMNS = ("paper", *(f"ours at `{profile}`" for profile in SHOWN), "unit and n", "verdict")
 ABOUT = {
     "I": "number of blocks N (Chikusei x4)",
     "II": "decay of the distillation (Chikusei x4)",
@@ -34,25 +34,25 @@ ABOUT = {
     "VII": "networks on Pavia Centre",
 }
 FIGURES = {
-    "1": "The upsampler's share of parameters and MACs. Its numbers were not recovered; "
+    "1": "The upsampler's share of parameters and MACs. The paper's numbers were not recovered; "
     "[ours](cost/figure_1_upsampler_share.csv) are computed.",
-    "2": "The network. Drawn from the live modules.",
-    "3": "The large-kernel block. Drawn from the live modules.",
+    "2": "The network, drawn from its PyTorch modules.",
+    "3": "The large-kernel block, drawn from its PyTorch modules.",
     "4": "The upsampler's singular values.",
-    "5": "The upsampling layer. Drawn from the live modules.",
-    "6": "Pictures of Chikusei with a zoomed box, all methods. Waits for the data; until then another scene.",
-    "7": "Pictures of Houston 2018 with a zoomed box, all methods. Waits for the data.",
-    "8": "Pictures of Pavia Centre with a zoomed box, all methods. Waits for the data.",
+    "5": "The upsampling layer, drawn from its PyTorch modules.",
+    "6": "All methods on Chikusei, with a zoomed box. The dataset is missing here, so another scene is shown.",
+    "7": "All methods on Houston 2018, with a zoomed box. The dataset is missing here.",
+    "8": "All methods on Pavia Centre, with a zoomed box. The dataset is missing here.",
 }
 HEADING = f"""# The paper's numbers beside ours
 
-Generated from `results/` by `lkca results`; do not edit. The [rules](../docs/verdicts.md) say what the words mean.
+Generated from `results/` by `lkca results`; do not edit. The [rules](../docs/verdicts.md) define the verdicts.
 
-Our scenes are not the paper's. `cpu` tests on one of four small AVIRIS scenes, or on many small scenes (study
-`scenes`), after short training; `converged` tests on synthetic scenes, `evidence` on 64 of them, with more seeds. So
-quality is compared in *differences* of MPSNR, always paired; costs are computed at the paper's sizes. ± after a
-difference is half its 95 % t-interval, after a mean the standard deviation over seeds. A difference within ±{MARGIN} dB
-is a tie."""
+Our scenes are not the paper's, so quality is compared in *differences* of MPSNR, always paired. Costs are computed at
+the paper's sizes. `cpu` tests on one of four small AVIRIS scenes, or on many small real scenes (study `scenes`), after
+short training. `converged` tests on synthetic scenes; `evidence` tests on 64 synthetic scenes, with more seeds. After a
+difference, ± is half the width of its 95 % t-interval; after a mean, it is the standard deviation over seeds. A
+difference whose interval lies within ±{MARGIN} dB is a tie."""
 
 
 def beside_page(found: Sequence[Verdict]) -> str:
@@ -72,7 +72,7 @@ def beside_page(found: Sequence[Verdict]) -> str:
 
 
 def claims_table(found: Sequence[Verdict]) -> str:
-    """Return one row a claim: paper, ours, unit and n, word."""
+    """Return a table with a row for each claim: the paper's number, ours, unit and n, verdict."""
     rows = []
     for verdict in found:
         cells = ["; ".join(e.headline for e in verdict.evidence if e.profile == p) or "-" for p in SHOWN]
@@ -86,22 +86,22 @@ def _claim(verdict: Verdict) -> str:
     claim = verdict.claim
     lines = [
         f"### Claim {verdict.name}",
-        f"As recovered: *{claim.says}* ({claim.place}). **{verdict.word}**.",
-        f"Printed ({claim.word} by the rules): {claim.detail}",
+        f"The claim, as recovered: *{claim.says}* ({claim.place}). Verdict: **{verdict.word}**.",
+        f"The printed numbers alone: {claim.word}. {claim.detail}",
     ]
     for found in verdict.evidence:
         items = [*found.numbers, f"back-projected: {found.back_projected}"]
         items += [f"decides nothing: {'; '.join(found.reasons)}"] if found.reasons else []
-        items += [f"a referee would still ask: {'; '.join(found.asks)}"] if found.asks else []
+        items += [f"a referee would still ask about: {'; '.join(found.asks)}"] if found.asks else []
         lines.append(f"[{found.table}.csv]({found.table}.csv), {found.unit}: **{found.word}**")
         lines.append("\n".join(f"- {item}" for item in items))
     return "\n\n".join(lines if verdict.evidence else [*lines, "No table of ours yet."])
 
 
 def _differences(group: str, title: str = "") -> str:
-    """Return the differences of a group, and below them why a table of ours decides nothing.
+    """Return the differences of a group, and below them the reasons why tables of ours decide nothing.
 
-    title : the dataset whose printed cases are shown; all by default.
+    title : show only the printed cases of this dataset; all by default.
     """
     rows, notes = [], {}
     for comparison in (c for c in comparisons() if c.group == group):
@@ -115,7 +115,7 @@ def _differences(group: str, title: str = "") -> str:
 
 
 def _ours(comparison: Comparison, gains: Mapping[str, float], notes: dict[str, list[str]]) -> tuple[str, ...]:
-    """Return our cells of a comparison; add to `notes` why a table decides nothing."""
+    """Return our cells of a comparison; add to `notes` the reasons why a table decides nothing."""
     cells, units, words = [], [], []
     for profile in SHOWN:
         found = list(measured(comparison, profile))
@@ -144,7 +144,7 @@ def _best_of_weights() -> Iterator[str]:
         found = difference(gains[best], "seeds", comparisons=len(gains))
         yield (
             f"- `{profile}`: the best of {len(gains)} weights, λ = {best:g}, minus LKCA-LR: {found} dB, "
-            f"{found.counted}, after Bonferroni's correction {found.outcome}"
+            f"{found.counted}, {found.outcome} after Bonferroni's correction"
         )
 
 
@@ -168,7 +168,7 @@ def _printed_rows(number: str) -> Iterator[Sequence[str]]:
 
 
 def _computed_costs(number: str, printed: pd.Series) -> pd.DataFrame:
-    """Return our row of costs for a printed row, or no row."""
+    """Return our costs for a printed row, as a table of one row; empty if there are none."""
     costs = read_results("cost/table_1_costs" if number == "I" else "cost/table_5_to_7_costs")
     keys = ["blocks"] if number == "I" else ["dataset", "scale", "model"]
     if costs is None or "params_M" not in printed:
@@ -177,7 +177,7 @@ def _computed_costs(number: str, printed: pd.Series) -> pd.DataFrame:
 
 
 def _runs(profile: str, studies: Sequence[str], criteria: Criteria) -> pd.DataFrame | None:
-    """Return the runs of the longest training from the first study that has such runs; None if no study has."""
+    """Return the longest-trained of the selected runs, from the first study that has any; None if none has."""
     for study in studies:
         frame = read_results(f"{profile}/{study}")
         if frame is not None and len(rows := select(frame, criteria)):
@@ -186,7 +186,7 @@ def _runs(profile: str, studies: Sequence[str], criteria: Criteria) -> pd.DataFr
 
 
 def _mean(rows: pd.DataFrame | None, metric: str) -> tuple[str, str]:
-    """Return mean ± standard deviation over seeds, and their number."""
+    """Return the mean ± standard deviation over seeds, and the number of seeds."""
     if rows is None:
         return "-", "-"
     spread = f" ± {rows[metric].std():.4f}" if len(rows) > 1 else ""
@@ -209,7 +209,7 @@ def _singular_values() -> str:
 
 
 def _pictures(pattern: str) -> str:
-    """Return a line of links to the pictures of that name, those of `quick` left out; nothing if there are none."""
+    """Return a line of links to the pictures of that name, except those of `quick`; "" if there are none."""
     root = figures_folder()
     found = [path.relative_to(root) for path in sorted(root.rglob(f"{pattern}.png"))]
     links = [f"[{path.parent}](../figures/{path.as_posix()})" for path in found if "quick" not in path.parts]
@@ -217,6 +217,6 @@ def _pictures(pattern: str) -> str:
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,8 +1,8 @@
-"""Find which variant of its protocol is the paper's. The bicubic rows of its Tables V-VII tell, without training.
+"""Find the protocol variant that the paper used, from the bicubic rows of its Tables V-VII. Nothing is trained.
 
-Each protocol variant (`lkca.paper.protocols`) is measured and compared with the printed numbers digit by digit, each
-metric in its variants (`metric_variants`). Four metrics are measured for all; those that come nearest go on to SAM and
-SSIM, which cost most.
+Each protocol variant (`lkca.paper.protocols`) is measured, each metric in its own variants (`metric_variants`), and
+compared with the printed numbers digit by digit. Four metrics are measured for all variants; SAM and SSIM, which cost
+most, only for the nearest.
 """
 
 import itertools
@@ -24,23 +24,23 @@ from lkca.paper.metric_variants import METRIC_VARIANTS, Values
 from lkca.paper.printed import bicubic_rows
 from lkca.paper.protocols import PROTOCOLS, SCALES, Protocol, TestImage, Variant, settings
 
-UNIT = 1e-4  # of the last digit that the paper prints, in every metric
+UNIT = 1e-4  # one step of the last printed digit; every metric has four decimals
 AXES = (*Variant._fields, "bicubic")
-MAX_SCREENED = 7e8  # values (pixels x bands x test images) of the placements that are screened with all choices
-MAX_EXACT, MAX_EXACT_SETTINGS = 2.5e8, 8  # values, and number, of the settings that are measured in all metrics
-MAX_CELL_ROWS = 60  # nearest variants whose numbers are written, one by one
+MAX_SCREENED = 7e8  # values (pixels x bands x test images) of the placements that are measured with all choices
+MAX_EXACT, MAX_EXACT_SETTINGS = 2.5e8, 8  # values and number of the settings that are measured in all metrics
+MAX_CELL_ROWS = 60  # nearest variants whose single numbers are written
 
 
 @dataclass(frozen=True)
 class Check:
     """What `check_protocol` found.
 
-    variants : a row for each variant that can be told from the others, the nearest first: the choice on each axis,
-        `same` (how many variants come to it), `agree` and `of` (numbers that agree in every printed digit),
-        `within_one` (off by at most one in the last digit), `digits_off` (mean number of wrong printed digits), and
-        the variant of each metric.
+    variants : a row for each distinguishable variant, the nearest first: the choice on each axis, `same` (how many
+        variants give the same numbers), `agree` and `of` (how many numbers agree in every printed digit, of how many),
+        `within_one` (how many are off by at most one in the last digit), `digits_off` (mean number of wrong printed
+        digits), and the variant of each metric.
     cells : a row for each number of each variant: `number` (the variant's row), metric, scale, metric_variant, value,
-        printed, `off` (in units of the last digit), agrees.
+        printed, `off` (in units of the last digit), agrees, within_one.
     """
 
     title: str
@@ -49,12 +49,12 @@ class Check:
 
     @property
     def matching(self) -> pd.DataFrame:
-        """The variants that agree in every printed digit."""
+        """The variants that agree with the paper in every printed digit."""
         rows = self.variants
         return rows[(rows["agree"] == rows["of"]) & (rows["of"] == len(METRICS) * len(SCALES))]
 
     def verdict(self) -> str:
-        """Say which variant it is, or which is nearest and where it disagrees."""
+        """Say which variant the paper used, or which is nearest and where it disagrees."""
         found, total = self.matching, len(METRICS) * len(SCALES)
         if found.empty:
             best = self.variants.iloc[0]
@@ -78,7 +78,7 @@ class Check:
 
 
 def _choices(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield a line for each axis, and for each metric: what these variants choose."""
+    """Yield a line for each axis and each metric, with the choices of these variants."""
     columns = {axis.replace("_", " "): axis for axis in AXES} | {metric: f"{metric}_variant" for metric in METRICS}
     for name, column in columns.items():
         choices = itertools.chain.from_iterable(rows[column].dropna().str.split(" | ", regex=False))
@@ -86,7 +86,7 @@ def _choices(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def check_data(name: str, log: Log = print) -> Check:
-    """Describe a dataset's file, then find the variant of its protocol that gives the paper's bicubic rows.
+    """Describe a dataset's file, then find the protocol variant that reproduces the paper's bicubic rows.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def check_data(name: str, log: Log = print) -> Check:
     Raises
     ------
     ValueError
-        For another name, or a file that is not the dataset's: the message says what it probably is.
+        For another name, or if the file is not the dataset: the message says what it probably is.
     FileNotFoundError
         If the file is missing.
     """
@@ -138,40 +138,41 @@ def check_protocol(
 
     Parameters
     ----------
-    measured : measures the cube (B, H, W), in the file's numbers; it keeps what it has measured.
+    measured : the measurements of a cube (B, H, W) in the file's numbers; they are cached.
     printed : columns scale (4 and 8) and the six metrics, with four decimals.
-    file_maximum : where the file has more bands than the cube, the maximum over all.
+    file_maximum : the maximum over all bands of the file, where the cube has fewer; by default the cube's.
 
     Raises
     ------
     ValueError
         If no variant's test images fit into the cube.
     """
-    wanted = {(metric, row.scale): getattr(row, metric) for row in printed.itertuples() for metric in METRICS}
+    targets = {(metric, row.scale): getattr(row, metric) for row in printed.itertuples() for metric in METRICS}
     bands, height, width = measured.cube.shape
     found = settings(protocol, measured.cube, file_maximum)
     if not found:
         raise ValueError(f"{title}: no variant of the protocol fits into {height}x{width} pixels")
-    log(f"{title}: {sum(map(len, found.values()))} variants, {len(found)} that differ")
+    log(f"{title}: {sum(map(len, found.values()))} variants, {len(found)} of them distinct")
 
-    # What LR images are made from, and the other scale, change little: what is far off without them stays far off.
+    # Screen at one scale, with LR images from the test images alone: both change little, so a variant that is far off
+    # here stays far off.
     first = [setting for setting in found if setting.images == setting.placement]
-    scores = {s: _mean_lost(_compare({SCALES[-1]: measured.screened(s, SCALES[-1])}, wanted)) for s in first}
+    scores = {s: _mean_lost(_compare({SCALES[-1]: measured.screened(s, SCALES[-1])}, targets)) for s in first}
     placements = list(dict.fromkeys(setting.placement for setting in sorted(first, key=scores.get)))
     near = set(placements[: _within(MAX_SCREENED, placements, bands)])
     screened = [setting for setting in found if setting.placement in near]
-    compared = {s: _compare({scale: measured.screened(s, scale) for scale in SCALES}, wanted) for s in screened}
+    compared = {s: _compare({scale: measured.screened(s, scale) for scale in SCALES}, targets) for s in screened}
     scores = {setting: _mean_lost(cells) for setting, cells in compared.items()}
     nearest = sorted(scores, key=scores.get)
     exact = nearest[: min(MAX_EXACT_SETTINGS, _within(MAX_EXACT, [s.images for s in nearest], bands))]
     exact += [setting for setting in screened if scores[setting] == 0 and setting not in exact]
     log(
-        f"  {len(first)} variants measured first, at x{SCALES[-1]}; {len(screened)} of the nearest placements at all "
+        f"  {len(first)} variants measured at x{SCALES[-1]}; {len(screened)} with the nearest placements at both "
         f"scales; SAM and SSIM for the nearest {len(exact)}"
     )
 
     every = [
-        (found[s], bicubic, _compare(values, wanted)) for s in exact for bicubic, values in measured.exact(s).items()
+        (found[s], bicubic, _compare(values, targets)) for s in exact for bicubic, values in measured.exact(s).items()
     ]
     every += [(found[s], AS_IT_IS, compared[s]) for s in screened if s not in exact]
     variants = pd.DataFrame([_row(*one) for one in every]).rename_axis("number")
@@ -181,22 +182,22 @@ def check_protocol(
 
 
 def _within(limit: float, images: Sequence[tuple[TestImage, ...]], bands: int) -> int:
-    """Return how many of these, from the first, hold at most `limit` values together; at least one."""
+    """Return how many of these, counted from the first, have at most `limit` values in all; at least one."""
     values = np.cumsum([bands * sum(image.pixels for image in each) for each in images])
     return max(1, int((values <= limit).sum()))
 
 
-def _compare(values: Mapping[int, Values], wanted: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
-    """Return a cell for each metric and scale, of the metric variant that comes nearest at all scales together."""
+def _compare(values: Mapping[int, Values], targets: Mapping[tuple[str, int], float]) -> list[dict[str, object]]:
+    """Return a cell for each metric and scale, of the metric variant that is nearest over all scales."""
     cells = []
     for metric in METRICS:
         variants = [v for v in METRIC_VARIANTS[metric] if all((metric, v) in x for x in values.values())]
         if not variants:
             continue
-        lost = {v: sum(_lost(x[metric, v], wanted[metric, s]) for s, x in values.items()) for v in variants}
+        lost = {v: sum(_lost(x[metric, v], targets[metric, s]) for s, x in values.items()) for v in variants}
         best = min(variants, key=lost.get)
         for scale, x in values.items():
-            value, printed = x[metric, best], wanted[metric, scale]
+            value, printed = x[metric, best], targets[metric, scale]
             cells.append(
                 {
                     "metric": metric,
@@ -214,7 +215,7 @@ def _compare(values: Mapping[int, Values], wanted: Mapping[tuple[str, int], floa
 
 
 def _lost(value: float, printed: float) -> float:
-    """Return how many of the printed decimals are wrong: 0 where the value rounds to the printed number."""
+    """Return how many printed digits are wrong, as a logarithm; 0 where the value rounds to the printed number."""
     if not np.isfinite(value):
         return 9.0
     if abs(round(value, 4) - printed) < UNIT / 2:
@@ -227,7 +228,7 @@ def _mean_lost(cells: Sequence[dict[str, object]]) -> float:
 
 
 def _row(variants: list[Variant], bicubic: str, compared: list[dict[str, object]]) -> dict[str, object]:
-    """Return the row of one setting, whose images are those of `variants`. compared : its cells."""
+    """Return the row of one setting. variants : all that come to its images. compared : its cells."""
     row = {axis: " | ".join(dict.fromkeys(getattr(v, axis) for v in variants)) for axis in Variant._fields}
     row |= {"bicubic": bicubic, "same": len(variants) * (1 + bicubic.count("|"))}
     row |= {"agree": sum(c["agrees"] for c in compared), "within_one": sum(c["within_one"] for c in compared)}

@@ -1,4 +1,4 @@
-"""Measure bicubic on the test images of a protocol variant, each image once however many variants share it."""
+"""Measure bicubic on the test images of protocol variants; variants that share an image share its measurement."""
 
 from functools import cache
 
@@ -19,14 +19,14 @@ class Measurements:
 
     def __init__(self, cube: NDArray[np.float32]) -> None:
         self.cube = cube
-        # Of this cube alone: each setting and image is measured once, however often it is asked for.
+        # Caches of this instance: each setting and image is measured once.
         self.screened, self.exact, self._sums = cache(self._screened), cache(self._exact), cache(self._band_sums)
 
     def _band_sums(self, image: TestImage, scale: int) -> NDArray[np.float64]:
         return band_sums(*_bicubic_and_truth(self.cube, image, scale))
 
     def _screened(self, setting: Setting, scale: int) -> Values:
-        """Return MPSNR, CC, RMSE and ERGAS of a setting: the metrics that need no image of their own."""
+        """Return MPSNR, CC, RMSE and ERGAS of a setting: the metrics that follow from sums over each band."""
         images = []
         for image in setting.images:
             sums = self._sums(image, scale)
@@ -35,7 +35,7 @@ class Measurements:
         return _mean(images)
 
     def _exact(self, setting: Setting) -> dict[str, dict[int, Values]]:
-        """Return all six metrics by scale, of bicubic as it is, and clipped to [0, 1] where that differs."""
+        """Return all six metrics by scale, of bicubic unclipped, and clipped to [0, 1] where that differs."""
         found: dict[str, dict[int, Values]] = {AS_IT_IS: {}, CLIPPED: {}}
         differs = False
         for scale in SCALES:
@@ -71,7 +71,7 @@ def _bicubic_and_truth(cube: NDArray[np.float32], image: TestImage, scale: int) 
 
 
 def _normalisation(setting: Setting, image_maximum: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return offset and divisor of each band. image_maximum : of one test image, for settings that divide by it."""
+    """Return offset and divisor of each band. image_maximum : the test image's, for settings that divide by it."""
     own = np.full(len(setting.offset), max(float(image_maximum), 1e-12))
     return np.array(setting.offset), own if setting.divisor is None else np.array(setting.divisor)
 

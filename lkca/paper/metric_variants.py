@@ -1,7 +1,7 @@
-"""Compute the six metrics in the variants that public evaluation scripts disagree by; the first of each is ours.
+"""Compute the six metrics in the variants found in public evaluation scripts; the first variant of each is ours.
 
-Four of the metrics follow from eight sums over the pixels of each band, under whatever offset and divisor the band is
-normalised by, so that variants which differ in the normalisation share the images. SAM and SSIM do not.
+Four of the metrics follow from eight numbers of each band, for any offset and divisor that normalise the band. So
+protocol variants that differ only in the normalisation share these numbers. SAM and SSIM need the images.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ METRIC_VARIANTS = {
     "ERGAS": ("100/r", "100/4"),
 }
 Values = dict[tuple[str, str], float]  # (metric, variant) -> value
-BANDS_AT_ONCE = 16  # of SSIM, to bound its memory
+BANDS_AT_ONCE = 16  # bands whose SSIM is computed together, to bound its memory
 
 
 def band_sums(prediction: Tensor, truth: Tensor) -> NDArray[np.float64]:
@@ -54,7 +54,7 @@ def normalised(sums: NDArray, pixels: int, offset: NDArray, divisor: NDArray) ->
 
 
 def metrics_of_sums(sums: NDArray, pixels: int, scale: int) -> Values:
-    """Return MPSNR, CC, RMSE and ERGAS in all variants, without constant bands in CC and bands of mean 0 in ERGAS."""
+    """Return MPSNR, CC, RMSE and ERGAS in all variants; CC skips constant bands, ERGAS bands of mean 0."""
     p, t, pp, tt, pt, error, low, top = sums
     n, mse, mean = pixels, error / pixels, t / pixels
     p_variance, t_variance, covariance = pp - p**2 / n, tt - t**2 / n, pt - p * t / n
@@ -74,7 +74,7 @@ def metrics_of_sums(sums: NDArray, pixels: int, scale: int) -> Values:
 
 
 def angles(prediction: Tensor, truth: Tensor) -> Values:
-    """Return SAM in all variants, in degrees. A zero spectrum is 0 in every band, in either image."""
+    """Return SAM in all variants, in degrees. A zero spectrum is 0 in every band of the prediction or the truth."""
     dot, pp, tt = (
         (a * b).sum(0, dtype=torch.float64) for a, b in ((prediction, truth), (prediction, prediction), (truth, truth))
     )
@@ -89,10 +89,11 @@ def angles(prediction: Tensor, truth: Tensor) -> Values:
 def similarities(prediction: Tensor, truth: Tensor) -> Values:
     """Return the mean SSIM of two (B, H, W) tensors in [0, 1], in all variants.
 
-    Windows: 7x7 uniform (scikit-image's default, covariance of a sample, or of a population), 11x11 Gaussian of
-    standard deviation 1.5 inside the image (Wang et al., IEEE TIP 13(4), 2004; scikit-image's option has the sample's
-    covariance), the same with the edge pixels repeated outwards (MATLAB's). Constants 0.01 and 0.03 times the data
-    range: 1, or 2 (an old default for floating-point images), or the truth's maximum minus its minimum in the band.
+    Windows: 7x7 uniform, with the covariance of a sample (scikit-image's default) or of a population; 11x11 Gaussian of
+    standard deviation 1.5, whole windows only (Wang et al., IEEE TIP 13(4), 2004), with either covariance; the same
+    Gaussian with the edge pixels repeated outwards (MATLAB's). The constants are 0.01 and 0.03 times the data range,
+    squared. The range is 1, 2 (an old default for floating-point images), or the truth's maximum minus its minimum in
+    the band.
     """
     parts = zip(prediction.split(BANDS_AT_ONCE), truth.split(BANDS_AT_ONCE), strict=True)
     means = torch.stack([_summed_over_bands(p, t) for p, t in parts]).sum(0) / len(truth)
@@ -105,7 +106,7 @@ def _summed_over_bands(prediction: Tensor, truth: Tensor) -> Tensor:
     bell = torch.exp(-0.5 * (torch.arange(-5.0, 6.0) / 1.5) ** 2)
     padded = [F.pad(x[:, None], (5, 5, 5, 5), mode="replicate")[:, 0] for x in (prediction, truth)]
     gaussian = list(_window_moments(*padded, bell / bell.sum()))
-    # In the order of WINDOWS: moments, correction to a sample's covariance, and pixels cut off at each side.
+    # In the order of WINDOWS: moments, factor to the covariance of a sample, and pixels cut off at each side.
     windows = ((uniform, 49 / 48, 0), (uniform, 1, 0), (gaussian, 1, 5), (gaussian, 121 / 120, 5), (gaussian, 1, 0))
     sums = []
     for data_range in (torch.ones_like(own), torch.full_like(own, 2.0), own):
@@ -117,7 +118,7 @@ def _summed_over_bands(prediction: Tensor, truth: Tensor) -> Tensor:
 
 
 def _window_moments(p: Tensor, t: Tensor, weights: Tensor) -> Iterator[Tensor]:
-    """Yield 2·mean·mean, sum of squared means, 2·covariance and sum of variances, at every whole window."""
+    """Yield 2·mean·mean, sum of squared means, 2·covariance and sum of variances of every whole window."""
     mean_p, mean_t = _filtered(p, weights), _filtered(t, weights)
     product, squares = mean_p * mean_t, mean_p.square() + mean_t.square()
     yield 2 * product

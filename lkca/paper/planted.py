@@ -1,4 +1,4 @@
-"""Hide a protocol variant in a synthetic scene, to show that `lkca.paper.check_data` finds it without any file."""
+"""Show on a synthetic scene that `lkca.paper.check_data` finds a hidden protocol variant. No file is needed."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ HIDDEN = "the same size, counted from 0; 3 of 48x48 along the top; divided by th
 
 
 def planted_check(seed: int = 0) -> Check:
-    """Make a scene, measure it under `HIDDEN` as the study measures bicubic, and look for the variant."""
+    """Generate a scene, measure bicubic on it under the variant `HIDDEN`, and look for that variant."""
     cube = synthetic_scene(160, 160, 8, seed).cube * np.float32(9000) + np.float32(40)
     cube[3, 159, 159] = 12_000  # the brightest pixel lies outside the crops
     top, bottom, left, right = CROPS["the same size, counted from 0"]

@@ -1,4 +1,4 @@
-"""Return what the paper prints: Tables I to VII, the counts of Figure 4, and the costs without their one misprint.
+"""Return what the paper prints: Tables I to VII, the counts of Figure 4, and the costs with the one misprint mended.
 
 The CSV files in `printed/` hold the tables as printed, the models named as in this project. `macs_G` is the column that
 the paper calls FLOPs: it counts multiply-accumulates.
@@ -21,8 +21,8 @@ BANDS = {"chikusei": 128, "houston2018": 48, "pavia_centre": 102}
 # How many of 1152 singular values hold 90 % of their sum, read off the paper's Figure 4 ("about").
 SINGULAR_VALUES = {"chikusei": 60, "houston2018": 60, "pavia_centre": 130}
 SINGULAR_VALUES_OF = 1152
-# Table VI, x4: the costs of these two stand in each other's row. All other costs of both networks come out to the last
-# digit, and so do these once they are swapped.
+# Table VI, x4: the costs of these two networks are swapped. Swapped back, they agree with ours to the last digit, as
+# all other costs do.
 SWAPPED = ("houston2018", 4, ("vdsr", "3dfcnn"))
 
 
@@ -68,7 +68,7 @@ def network_tables() -> pd.DataFrame:
 
 
 def printed_gains(table: pd.DataFrame, column: str, one: object, other: object) -> pd.Series:
-    """Return the MPSNR (dB) of rows with `one` in a column minus that of rows with `other`, by case ("Chikusei x4")."""
+    """Return MPSNR (dB) of rows that have `one` in a column minus that of `other`, by case ("Chikusei x4")."""
     keys = ["dataset", "scale"]
     first, second = (table[table[column] == value].set_index(keys)["MPSNR"] for value in (one, other))
     gains = first - second

@@ -1,6 +1,6 @@
-"""List the variants of the paper's test protocol: what it leaves open about how its test images were cut and scaled.
+"""List the variants of the paper's test protocol. The paper does not say exactly how test images were cut and scaled.
 
-A variant is one choice on each of several axes. Variants that come to the same images are measured once.
+A variant is one choice on each of several axes. Variants that give the same images are measured once.
 """
 
 import itertools
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from lkca.data.datasets import DATASETS
 
 SCALES = (4, 8)
-MARGIN = 4 * max(SCALES)  # HR pixels around a test image that its bicubic image can depend on
-Box = tuple[int, int, int, int]  # rows first, last + 1, columns first, last + 1
+MARGIN = 4 * max(SCALES)  # HR pixels around a test image that can influence its bicubic image
+Box = tuple[int, int, int, int]  # first row, last row + 1, first column, last column + 1; 0-based
 EACH = "each test image"
 LR_FROM = (EACH, "the whole crop, then cut", "the whole crop, upsampled, then cut")
-PLACES = ("top", "left", "bottom")  # of the crop, where the test images lie side by side
+PLACES = ("top", "left", "bottom")  # edges of the crop along which the test images may lie
 
 
 @dataclass(frozen=True)
 class Protocol:
     """The open choices of one dataset. The first of each is what `lkca.data.datasets` assumes.
 
-    crops : name -> (rows first, last + 1, columns first, last + 1), 0-based, in the file.
-    tests : (side, number) of the square test images.
-    divisors : numbers to divide by, beside those that are found in the data.
+    crops : name -> box in the file.
+    tests : (side in HR pixels, number) of the square test images.
+    divisors : fixed numbers to divide by, besides minima and maxima of the data.
     """
 
     crops: Mapping[str, Box]
@@ -36,21 +36,21 @@ class Protocol:
 
 
 class Variant(NamedTuple):
-    """One choice on every axis that decides the images, in words."""
+    """One choice on every axis, in words."""
 
     crop: str
     tests: str
     place: str
     divisor: str
     lr_from: str
-    outside: str  # what becomes of values outside [0, 1] after the division
+    outside: str  # whether values outside [0, 1] after the division are clipped or kept
 
 
 class TestImage(NamedTuple):
     """Where one test image lies, and where its LR image comes from.
 
     context : the box from which the LR image is made: the test image, or more.
-    cut_last : whether that whole box is upsampled before the test image is cut out.
+    cut_last : whether the whole context is upsampled before the test image is cut out.
     limits : values are clipped to these, in the file's numbers.
     """
 
@@ -61,13 +61,13 @@ class TestImage(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """How many there are in the test image."""
+        """The number of pixels of the test image."""
         top, bottom, left, right = self.box
         return (bottom - top) * (right - left)
 
 
 class Setting(NamedTuple):
-    """What a variant comes to; equal settings cannot be told apart.
+    """The images and normalisation of a variant; variants with equal settings cannot be told apart.
 
     offset, divisor : of each band; a divisor of None stands for each test image's own maximum.
     """
@@ -78,7 +78,7 @@ class Setting(NamedTuple):
 
     @property
     def placement(self) -> tuple[TestImage, ...]:
-        """The images as if each LR image came from the test image alone."""
+        """The test images, as if each LR image were made from its test image alone."""
         return tuple(image._replace(context=image.box, cut_last=False) for image in self.images)
 
 
@@ -105,9 +105,9 @@ PROTOCOLS = {name: _protocol(name) for name in ("chikusei", "houston2018", "pavi
 def settings(
     protocol: Protocol, cube: NDArray[np.float32], file_maximum: float | None = None
 ) -> dict[Setting, list[Variant]]:
-    """Return all variants that fit into the cube (B, H, W), grouped by what they come to.
+    """Return all variants that fit into the cube (B, H, W), grouped by their setting.
 
-    file_maximum : where the file has more bands than the cube, the maximum over all.
+    file_maximum : the maximum over all bands of the file, where the cube has fewer; by default the cube's.
     """
     found: dict[Setting, list[Variant]] = {}
     for crop, box in protocol.crops.items():
@@ -125,7 +125,7 @@ def settings(
 def _normalisations(
     numbers: tuple[float, ...], low: NDArray, high: NDArray, file_maximum: float
 ) -> Iterator[tuple[str, tuple[float, ...], tuple[float, ...] | None]]:
-    """Yield name, offset and divisor of each band. low, high : of each band of the crop."""
+    """Yield each normalisation: name, offset and divisor of each band. low, high : range of each band of the crop."""
     bands, zero = len(low), np.zeros(len(low))
     choices = [(f"{number:g}", zero, np.full(bands, number)) for number in numbers]
     choices += [
@@ -144,7 +144,7 @@ def _normalisations(
 def _clippings(
     name: str, divisor: tuple[float, ...] | None, low: NDArray, high: NDArray
 ) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Yield what may become of values that end up outside [0, 1]; one answer where there are none."""
+    """Yield what is done with values outside [0, 1], and the limits for clipping; one choice if there are none."""
     negative = low.min() < 0 and "minimum" not in name
     above = divisor is not None and len(set(divisor)) == 1 and high.max() > divisor[0]
     unlimited = (-np.inf, np.inf)
@@ -158,7 +158,7 @@ def _clippings(
 def _test_images(
     crop: Box, side: int, count: int, place: str, lr_from: str, limits: tuple[float, float]
 ) -> tuple[TestImage, ...] | None:
-    """Return the test images side by side; None where they do not fit, or miss the LR pixel grid of the whole crop."""
+    """Return the test images side by side; None if they do not fit, or are off the LR pixel grid of the whole crop."""
     top, bottom, left, right = crop
     along, across = (bottom - top, right - left) if place == "left" else (right - left, bottom - top)
     if count * side > along or side > across:

@@ -1,6 +1,6 @@
 """Judge the paper's claims: the rules, second edition of 2026-11-28. `docs/verdicts.md` states them in words.
 
-The rules take differences, not tables, so that the same rule judges the paper's printed tables and this study's runs.
+The rules take differences, not tables, so the same rule judges the paper's printed tables and this study's runs.
 `lkca.paper.verdicts` applies them to results/.
 """
 
@@ -24,15 +24,15 @@ CONFIRMED, WEAKENED, REFUTED, OPEN = "confirmed", "weakened", "refuted", "open"
 SETTLED = "settled by the printed tables"
 LITTLE = 0.1  # share of a network's gain over bicubic that a cheaper upsampler may lose
 MAX_RANK_SHARE = max(SINGULAR_VALUES.values()) / SINGULAR_VALUES_OF  # the paper's own largest: 130 of 1152
-DOZENS = 24  # times as fast
-MIN_SAVED = 0.1  # share of a host's MACs
+DOZENS = 24  # times as fast as another network
+MIN_SAVED = 0.1  # share of a host's MACs that the low-rank upsampler must save
 MIN_PLACES, MIN_SEEDS, MIN_SIZES = 8, 3, 3
 SLOW = ("sspsr", "msdformer", "essaformer")
-HOSTS = ("vdsr", "sspsr", "msdformer", "essaformer")  # networks that get a low-rank upsampler
+HOSTS = ("vdsr", "sspsr", "msdformer", "essaformer")  # networks that are given a low-rank upsampler
 
 
 def judge_growth(early: Difference, late: Difference, slowing: Difference) -> str:
-    """Judge claim 1. early, late : gain from 4 to 16 and from 16 to 64 blocks. slowing : late - early."""
+    """Judge claim 1 (number of blocks). early, late : gain from 4 to 16 and 16 to 64 blocks. slowing : late - early."""
     if early.n and early.high < MARGIN:
         return REFUTED
     if not early.low > MARGIN or not late.n:
@@ -43,11 +43,11 @@ def judge_growth(early: Difference, late: Difference, slowing: Difference) -> st
 
 
 def judge_rank(shares: Sequence[float], cut: Difference | None = None) -> str:
-    """Judge claim 2.
+    """Judge claim 2 (low rank).
 
-    shares : of the singular values that hold 90 % of the sum, one for each upsampler.
-    cut : what the quality loses when the upsampler is cut to the rank that LKCA-LR's cost pays for; None where that
-        was never measured, as in the paper.
+    shares : for each upsampler, the share of its singular values that holds 90 % of their sum.
+    cut : change in MPSNR when the upsampler is cut to the rank that costs as much as LKCA-LR's; None if it was not
+        measured, as in the paper.
     """
     few = max(shares) <= MAX_RANK_SHARE
     if cut is None:
@@ -60,14 +60,14 @@ def judge_rank(shares: Sequence[float], cut: Difference | None = None) -> str:
 
 
 def judge_loss(loss: Difference, gain: float) -> str:
-    """Judge whether a cheaper upsampler loses little (claims 3a and 5). gain : of the full one over bicubic, in dB."""
+    """Judge whether a cheaper upsampler loses little (claims 3a, 5). gain : of the full one over bicubic, in dB."""
     if loss.low > -LITTLE * gain:
         return CONFIRMED
     return REFUTED if loss.high < -LITTLE * gain else OPEN
 
 
 def judge_distillation(won: Difference, nearer: Difference) -> str:
-    """Judge claim 3b. won : KD - LR. nearer : KD - (LR + Net) / 2, above zero if most of the loss is won back."""
+    """Judge claim 3b (distillation). won : KD - LR. nearer : KD - (LR + Net) / 2, above 0 if most is won back."""
     if nearer.low > 0 and won.low > 0:
         return CONFIRMED
     if won.n and won.high < MARGIN:
@@ -76,7 +76,7 @@ def judge_distillation(won: Difference, nearer: Difference) -> str:
 
 
 def judge_speed(ratios: pd.DataFrame) -> str:
-    """Judge claim 4. ratios : columns model, size and times_faster of LKCA-KD, one row for each measurement."""
+    """Judge claim 4 (speed). ratios : a row for each measurement; columns model, size, times_faster (of LKCA-KD)."""
     found = ratios[ratios["model"].isin(SLOW)]
     if set(found["model"]) != set(SLOW):
         return OPEN
@@ -88,8 +88,8 @@ def judge_speed(ratios: pd.DataFrame) -> str:
 
 
 def judge_hosts(fits: Mapping[str, str]) -> str:
-    """Judge claim 5. fits : for each host above back-projection, whether it fits: confirmed, refuted or open."""
-    yes, no = (sum(word == wanted for word in fits.values()) for wanted in (CONFIRMED, REFUTED))
+    """Judge claim 5 (hosts). fits : for each host above back-projection, whether it fits (confirmed, refuted, open)."""
+    yes, no = (sum(word == outcome for word in fits.values()) for outcome in (CONFIRMED, REFUTED))
     if yes >= 3:
         return CONFIRMED
     if yes == 2 and no == len(fits) - 2:
@@ -98,7 +98,7 @@ def judge_hosts(fits: Mapping[str, str]) -> str:
 
 
 def printed_macs_ratios() -> pd.DataFrame:
-    """Return how many times the MACs of LKCA-KD each slow network has: columns model, size, times_faster."""
+    """Return the MACs of each slow network over those of LKCA-KD. Columns: model, size, times_faster (in MACs)."""
     tables = network_tables().set_index(["dataset", "scale", "model"])["macs_G"]
     rows = [
         (model, f"{d}-{s}", tables[d, s, model] / tables[d, s, "lkca-kd"])
@@ -110,9 +110,9 @@ def printed_macs_ratios() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper claims, as recovered from its text, and where; and what its own tables say of that.
+    """A claim of the paper, as recovered from its text, judged by the paper's own tables.
 
-    word : by the rules. number : of the paper, in short. detail : in full.
+    place : where the paper supports it. word : verdict of the rules. number : the paper's, in short. detail : in full.
     """
 
     says: str

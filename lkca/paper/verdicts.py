@@ -1,4 +1,4 @@
-"""Apply the rules to the tables in results/: what this study found on each claim of the paper, and what is missing."""
+"""Apply the rules to the tables in results/: the verdict on each claim of the paper, and what is still missing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,18 +42,19 @@ from lkca.paper.rules import (
     judge_speed,
 )
 
-PROFILES = ("paper", "small", "evidence", "converged", "cpu")  # in the order in which they decide; `quick` never does
-CHANNELS = 128  # of the paper's LKCA-Net
-Parts = Mapping[str, Difference]  # what is compared -> difference
+PROFILES = ("paper", "small", "evidence", "converged", "cpu")  # the first that decides counts; `quick` never does
+CHANNELS = 128  # width of the paper's LKCA-Net
+Parts = Mapping[str, Difference]  # name of a comparison -> difference
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What one table says on a claim.
 
-    table : in results/, without its ending. word : by the rules. headline : the deciding number. numbers : all that
-    decide, with intervals. back_projected : the same once every output was back-projected. unit : n and what is
-    counted. reasons : why the word is open. asks : what a referee would still ask.
+    table : its path in results/, without the suffix. word : verdict of the rules. headline : the deciding number.
+    numbers : all numbers that decide, with intervals. back_projected : the same after back-projection of every output.
+    unit : of the numbers, and what is counted. reasons : why the table decides nothing, so that `word` is open.
+    asks : what a referee would still ask about.
     """
 
     profile: str
@@ -70,7 +71,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one claim: the rules' word on the printed tables and on this study's, and the evidence."""
+    """The verdict on one claim, with the printed claim and our evidence. word : the verdict."""
 
     name: str
     claim: Claim
@@ -79,7 +80,7 @@ class Verdict:
 
     @property
     def deciding(self) -> Evidence | None:
-        """The first evidence that is not open, else the first; None if there is none."""
+        """The first evidence that is not open, else the first; None without evidence."""
         return next((found for found in self.evidence if found.word != OPEN), next(iter(self.evidence), None))
 
 
@@ -95,7 +96,7 @@ def verdicts() -> list[Verdict]:
 
 
 def growth(profile: str) -> Iterator[Evidence]:
-    """Claim 1: gains from 4 to 16 and from 16 to 64 blocks, over seeds."""
+    """Judge claim 1: gains from 4 to 16 and from 16 to 64 blocks, over seeds."""
     frame = read_results(f"{profile}/block_count")
     if frame is None:
         return
@@ -118,7 +119,7 @@ def _gains_of_blocks(frame: pd.DataFrame, metric: str) -> Parts:
 
 
 def low_rank(profile: str) -> Iterator[Evidence]:
-    """Claim 2: how many singular values hold 90 %, and what a cut to the rank of LKCA-LR's cost loses."""
+    """Judge claim 2: how many singular values hold 90 %, and the loss after a cut to the rank at LKCA-LR's cost."""
     for study in ("upsampler_rank", "upsamplers"):
         cuts, frame = read_results(f"{profile}/{study}_truncation"), read_results(f"{profile}/{study}")
         if cuts is not None and frame is not None and len(cuts):
@@ -134,14 +135,14 @@ def _rank_of(profile: str, study: str, cuts: pd.DataFrame, frame: pd.DataFrame) 
         ranks.append(lost[lost >= -MARGIN].index.min())
     loss = difference(losses, "networks")
     used = frame[frame["run"].isin(cuts["run"]) | frame["model"].isin(BASELINES)]
-    # By its nature this claim is about one training, so that one scene will do.
+    # This claim is about single trainings, so one scene is enough.
     reasons = [reason for reason in unfit(used, profile, study) if reason != "one real scene"]
     reasons += _too_few(loss, MIN_SEEDS)
     share = f"90 % of the sum in {min(shares):.1%} to {max(shares):.1%} of {_range(cuts['values'], '')} values"
     numbers = (
         share,
-        f"cut to rank {_range(cuts['budget'], '')}, which LKCA-LR's cost pays for: {loss} dB",
-        f"smallest rank that loses at most {MARGIN} dB: {min(ranks)} to {max(ranks)}",
+        f"cut to rank {_range(cuts['budget'], '')}, the largest at LKCA-LR's cost: {loss} dB",
+        f"smallest rank that loses at most {MARGIN} dB: {_range(pd.Series(ranks), '')}",
         *_controls(profile, study),
     )
     return Evidence(
@@ -158,20 +159,20 @@ def _rank_of(profile: str, study: str, cuts: pd.DataFrame, frame: pd.DataFrame) 
 
 
 def _controls(profile: str, study: str) -> Iterator[str]:
-    """Say which share of the values holds 90 % of the sum in layers that nobody calls low rank."""
+    """Yield the share of values that holds 90 % of the sum, for each control (a matrix other than the upsampler)."""
     found = read_results(f"{profile}/{study}_controls")
     if found is None:
         ranked = ranks_of_90(profile)
         for row in ranked[~ranked["kind"].isin(("trained", "grouped"))].itertuples():
-            yield f"beside it, one seed, {row.kind}: {row.rank / row.values:.1%}"
+            yield f"control, one seed, {row.kind}: {row.rank / row.values:.1%}"
         return
     for (layer, kind), rows in found.groupby(["layer", "kind"], sort=False):
         if (layer, kind) != ("upsampler", "trained"):
-            yield f"beside it, {kind} {layer}: {rows['share'].min():.1%} to {rows['share'].max():.1%}"
+            yield f"control, {kind} {layer}: {rows['share'].min():.1%} to {rows['share'].max():.1%}"
 
 
 def _three_networks(profile: str) -> Iterator[tuple[str, pd.DataFrame, Callable[..., pd.Series], str]]:
-    """Yield the tables with LKCA-Net, LR and KD at x4: study, rows, how to subtract two models, and the unit."""
+    """Yield the tables that have LKCA-Net, LR and KD at x4: study, rows, function to subtract two models, and unit."""
     networks = {"lkca", "lkca-lr", "lkca-kd"}
     for study in (*OVER_PLACES, "until_converged"):
         frame = read_results(f"{profile}/{study}")
@@ -181,7 +182,7 @@ def _three_networks(profile: str) -> Iterator[tuple[str, pd.DataFrame, Callable[
 
 
 def loss(profile: str) -> Iterator[Evidence]:
-    """Claim 3a: LR - Net, over places and over seeds."""
+    """Judge claim 3a: LR - Net, over places and over seeds."""
     for study, frame, subtract, unit in _three_networks(profile):
         parts, projected = (
             {"LR - Net": difference(subtract(frame, "lkca-lr", "lkca", metric), unit)}
@@ -196,7 +197,7 @@ def loss(profile: str) -> Iterator[Evidence]:
 
 
 def distillation(profile: str) -> Iterator[Evidence]:
-    """Claim 3b: KD - LR, and whether KD is nearer to LKCA-Net than to LR."""
+    """Judge claim 3b: KD - LR, and whether KD is nearer to LKCA-Net than to LR."""
     for study, frame, subtract, unit in _three_networks(profile):
         parts, projected = {}, {}
         for metric, found in (("MPSNR", parts), ("MPSNR_bp", projected)):
@@ -208,7 +209,7 @@ def distillation(profile: str) -> Iterator[Evidence]:
 
 
 def speed(profile: str) -> Iterator[Evidence]:
-    """Claim 4: forward passes at the paper's sizes. They belong to no profile and are shown with `converged`."""
+    """Judge claim 4: times of forward passes at the paper's sizes. They belong to no profile; `converged` has them."""
     ratios = read_results("speed/cpu-ratios")
     if ratios is None or profile != "converged":
         return
@@ -234,7 +235,7 @@ def speed(profile: str) -> Iterator[Evidence]:
 
 
 def hosts(profile: str) -> Iterator[Evidence]:
-    """Claim 5: other networks with the paper's grouped upsampler against their own, over seeds."""
+    """Judge claim 5: other networks with the paper's grouped upsampler minus those with their own, over seeds."""
     frame = read_results(f"{profile}/upsamplers_elsewhere")
     if frame is None:
         return
@@ -258,8 +259,8 @@ def hosts(profile: str) -> Iterator[Evidence]:
     asks = [f"by the threshold of claim 3a, without the general rules: {words}"] if words else []
     asks += [f"{host} is not above back-projection and does not count" for host in excluded]
     found = _evidence(profile, "upsamplers_elsewhere", frame, judge_hosts(fits), parts, projected, asks=asks)
-    ends = [part.mean for part in parts.values()]
-    yield replace(found, headline=f"{min(ends):+.3f} to {max(ends):+.3f} dB in {len(ends)} networks ({found.unit[4:]})")
+    means, networks = pd.Series([part.mean for part in parts.values()]), "network" if len(parts) == 1 else "networks"
+    yield replace(found, headline=f"{_range(means, '+.3f')} dB in {len(means)} {networks} ({found.unit[4:]})")
 
 
 COLLECTORS = {"1": growth, "2": low_rank, "3a": loss, "3b": distillation, "4": speed, "5": hosts}
@@ -275,7 +276,7 @@ def _evidence(
     reasons: Sequence[str] = (),
     asks: Sequence[str] = (),
 ) -> Evidence:
-    """Put the general rules above a claim's own: the table must be fit to decide, with enough places or seeds."""
+    """Return a claim's evidence; it is open if the table fails a general rule or has too few places or seeds."""
     measured = {name: part for name, part in parts.items() if part.n}
     name, first = next(iter(measured.items()), ("nothing", difference([], "runs")))
     where = first.counted + (", synthetic scenes" if synthetic(frame) else "")

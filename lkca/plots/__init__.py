@@ -1,1 +1,1 @@
-"""Draw figures from tables and arrays. Nothing here trains, measures or reads a run; one style for all figures."""
+"""Draw figures from tables and arrays, all in one style. Nothing here trains, measures or reads a run."""

@@ -18,19 +18,19 @@ AXES = {
     "milliseconds": "time of a forward pass (ms)",
     "seconds": "training time (s)",
 }
-SPREAD = 1.5  # times the best gain over bicubic: networks further below bicubic than that are drawn at the edge
+SPREAD = 1.5  # times the best gain over bicubic: networks further below bicubic are drawn at the edge
 
 
 def quality_against_cost(tables: Mapping[str, pd.DataFrame], columns: Mapping[str, str], title: str) -> Figure:
     """Draw a row of panels per table: a quality or a time (y) against a cost (x), one line or point per model.
 
-    Bars are standard deviations. A network far below bicubic would squeeze all others: it is drawn hollow at the lower
-    edge, with its value.
+    Bars are standard deviations. A network far below bicubic would squeeze all others, so it is drawn hollow at the
+    lower edge, with its value.
 
     Parameters
     ----------
     tables : title of the row -> columns model, MPSNR, those of `columns`, and MPSNR_sd if there are several seeds.
-    columns : title of the panel -> "x:y", names of columns.
+    columns : title of the panel -> "x:y", the names of the two columns.
     """
     size = (2.9 * len(columns) + 2.2, 2.8 * len(tables) + 0.5)
     figure, axes = plt.subplots(len(tables), len(columns), figsize=size, squeeze=False)
@@ -58,18 +58,18 @@ def quality_against_cost(tables: Mapping[str, pd.DataFrame], columns: Mapping[st
             if not quality:
                 axis.set_yscale("log")
             use_plain_ticks(axis)
-    set_legend(figure, axes[::-1, ::-1].flat, "right center")  # from the last panel, which shows the most models
+    set_legend(figure, axes[::-1, ::-1].flat, "right center")  # begins with the last panel, which shows the most models
     return figure
 
 
 def _style(model: str) -> dict[str, object]:
     style = {"color": COLOURS[model], "marker": MARKERS[model], "ms": 6, "label": LABELS[model]}
-    # LKCA-KD costs what LKCA-LR costs, whose marker it would hide
+    # LKCA-KD costs as much as LKCA-LR, so a filled marker would hide that of LKCA-LR
     return style | {"mfc": "none", "mew": 1.6} if model == "lkca-kd" else style
 
 
 def _draw_at_edge(axis: plt.Axes, rows: pd.DataFrame, x: str, y: str, floor: float) -> None:
-    """Draw networks whose quality is below `floor` as hollow markers there, with their values one above another."""
+    """Draw networks whose quality is below `floor` as hollow markers at `floor`, with their values stacked."""
     for number, row in enumerate(rows.sort_values(x).itertuples()):
         at, value = getattr(row, x), getattr(row, y)
         axis.plot(at, floor, **_style(row.model) | {"mfc": "none", "ls": "none"})
@@ -78,7 +78,7 @@ def _draw_at_edge(axis: plt.Axes, rows: pd.DataFrame, x: str, y: str, floor: flo
 
 
 def time_and_macs(times: pd.DataFrame, title: str) -> Figure:
-    """Draw the time of a forward pass against its MACs, and beside it peak memory against time; a line per network.
+    """Draw the time of a forward pass against its MACs, and peak memory (if any) against time; a line per network.
 
     times : columns model, macs_G (of the batch), milliseconds, memory_mb.
     """
@@ -91,7 +91,7 @@ def time_and_macs(times: pd.DataFrame, title: str) -> Figure:
         for model, rows in timed.groupby("model", sort=False):
             axis.plot(rows[x], rows[y], color=COLOURS[model], marker=MARKERS[model], lw=1, label=LABELS[model])
         if x == "macs_G":
-            rate = (timed[x] / timed[y]).max()  # G a millisecond: the best that was seen
+            rate = (timed[x] / timed[y]).max()  # GMACs per millisecond, the best measured
             ends = np.array([timed[x].min(), timed[x].max()])
             axis.plot(ends, ends / rate, ":", color="0.4", lw=1, label=f"the best rate: {1e3 * rate:.0f} GMAC/s")
         axis.set(xscale="log", yscale="log", xlabel=labels[x], ylabel=labels[y])
@@ -127,7 +127,7 @@ def speed_up_bars(ratios: pd.DataFrame, title: str) -> Figure:
 
 
 def share_bars(shares: pd.DataFrame, xlabel: str, title: str) -> Figure:
-    """Draw two bars a model: a share (0-1) of its parameters (`params`) and of its MACs (`macs`); NaN does not fit."""
+    """Draw two bars a model: shares (0-1) of its parameters (`params`) and MACs (`macs`). NaN reads "does not fit"."""
     figure, axis = plt.subplots(figsize=(6.4, 0.9 + 0.36 * len(shares)))
     named = shares.assign(model=[LABELS[name] for name in shares["model"]])
     named = named.rename(columns={"params": "parameters", "macs": "MACs"})

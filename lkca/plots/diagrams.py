@@ -1,4 +1,4 @@
-"""Draw diagrams of LKCA-Net from the live network: every shape, parameter and MAC is read from its modules.
+"""Draw diagrams of LKCA-Net. Every shape, parameter and MAC is read from the modules of a network.
 
 The wiring between the modules (sums, the bicubic skip) is drawn as the paper's Figures 2, 3 and 5 show it.
 """
@@ -32,7 +32,7 @@ KD_COLOUR = COLOURS["lkca-kd"]
 
 @dataclass(frozen=True)
 class Observed:
-    """What a forward pass shows of one module.
+    """Shapes and cost of one module in a forward pass.
 
     takes, gives : shapes of its first input and of its output, without the batch.
     params : number of its trainable values. macs : its multiply-accumulates.
@@ -53,14 +53,14 @@ class Observed:
 
 
 def observe(model: nn.Module, bands: int) -> dict[str, Observed]:
-    """Return every module that one image (1, B, 16, 16) passes through, by its name; "" is the whole model."""
+    """Return every module that an image (1, B, 16, 16) passes through, by name; "" is the whole model."""
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         shapes[name] = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
 
-    shapes_only = copy.deepcopy(model).to("meta").eval()  # computes shapes and no values
-    # weight normalisation is a module too, but no image passes through it
+    shapes_only = copy.deepcopy(model).to("meta").eval()  # computes shapes only
+    # Weight normalisation is a module too, but no image passes through it.
     modules = {name: module for name, module in shapes_only.named_modules() if "parametrizations" not in name}
     for name, module in modules.items():
         module.register_forward_hook(partial(note, name))
@@ -97,7 +97,7 @@ def network(model: LKCANet, bands: int, title: str) -> Figure:
 
 
 def block(model: LKCANet, bands: int, title: str) -> Figure:
-    """Draw a large-kernel block, and the attention inside it (the paper's Figure 3)."""
+    """Draw a large-kernel block, and below it the attention inside it (the paper's Figure 3)."""
     everything = observe(model, bands)
     seen = {name.removeprefix("body.0."): what for name, what in everything.items() if name.startswith("body.0")}
     whole, attention = seen["body.0"], seen["attention"]
@@ -134,7 +134,7 @@ def block(model: LKCANet, bands: int, title: str) -> Figure:
 
 
 def upsamplers(full: LKCANet, grouped: LKCANet, bands: int, title: str) -> Figure:
-    """Draw the matrix of the upsampling convolution, full and in groups; non-zero weights are dark (Figure 5)."""
+    """Draw the matrix of the upsampling convolution, full and in groups, non-zero weights dark (Figure 5)."""
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.9))
     set_title(figure, title)
     for axis, model, name in zip(axes, (full, grouped), ("LKCA-Net", "LKCA-LR"), strict=True):
@@ -154,7 +154,7 @@ def upsamplers(full: LKCANet, grouped: LKCANet, bands: int, title: str) -> Figur
 
 
 def distillation(teacher: LKCANet, student: LKCANet, bands: int, title: str) -> Figure:
-    """Draw teacher and student, compared between PixelShuffle and the sum with the bicubic image."""
+    """Draw teacher and student, and where they are compared: after PixelShuffle, before bicubic is added."""
     figure, axis = _canvas(title)
     for model, name, y in ((teacher, "teacher,\nfrozen", 2.9), (student, "student", 0.6)):
         seen = observe(model, bands)
@@ -186,33 +186,33 @@ class _Flow:
         self.x = 0.66
 
     def box(self, name: str, seen: Observed, fill: str) -> None:
-        """Draw a module; ValueError if it does not take what the one before gives."""
+        """Draw a module; raise ValueError if its input shape is not the previous output shape."""
         if seen.takes != self.shape:
-            raise ValueError(f"{name!r} takes {seen.takes}, but {self.shape} is what comes")
+            raise ValueError(f"{name!r} takes {seen.takes}, but the step before gives {self.shape}")
         self._box(name, seen.cost, FILLS[fill])
         self.shape = seen.gives
 
     def step(self, name: str, below: str) -> None:
-        """Draw a step that keeps the shape and is no module of its own."""
+        """Draw a step that is not a module and keeps the shape."""
         self._box(name, below, FILLS["plain"])
 
     def dots(self, text: str) -> None:
-        """Draw an ellipsis for boxes left out."""
+        """Draw an ellipsis in place of boxes, with a text below."""
         self._arrow(0.25)
         self._text(0.16, 0, "…", fontsize=14)
         self._text(0.16, -self.HEIGHT / 2 - 0.5, text, va="top")
         self.x += 0.32
 
     def operator(self, symbol: str, shape: tuple[int, ...]) -> None:
-        """Draw a circle in which several arrows meet; `shape` is what leaves it."""
+        """Draw a circle in which several arrows meet. shape : of its output."""
         self._arrow(self.GAP)
         self._text(0.19, 0, symbol, bbox={"boxstyle": "circle,pad=0.25", "fc": "white", "ec": "0.25"})
         self.x += 0.38
         self.shape = shape
 
     def bend(self, arrow: int, name: str, side: int = 1, rise: float = 0.2) -> None:
-        """Draw a bent arrow from an earlier one, above (1) or below (-1) the boxes, to the operator just drawn."""
-        far = self.y + side * (self.HEIGHT / 2 + rise + (0.25 if side < 0 else 0))  # below stand the costs
+        """Draw a bent arrow from an earlier arrow to the last operator, above (side 1) or below (-1) the boxes."""
+        far = self.y + side * (self.HEIGHT / 2 + rise + (0.25 if side < 0 else 0))  # the costs are written below
         begin, finish = self.arrows[arrow] + 0.06, self.x - 0.19
         self.axis.plot([begin, begin, finish], [self.y, far, far], color="0.25", lw=1.1)
         self.axis.annotate("", (finish, self.y + side * 0.2), (finish, far), arrowprops=_ARROW)
@@ -220,7 +220,7 @@ class _Flow:
         self.axis.text((begin + finish) / 2, far + side * 0.05, name, **place)
 
     def end(self, name: str) -> None:
-        """Draw the last arrow, and what it leads to."""
+        """Draw the last arrow, and the name at its end."""
         self._arrow(self.GAP)
         self.axis.text(self.x + 0.06, self.y, name, fontsize=TEXT + 0.5, va="center")
         self.x += 1.25 if name else 0
@@ -260,7 +260,7 @@ def _canvas(title: str) -> tuple[Figure, plt.Axes]:
 
 
 def _fit(figure: Figure, axis: plt.Axes) -> Figure:
-    """Give the figure the size of what was drawn, so that text keeps its size against the boxes."""
+    """Fit the figure to its content, so that the size of text relative to boxes is constant."""
     places = [text.get_position() for text in axis.texts if text.get_text()]
     across, up = (np.array(places) for places in zip(*places, strict=True))
     left, right, low, high = across.min() - 0.6, across.max() + 1.1, up.min() - 0.4, up.max() + 0.4

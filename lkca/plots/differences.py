@@ -1,4 +1,4 @@
-"""Draw paired differences: single ones as dots, means with 95 % intervals, the paper's own as diamonds."""
+"""Draw paired differences: single ones as dots, means with 95 % intervals, the paper's as diamonds."""
 
 import itertools
 from collections.abc import Mapping
@@ -35,14 +35,14 @@ SOURCE_COLOURS = (
     "#D55E00",
     "#999999",
 )  # of profiles and studies
-WIDE = 4.0  # times the largest printed difference: the axis ends there, and wider intervals are cut with an arrow
-SPREAD = 4  # times the middle half of all dots: where an axis ends, so that one failure does not squeeze the others
+WIDE = 4.0  # times the largest printed difference: the axis ends there; longer intervals end in an arrow
+SPREAD = 4  # times the interquartile range: the axis ends there, so that one failure does not squeeze the others
 
 
 def differences(
     dots: pd.DataFrame, means: pd.DataFrame, title: str, than: str, paper: Mapping[str, float] | None = None
 ) -> Figure:
-    """Draw a row per setting, MPSNR on the left and SAM on the right. What lies beyond an axis stands there in numbers.
+    """Draw a row per setting, MPSNR on the left and SAM on the right. Values off an axis are printed at its end.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def differences(
 
 
 def _end_axis(axis: plt.Axes, single: pd.DataFrame, mean: pd.DataFrame, place: dict[str, int], shown: list) -> None:
-    """Choose the limits of an axis, and write at its ends what lies beyond them."""
+    """Choose the limits of an axis, and print the values outside them at its ends."""
     ends = pd.concat([mean["mean"] - mean["half_width"].fillna(0), mean["mean"] + mean["half_width"].fillna(0)])
     low, high = _limits(pd.concat([single["difference"], mean["mean"], ends]), [*shown, 0.0])
     axis.set_xlim(low, high)
@@ -100,20 +100,20 @@ def _end_axis(axis: plt.Axes, single: pd.DataFrame, mean: pd.DataFrame, place: d
 
 
 def _limits(values: pd.Series, always: list[float]) -> tuple[float, float]:
-    """Return the limits of an axis: all values, but none far beyond the middle half of them; `always` is inside."""
+    """Return the limits of an axis that holds `always` and all values, except those far outside their middle half."""
     values = values.dropna()
     first, third = values.quantile([0.25, 0.75])
-    reach = SPREAD * max(third - first, values.abs().median(), 1e-3)
-    low = min(*always, max(values.min(), first - reach))
-    high = max(*always, min(values.max(), third + reach))
-    margin = 0.05 * max(high - low, 1e-3)
-    return low - margin, high + margin
+    margin = SPREAD * max(third - first, values.abs().median(), 1e-3)
+    low = min(*always, max(values.min(), first - margin))
+    high = max(*always, min(values.max(), third + margin))
+    padding = 0.05 * max(high - low, 1e-3)
+    return low - padding, high + padding
 
 
 def added_by_networks(added: pd.DataFrame, title: str) -> Figure:
     """Draw what trained networks add to back-projection: filled as trained, open after back-projection of their output.
 
-    added : columns study, scale, model, added_dB, added_bp_dB; a row each.
+    added : columns study, scale, model, added_dB, added_bp_dB; each row becomes a row of the figure.
     """
     figure, axis = plt.subplots(figsize=(9, 1.4 + 0.2 * len(added)))
     set_title(figure, title)
@@ -135,7 +135,7 @@ def added_by_networks(added: pd.DataFrame, title: str) -> Figure:
 
 
 def differences_by_epoch(comparisons: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """Draw how differences between two networks change as both train: a panel a comparison, a thin line a seed.
+    """Draw the difference between two networks by epoch: a panel per comparison, a thin line per seed, and the mean.
 
     comparisons : name -> columns seed, epoch, difference (dB of validation MPSNR).
     """
@@ -152,7 +152,8 @@ def differences_by_epoch(comparisons: Mapping[str, pd.DataFrame], title: str) ->
 def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
     """Draw the mean gain over bicubic against back-projection iterations: by scale, and at x4 by noise.
 
-    gains : columns scale, degradation, steps, MPSNR, SAM, and MPSNR_half, SAM_half: 95 % intervals over scenes.
+    gains : columns scale, degradation, steps, MPSNR, SAM, and half their 95 % intervals over scenes, MPSNR_half and
+    SAM_half.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5), sharex=True)
     set_title(figure, title)
@@ -182,8 +183,8 @@ def back_projection_steps(gains: pd.DataFrame, title: str) -> Figure:
 def differences_beside_paper(frame: pd.DataFrame, title: str) -> Figure:
     """Draw a row for each comparison: the paper's points as diamonds, ours with 95 % intervals, ±0.02 dB in grey.
 
-    frame : from `lkca.paper.beside.differences_beside_paper`. An interval that reaches beyond the axis ends in an
-    arrow, and its numbers stand there.
+    frame : from `lkca.paper.beside.differences_beside_paper`. An interval that does not fit on the axis ends in an
+    arrow, and its numbers are printed beside the axis.
     """
     names, is_printed = list(dict.fromkeys(frame["comparison"])), frame["source"].str.startswith("paper")
     sources = list(dict.fromkeys(frame.loc[~is_printed, "source"]))
@@ -209,13 +210,13 @@ def differences_beside_paper(frame: pd.DataFrame, title: str) -> Figure:
 
 
 def _draw_interval(axis: plt.Axes, row: NamedTuple, height: float, colour: str, limit: float) -> None:
-    """Draw one mean with its interval; what lies beyond the axis becomes an arrow with the number."""
+    """Draw one mean with its interval; if that does not fit, end it in an arrow and print its numbers."""
     low, high = (row.mean, row.mean) if pd.isna(row.low) else (row.low, row.high)
     axis.plot([max(low, -limit), min(high, limit)], [height, height], "-", color=colour, lw=1.5)
     if abs(row.mean) <= limit:
         axis.plot(row.mean, height, "o", color=colour, ms=4)
-    for beyond, end, marker in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
-        if beyond:
+    for outside, end, marker in ((low < -limit, -limit, "<"), (high > limit, limit, ">")):
+        if outside:
             axis.plot(end, height, marker, color=colour, ms=6, clip_on=False)
     if low < -limit or high > limit:
         text = f"{row.mean:+.2f} [{low:+.2f}, {high:+.2f}]"

@@ -1,4 +1,4 @@
-"""Draw scenes and what networks make of them: in colour, enlarged, as maps of the error, as spectra."""
+"""Draw scenes and the outputs of networks: in colour, zoomed, as error maps, as spectra."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,8 +13,8 @@ from lkca.metrics import mpsnr
 from lkca.plots.style import COLOURS, LABELS, PIXEL_COLOURS, set_legend, set_title
 
 Cube = NDArray[np.floating]  # (B, H, W), data in 0-1
-PIXELS = 3  # whose spectra are shown
-COLUMNS = 5  # pictures side by side: as many as stay readable across a page
+PIXELS = 3  # pixels whose spectra are shown
+COLUMNS = 5  # at most so many pictures side by side stay readable on a page
 BOX = "#ff2020"
 RADIANCE = "normalised radiance\nor reflectance"
 
@@ -27,12 +27,12 @@ def rgb(cube: Cube, bands: Sequence[int], limits: NDArray | None = None) -> NDAr
 
 
 def rgb_limits(cube: Cube, bands: Sequence[int]) -> NDArray[np.floating]:
-    """Return the 2nd and 98th percentile of three bands, (3, 2): to show several images in one stretch."""
+    """Return the 2nd and 98th percentile of three bands, (3, 2), to show several images with the same stretch."""
     return np.array([np.percentile(cube[band], (2, 98)) for band in bands])
 
 
 def choose_pixels(truth: Cube) -> list[tuple[int, int]]:
-    """Return row and column of pixels whose spectra differ: a bright one, then each the farthest from those before."""
+    """Return (row, column) of pixels with different spectra: a bright one, then each the most unlike those before."""
     margin = min(truth.shape[1:]) // 16
     inner = truth[:, margin : truth.shape[1] - margin, margin : truth.shape[2] - margin]  # marks stay inside
     flat = inner.reshape(len(truth), -1)
@@ -40,7 +40,7 @@ def choose_pixels(truth: Cube) -> list[tuple[int, int]]:
     distance = np.full(flat.shape[1], np.inf)
     while len(chosen) < PIXELS:
         distance = np.minimum(distance, np.linalg.norm(flat - flat[:, chosen[-1], None], axis=0))
-        distance[distance > np.percentile(distance, 99)] = 0  # not the single hot pixel
+        distance[distance > np.percentile(distance, 99)] = 0  # leaves out single hot pixels
         chosen.append(int(distance.argmax()))
     places = (divmod(pixel, inner.shape[2]) for pixel in chosen)
     return [(row + margin, column + margin) for row, column in places]
@@ -56,7 +56,7 @@ def choose_box(truth: Cube, side: int) -> tuple[int, int, int]:
 
 
 def band_axis(bands: int, wavelengths: NDArray | None) -> tuple[NDArray, str]:
-    """Return what spectra are plotted against, and its name: nm where known, else band numbers from 1."""
+    """Return the x values of spectra and their name: wavelengths in nm if there are any, else band numbers from 1."""
     if wavelengths is None:
         return np.arange(1, bands + 1), "band"
     return np.asarray(wavelengths), "wavelength (nm)"
@@ -85,9 +85,9 @@ def gallery(
     title: str,
     pixels: Sequence[tuple[int, int]] = (),
 ) -> Figure:
-    """Draw the truth and every result in colour, and below each what is inside the red box (row, column, side).
+    """Draw the truth and every result in colour, and below each the inside of the red box (row, column, side).
 
-    images : name -> (B, h, w): an LR image is shown with its own pixels. pixels : to be marked on the truth.
+    images : name -> (B, h, w); an LR image is shown with its own pixels. pixels : marked on the truth.
     """
     limits = rgb_limits(truth, bands)
     shown = {"truth": truth, **images}
@@ -110,9 +110,9 @@ def gallery(
 
 
 def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
-    """Draw every result's error at each pixel (root of the mean square over bands), all on one scale."""
+    """Draw the error of every result at each pixel (root mean square over bands), all on one scale."""
     errors = {name: np.sqrt(np.square(cube - truth).mean(axis=0)) for name, cube in images.items()}
-    # bicubic's, where it is shown: a network that failed would make all others black
+    # Take the scale from bicubic if it is shown: a network that failed would make all others black.
     highest = float(np.percentile(errors.get("bicubic", np.stack(list(errors.values()))), 99.5))
     rows, columns = _grid(len(errors))
     size = (max(4.5, 1.55 * columns) + 0.7, 1.85 * rows + 0.5)
@@ -130,7 +130,7 @@ def error_maps(images: Mapping[str, Cube], truth: Cube, title: str) -> Figure:
 def spectra(
     images: Mapping[str, Cube], truth: Cube, wavelengths: NDArray | None, pixels: Sequence[tuple[int, int]], title: str
 ) -> Figure:
-    """Draw the mean error of the whole image by band; below, spectra of some pixels, and each result's deviation."""
+    """Draw the mean error of the whole image by band; below, spectra of some pixels and the error of each result."""
     x, name = band_axis(len(truth), wavelengths)
     figure = plt.figure(figsize=(7.2, 7.2))
     set_title(figure, title)
@@ -140,7 +140,7 @@ def spectra(
     for model, error in errors.items():
         whole.plot(x, error, label=LABELS.get(model, model), **_line(model))
     top = 1.05 * max(error.max() for error in errors.values())
-    if "bicubic" in errors:  # a network that failed leaves the panel
+    if "bicubic" in errors:  # a network that failed may leave the panel
         top = min(top, 2 * errors["bicubic"].max())
     whole.set(xlabel=name, ylabel="mean absolute error", title="whole image", ylim=(0, top))
     for number, ((row, column), colour) in enumerate(zip(pixels, PIXEL_COLOURS, strict=False)):
@@ -160,7 +160,7 @@ def spectra(
 
 
 def learned_detail(missing: Cube, added: Cube, title: str) -> Figure:
-    """Draw what bicubic misses, what the network adds, and what is left, averaged over bands, in one colour scale."""
+    """Draw what bicubic misses, what the network adds, and what is left: means over bands, on one colour scale."""
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2))
     set_title(figure, title)
     limit = float(np.percentile(np.abs(missing.mean(axis=0)), 99.5))
@@ -176,7 +176,7 @@ def learned_detail(missing: Cube, added: Cube, title: str) -> Figure:
 
 
 def _grid(count: int) -> tuple[int, int]:
-    """Return the numbers of rows and columns in which so many pictures fill all rows equally."""
+    """Return the number of rows and columns for so many pictures, with rows filled as evenly as possible."""
     rows = -(-count // COLUMNS)
     return rows, -(-count // rows)
 

@@ -1,4 +1,4 @@
-"""Draw how far each variant of a protocol is from the numbers that the paper prints."""
+"""Draw how far each protocol variant is from the paper's printed numbers."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ from matplotlib.figure import Figure
 from lkca.metrics import METRICS
 from lkca.plots.style import set_title
 
-SHOWN = 16  # variants
+SHOWN = 16  # variants that are drawn, the nearest ones
 
 
 def deviations(variants: pd.DataFrame, cells: pd.DataFrame, choices: Sequence[str], title: str) -> Figure:
     """Draw the nearest variants (rows) against metrics and scales: how far off, in units of the last printed digit.
 
-    A tick stands where every printed digit agrees; a cell is empty where nothing was measured.
+    A tick marks a cell where every printed digit agrees; a cell is empty if nothing was measured.
 
     Parameters
     ----------
-    variants : a row a variant, the nearest first; the columns `choices` say what it chooses.
+    variants : a row per variant, the nearest first. choices : its columns that describe the variant.
     cells : columns number (row of `variants`), metric, scale, off, agrees.
     """
     nearest = variants.head(SHOWN)
@@ -51,7 +51,7 @@ def deviations(variants: pd.DataFrame, cells: pd.DataFrame, choices: Sequence[st
 
 
 def _names(nearest: pd.DataFrame) -> list[str]:
-    """Name each variant by the choices in which those shown differ; of equal ones by the first."""
+    """Name each variant by the choices in which those shown differ; of equivalent choices, take the first."""
     nearest = nearest.map(lambda text: text.split(" | ")[0])
     varied = [name for name in nearest if nearest[name].nunique() > 1] or list(nearest)[:1]
     return ["; ".join(row[name] for name in varied) for _, row in nearest.iterrows()]

@@ -1,4 +1,4 @@
-"""Set one style for every figure: a colour and a marker per model, legends and titles that stay on the canvas."""
+"""Set one style for every figure: a colour and marker per model, and legends and titles that fit on the canvas."""
 
 from collections.abc import Iterable
 from textwrap import fill
@@ -14,11 +14,11 @@ from lkca.models import BASELINES, MODELS
 COLOURS = {"truth": "#000000"} | {name: model.colour for name, model in MODELS.items()}
 LABELS = {"truth": "truth"} | {name: model.label for name, model in MODELS.items()}
 MARKERS = {name: model.marker for name, model in MODELS.items()}
-MARGIN = 0.02  # dB: a smaller difference has no meaning in practice; drawn as a grey band
-PAPER = {"color": "#000000", "marker": "D", "ls": "none"}  # how the paper's own values are drawn in every figure
+MARGIN = 0.02  # dB: a smaller difference means nothing in practice; drawn as a grey band
+PAPER = {"color": "#000000", "marker": "D", "ls": "none"}  # style of the paper's values in every figure
 UNITS = {"MPSNR": "dB", "SAM": "degrees"}  # of the two metrics that most figures show
-LETTERS_PER_INCH = 12.5  # of a title
-PICTURE_DPI = 90  # of figures with images, whose files would be too large in the resolution of the others
+LETTERS_PER_INCH = 12.5  # of a title, on average
+PICTURE_DPI = 90  # of figures with images, whose files would be too large at the resolution of the others
 UPSAMPLER_COLOURS = {  # the full and the grouped one have the colours of LKCA-Net and LKCA-LR
     "full": COLOURS["lkca"],
     "grouped": COLOURS["lkca-lr"],
@@ -29,7 +29,7 @@ UPSAMPLER_COLOURS = {  # the full and the grouped one have the colours of LKCA-N
     "spectral-random": "#56B4E9",
     "separable": "#000000",
 }
-LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of lines that are no models
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of lines that do not stand for a model
 PIXEL_COLOURS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of pixels whose spectra are shown
 
 
@@ -39,7 +39,7 @@ def use() -> None:
 
 
 def save(figure: Figure, name: str) -> None:
-    """Write a figure as PNG (for pages) and PDF (for papers) under `figures/`; `name` may have a folder in it."""
+    """Write a figure as PNG (for pages) and PDF (for papers) in `figures/`; `name` may contain a folder."""
     dpi = PICTURE_DPI if any(axis.images for axis in figure.axes) else plt.rcParams["savefig.dpi"]
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with atomic_write(figures_folder() / f"{name}{suffix}") as temporary:
@@ -47,14 +47,14 @@ def save(figure: Figure, name: str) -> None:
 
 
 def label(setting: str) -> str:
-    """Return the name of a model, "MODEL + bp" (its output back-projected) or "MODEL, what else" as figures show it."""
+    """Return a setting as figures show it: "MODEL", "MODEL + bp" (its output back-projected) or "MODEL, DETAIL"."""
     model, bp, _ = setting.partition(" + bp")
     model, comma, rest = model.partition(", ")
     return f"{LABELS.get(model, model)}{comma}{rest}" + (" + back-projection" if bp else "")
 
 
 def colour(setting: str) -> str:
-    """Return the colour of a model or an upsampler, whatever is added to its name; black for anything else."""
+    """Return the colour of a model or upsampler, ignoring " + bp" and ", DETAIL"; black for anything else."""
     name = setting.partition(" + ")[0].partition(", ")[0]
     return COLOURS.get(name) or UPSAMPLER_COLOURS.get(name, "#000000")
 
@@ -66,7 +66,7 @@ def set_title(figure: Figure, title: str) -> None:
 
 
 def set_legend(figure: Figure, axes: Iterable[plt.Axes], place: str = "lower center") -> None:
-    """Put one legend of several panels outside of them: each label once, in as many columns as fit the width."""
+    """Put one legend for several panels outside them, with each label once, in as many columns as fit."""
     shown = {}
     for axis in axes:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -100,9 +100,9 @@ def use_plain_ticks(panel: plt.Axes) -> None:
 
 
 def make_panels(count: int, width: float, height: float, head: float, title: str) -> tuple[Figure, list[plt.Axes]]:
-    """Return a figure of so many panels, at most three side by side, each `width` by `height` inches.
+    """Return a figure with `count` panels, at most three side by side, each `width` by `height` inches.
 
-    head : inches above and below them all.
+    head : inches added to the height, for title and legend.
     """
     columns = min(3, count)
     lines = -(-count // columns)

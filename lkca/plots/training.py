@@ -26,9 +26,9 @@ def training_curve(history: pd.DataFrame, bicubic: float, title: str) -> Figure:
 
 
 def training_curves(curves: pd.DataFrame, title: str) -> Figure:
-    """Draw the best validation so far below the run's own best against epochs: a panel a study, a line a run.
+    """Draw how far the best validation so far is below the run's final best: a panel per study, a line per run.
 
-    curves : columns study, run, model, epoch, validation (dB). The early epochs, more than 1 dB below, are cut off.
+    curves : columns study, run, model, epoch, validation (dB). Early epochs more than 1 dB below are cut off.
     """
     studies = curves.groupby("study", sort=False)
     figure, axes = make_panels(len(studies), 2.9, 2.2, 1, title)

@@ -1,7 +1,7 @@
-"""Draw the upsampling layer: its singular values, quality against its cost, and what is left of it at rank k.
+"""Draw the upsampling layer: its singular values, quality against its cost, and quality after a cut to rank k.
 
-Rank and number of singular values are drawn as shares of the number of values, so that networks of other widths and
-scenes of other band counts compare.
+In `singular_values`, ranks are drawn as shares of the number of singular values, so that networks of other widths and
+scenes of other band counts can be compared.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ MATRICES = {  # kind of matrix: colour, line, label
 def against_blocks(ours: pd.DataFrame, frame: pd.DataFrame, paper: pd.DataFrame, title: str) -> Figure:
     """Draw MPSNR and SAM against the number of blocks, ours above and the paper's below, each on its own scale.
 
-    ours : columns blocks, MPSNR, SAM, and MPSNR_sd, SAM_sd, which become bars. frame : rows with the baselines.
+    ours : columns blocks, MPSNR, SAM, and MPSNR_sd, SAM_sd, drawn as bars. frame : the study's rows, for the baselines.
     paper : Table I.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.2))
@@ -63,7 +63,7 @@ def singular_values(values: pd.DataFrame, paper: Mapping[str, tuple[int, int]], 
     ----------
     values : columns dataset, kind (keys of `MATRICES`, "blocks", "after N epochs"), rows, columns, index, value.
     paper : dataset -> how many of how many singular values hold 90 % of the sum in the paper's Figure 4.
-    groups : of the grouped upsampler, whose number of weights and error are marked on the right.
+    groups : of the grouped upsampler; its number of weights and its error are marked on the right.
     """
     datasets = list(dict.fromkeys(values["dataset"]))
     figure, axes = plt.subplots(len(datasets), 3, figsize=(10, 3.2 * len(datasets) + 0.5), squeeze=False)
@@ -82,7 +82,7 @@ def singular_values(values: pd.DataFrame, paper: Mapping[str, tuple[int, int]], 
             share = 100 * np.arange(1, len(found) + 1) / len(found)
             left.plot(share, found / found[0], line, color=shade, label=name)
             middle.plot(share, 100 * rank.cumulative(found), line, color=shade, label=name)
-            if kind in ("trained", "untrained", "random"):  # the others are no matrix that is cut to rank k
+            if kind in ("trained", "untrained", "random"):  # the other matrices are not cut to rank k
                 right.plot(np.append(0, share), rank.truncation_error(found), line, color=shade)
             if kind in ("trained", "untrained"):
                 _mark_share(middle, found, shade)
@@ -116,7 +116,7 @@ def _mark_share(axis: plt.Axes, found: np.ndarray, shade: str) -> None:
 
 
 def _mark_groups(axis: plt.Axes, kinds: Mapping[str, pd.DataFrame], groups: int) -> None:
-    """Mark the rank that has as many weights as groups have, and the error of keeping only the groups' blocks."""
+    """Mark the rank that has as many weights as `groups` groups, and the error of keeping only the diagonal blocks."""
     trained, blocks = (kinds[kind].sort_values("index") for kind in ("trained", "blocks"))
     k = rank.rank_of_equal_size(trained["rows"].iloc[0], trained["columns"].iloc[0], groups)
     error = rank.error_of_blocks(trained["value"].to_numpy(), blocks["value"].to_numpy())
@@ -131,8 +131,8 @@ def _mark_groups(axis: plt.Axes, kinds: Mapping[str, pd.DataFrame], groups: int)
 def against_cost(curves: pd.DataFrame, full: pd.Series, budget: pd.Series, frame: pd.DataFrame, title: str) -> Figure:
     """Draw MPSNR against parameters and MACs of the whole network, a curve for each kind of upsampler.
 
-    curves : columns upsampler, params_M, macs_G, MPSNR. full, budget : the row of LKCA-Net and that of LKCA-LR.
-    frame : rows with the baselines.
+    curves : columns upsampler, params_M, macs_G, MPSNR. full, budget : the rows of LKCA-Net and of LKCA-LR.
+    frame : the study's rows, for the baselines.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.3), sharey=True)
     set_title(figure, title)
@@ -151,8 +151,8 @@ def against_cost(curves: pd.DataFrame, full: pd.Series, budget: pd.Series, frame
 def truncated_upsamplers(cuts: pd.DataFrame, trained: pd.DataFrame, frame: pd.DataFrame, title: str) -> Figure:
     """Draw the quality of a trained full upsampler cut to rank k, and the error of the cut matrix.
 
-    cuts : upsamplers_truncation.csv; the first seed's line is thick. trained : columns k, MPSNR of networks trained
-    with an upsampler of that rank. frame : rows with the baselines.
+    cuts : upsamplers_truncation.csv; the first seed's line is thick. trained : columns k and MPSNR of networks trained
+    with an upsampler of that rank. frame : the study's rows, for the baselines.
     """
     figure, (quality, error) = plt.subplots(1, 2, figsize=(8.4, 3.7))
     set_title(figure, title)

@@ -1,7 +1,7 @@
 """The questions of the study. Each file of this folder declares one: its runs, and what is computed from them.
 
-A new study is one new file with a `Study` and, if it has runs, a section in the profiles that are to run it. Commands,
-batch and lists of notebooks follow from the declarations.
+A new study is one new file with a `Study` and, if it has runs, a section in each profile that runs it. Commands, batch
+and lists of notebooks follow from the declarations.
 """
 
 import re
@@ -20,26 +20,26 @@ if TYPE_CHECKING:  # torch and pandas take seconds to import, and `lkca --help` 
 
 FOLDER = Path(__file__).parent
 PROFILES = FOLDER / "profiles"
-EVERY_STUDY = ("*",)  # for `reads`: a notebook that summarises all tables
+EVERY_STUDY = ("*",)  # value of `reads` for a notebook that summarises all tables
 
 
 @dataclass(frozen=True)
 class Study:
     """A question, the runs that answer it, and the notebook that shows the answer.
 
-    name : also of its table, results/PROFILE/NAME.csv.
-    question : in one sentence, as lists of notebooks show it.
-    runs : profile, its section for the study -> runs, those of one comparison in the order in which tables show them.
+    name : also the name of its table, results/PROFILE/NAME.csv.
+    question : one sentence, shown in lists of notebooks.
+    runs : function of the profile and its section for the study, which returns the runs in the order of the table.
         None for a study without a table.
     notebook : the notebook that shows it; by default the one of its name.
     reads : other studies whose tables that notebook reads.
-    files : further tables, written to results/PROFILE/NAME_SUFFIX.csv: suffix -> function of the profile and of the
-        finished runs that a row is for. Where tables may be partial, they need a column `run`.
-    comparison : run -> which comparison it belongs to, by default one of its own; of a profile whose tables are
-        partial, only complete ones count.
-    alone : it measures time, so nothing else may run on the machine: making its table, or its notebook if it has none.
+    files : further tables, written to results/PROFILE/NAME_SUFFIX.csv: suffix -> function of the profile and the
+        finished runs. A table that may be partial needs a column `run`.
+    comparison : run -> the comparison that it belongs to; by default each run is one. Where the profile's tables may be
+        partial, only complete comparisons are written.
+    alone : its table, or its notebook if it has no table, measures time, so nothing else may run on the machine.
     trains : its notebook trains or measures by itself, so `lkca figures` leaves it out.
-    needs_weights : its notebook needs the weights of the runs, not their table alone.
+    needs_weights : its notebook needs the weights of the runs, not only their table.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Study:
 
 @cache
 def _declarations() -> dict[str, str]:
-    """Return the module of each study, read from the source: a command that only lists names must not import torch."""
+    """Return the module of each study, read from the source so that listing names does not import torch."""
     declared = (
         (path.stem, re.findall(r'\bStudy\(\s*"(\w+)"', path.read_text("utf-8"))) for path in FOLDER.glob("*.py")
     )
@@ -97,7 +97,7 @@ def find_study(name: str) -> Study:
     Raises
     ------
     ValueError
-        If there is none, with the names that there are.
+        If there is none; the message lists the names.
     """
     if name not in study_names():
         raise ValueError(f"unknown study {name!r}: choose one of {', '.join(study_names())}")

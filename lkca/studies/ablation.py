@@ -1,6 +1,6 @@
-"""What are the channel attention and the large dilated kernel worth, and does that depend on the image's size?
+"""How much do the channel attention and the large dilated kernel contribute, and does that depend on the image size?
 
-The channel attention averages over a patch of 8x8 LR pixels in training, and over a whole image in use. The paper has
+The channel attention averages over a patch of 8x8 LR pixels in training, and over the whole image in use. The paper has
 no such ablation.
 """
 
@@ -22,8 +22,8 @@ from lkca.studies.profile import Profile
 
 MODELS = ("lkca", "lkca-lr")
 PARTS = tuple({"channel_attention": ca, "large_kernel": lk} for ca in (True, False) for lk in (True, False))
-SIZES = (16, 32, 64, 128)  # of the images, LR pixels on a side
-SCENE_SEEDS = (3_000_000, 3_000_001)  # no other study has these scenes
+SIZES = (16, 32, 64, 128)  # sides of the test images in LR pixels
+SCENE_SEEDS = (3_000_000, 3_000_001)  # no other study uses these scenes
 
 
 def _runs(profile: Profile, _: dict) -> list[Run]:
@@ -33,10 +33,11 @@ def _runs(profile: Profile, _: dict) -> list[Run]:
 
 
 def sizes(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Measure each network on the same ground in images of every size.
+    """Measure each network on the same scenes, cut into images of every size.
 
-    A scene is cut into images of one size, each is upsampled by itself, and the quality of the joined result is
-    measured. Columns: run, model, seed, channel_attention, large_kernel, size (LR pixels), scene, MPSNR, SAM.
+    Each image is upsampled by itself, and the quality of the joined result is measured.
+
+    Columns: run, model, seed, channel_attention, large_kernel, size (LR pixels), scene, MPSNR, SAM.
     """
     bands, length = load_dataset(runs[0].dataset, runs[0].variant).bands, max(SIZES) * runs[0].scale
     scenes = {n: torch.from_numpy(synthetic_scene(length, length, bands, n).cube) for n in SCENE_SEEDS}
@@ -63,7 +64,7 @@ def upsample_in_tiles(model: torch.nn.Module, truth: torch.Tensor, scale: int, s
 
 STUDY = Study(
     "ablation",
-    "What are the channel attention and the large kernel worth, on images of which size?",
+    "How much do the channel attention and the large kernel contribute, at each image size?",
     _runs,
     notebook="verdicts",
     files={"sizes": sizes},

@@ -1,6 +1,6 @@
-"""Run what is missing of a study with Snakemake: its command line, and the environment that belongs to it.
+"""Run what is missing of a study with Snakemake: its command line and environment.
 
-The `Snakefile` holds the rules. Runs and tables that exist are kept: a batch that was killed continues.
+The `Snakefile` holds the rules. Runs and tables that exist are kept, so a batch that was killed continues.
 """
 
 import contextlib
@@ -47,16 +47,16 @@ def run_batch(
 
     Parameters
     ----------
-    jobs : side by side; by default the number of cores, or what the cluster's profile says.
-    device : "auto", "cpu" or "cuda". threads : of a run. gpu_jobs : runs that share this machine's GPU.
-    cluster : a folder of workflow/profiles; by default everything runs here.
+    jobs : how many run side by side; by default the number of cores, or what the cluster's profile says.
+    device : "auto", "cpu" or "cuda". threads : threads of a run. gpu_jobs : runs that share this machine's GPU.
+    cluster : a folder of workflow/profiles; by default everything runs on this machine.
     dry_run : only print what would be done. fresh : train again the runs that another recipe made.
-    redraw : only execute the notebooks again whose tables exist, and train nothing.
+    redraw : train nothing; only execute again the notebooks whose tables exist.
 
     Raises
     ------
     ValueError
-        If the arguments are impossible, or another batch is at work in the same folder.
+        If the arguments are impossible, there is nothing to redraw, or another batch runs in the same folder.
     """
     plan, root = make_plan(study, profile), results_folder().parent.absolute()
     if cluster and not (WORKFLOW / cluster / "config.yaml").is_file():
@@ -64,7 +64,7 @@ def run_batch(
     find_device("cpu" if cluster else device)
     for variable, folder in (("LKCA_RUNS", runs_folder()), ("LKCA_OUTPUT", root)):
         if set("{}") & set(str(folder)):
-            raise ValueError(f"{variable}: {folder} has braces, which Snakemake formats: use another folder")
+            raise ValueError(f"{variable}: {folder} has braces, which Snakemake would interpret: use another folder")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(project_root() / "Snakefile")]
     command += ["--directory", str(root), "--workflow-profile", str(WORKFLOW / "default")]
     if cluster:
@@ -77,13 +77,13 @@ def run_batch(
     if redraw:
         targets = ["--allowed-rules", "notebook", "--forcerun", "notebook", "--", *_drawable(plan)]
     elif stale := [f"{study}.csv" for study in plan.tables if not plan.has_table(study)]:
-        # Snakemake sees a table of other runs by its own records alone, and a fresh clone has none.
+        # Snakemake knows only from its own records that a table holds other runs, and a new clone has no records.
         stale = [shown(plan.folder / name) for name in stale if (plan.folder / name).is_file()]
         targets = ["--forcerun", *stale] if stale else []
     if fresh and not dry_run:
         _forget_other_recipes(plan)
     config = {"study": study, "profile": profile, "device": device, "threads": threads}
-    # A run that fails in a process with others holds up whatever waits for that process; alone, only its own study.
+    # A run that fails blocks all that waits for its process. So what is left is tried again with one run per process.
     for runs_per_job in dict.fromkeys((1 if cluster else load_profile(profile).runs_per_job, 1)):
         pairs = [f"{name}={value}" for name, value in (config | {"runs_per_job": runs_per_job}).items()]
         status = _run_locked([*command, "--config", *pairs, *targets], root, locked=not dry_run)
@@ -101,8 +101,8 @@ def run_batch(
 def _run_locked(command: list[str], root: Path, locked: bool = True) -> int:
     """Run Snakemake; return its exit status, `STOPPED` if Ctrl-C or SIGTERM ended it.
 
-    The system frees our lock when all processes that hold it are gone. A lock of Snakemake's own that is left then is
-    of a batch that was killed.
+    The system frees our lock when all processes that hold it have ended. If Snakemake's own lock is left then, its
+    batch was killed, and the lock is removed.
     """
     if not locked:
         return subprocess.run(command, env=environment(root), check=False).returncode
@@ -111,7 +111,7 @@ def _run_locked(command: list[str], root: Path, locked: bool = True) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(f"another batch is at work in {root}: wait for it, or stop it and start again") from error
+            raise ValueError(f"another batch runs in {root}: wait for it, or stop it and start again") from error
         if any((root / ".snakemake" / "locks").glob("*")):
             subprocess.run([*command, "--unlock"], env=environment(root), check=True)
         process = subprocess.Popen(command, env=environment(root), start_new_session=True, pass_fds=[lock.fileno()])
@@ -135,11 +135,11 @@ def environment(root: Path) -> dict[str, str]:
     """Return the environment of Snakemake and its jobs: absolute folders, and caches inside the project."""
     cache = root / ".cache"
     return {
-        # glibc would give large tensors back at every step and ask for them again: a seventh of a training step.
+        # Else glibc returns large tensors to the system and requests them again: a seventh of the time of a step.
         "MALLOC_MMAP_THRESHOLD_": "1000000000",
         "MALLOC_TRIM_THRESHOLD_": "4000000000",
         "MALLOC_TOP_PAD_": "100000000",
-        "OMP_WAIT_POLICY": "PASSIVE",  # processes whose threads wait busily slow each other down several times
+        "OMP_WAIT_POLICY": "PASSIVE",  # with busy waiting, processes slow each other down several times
         **os.environ,
         "LKCA_BATCH": "1",
         "LKCA_DATA": str(data_folder().absolute()),
@@ -154,13 +154,13 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def shown(path: Path) -> str:
-    """Return a path as Snakemake names it: relative to the folder of results/ if it is inside."""
+    """Return a path as Snakemake names it: relative to the folder that holds results/, if it is inside."""
     root, path = results_folder().parent.absolute(), path.absolute()
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _forget_other_recipes(plan: Plan) -> None:
-    """Make the runs that another recipe made count as unfinished; training then starts over."""
+    """Mark the runs that another recipe made as unfinished, so that they are trained again."""
     for run in plan.runs.values():
         if finished(run) and has_other_recipe(run):
             print(f"{run.name}: made by another recipe, trained again")
@@ -168,7 +168,7 @@ def _forget_other_recipes(plan: Plan) -> None:
 
 
 def _drawable(plan: Plan) -> list[str]:
-    """Return the executed notebooks that can be made without training; print a line for each that cannot."""
+    """Return the notebooks that can be executed without training; print a line for each other one."""
     drawn = []
     for name, reads in plan.notebooks.items():
         declared = [study for study in studies().values() if study.notebook == name]
@@ -189,10 +189,10 @@ def _drawable(plan: Plan) -> list[str]:
 def train_runs(runs: Sequence[Run], device: str = "auto") -> bool:
     """Train runs one after another in this process; return whether all succeeded.
 
-    Finished ones are skipped, and one that fails does not stop the others. What a run prints, its error too, is added
-    to log.txt in its folder; this process prints a line per run.
+    Finished runs are skipped, and a run that fails does not stop the others. The output of a run, with its error, is
+    appended to log.txt in its folder; this process prints one line per run.
     """
-    failed, load = 0, lru_cache(maxsize=1)(load_dataset)  # the next run mostly has the same
+    failed, load = 0, lru_cache(maxsize=1)(load_dataset)  # the next run mostly uses the same dataset
     for number, run in enumerate(runs, start=1):
         if finished(run):
             continue

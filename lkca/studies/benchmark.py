@@ -16,7 +16,7 @@ COMPARED = tuple(name for name, model in MODELS.items() if model.of_paper or nam
 
 
 def _runs(profile: Profile, section: Mapping) -> list[Run]:
-    """Every model on every case, a pair of dataset and scale; only some cases with every seed."""
+    """Return every model on every case (dataset and scale); only the repeated cases have all seeds."""
     cases = section.get("cases", [])
     return [
         profile.run(model, seed, dataset=dataset, scale=scale)
@@ -39,7 +39,7 @@ VISUAL = Study(
 def cases(profile: str, dataset: str = "", scale: int = 0) -> list[tuple[str, int]]:
     """Return the (dataset, scale) pairs of a profile, or those of one dataset or scale.
 
-    A dataset that the profile does not have is taken at the profile's scales, and a scale at its datasets.
+    A dataset that the profile lacks is paired with all its scales; a scale that it lacks, with all its datasets.
     """
     scales: dict[str, list[int]] = {}
     for name, number in (load_profile(profile).section("benchmark") or {}).get("cases", []):
@@ -50,14 +50,14 @@ def cases(profile: str, dataset: str = "", scale: int = 0) -> list[tuple[str, in
 
 
 def case_runs(profile: str, dataset: str, scale: int, models: Sequence[str] = ()) -> list[Run]:
-    """Return the runs of one case; `models` empty takes the profile's."""
+    """Return the runs of one case. models : by default those of the profile."""
     chosen = load_profile(profile)
     section = {**(chosen.section("benchmark") or {}), "cases": [[dataset, scale]]}
     return _runs(chosen, section | {"models": models} if models else section)
 
 
 def paper_case(dataset: str, scale: int) -> pd.DataFrame | None:
-    """Return the paper's rows of a dataset and scale, its misprinted costs corrected; None if it has none."""
+    """Return the paper's rows of a dataset and scale, with the misprinted costs corrected; None if it has none."""
     tables = network_tables().drop(columns=["params_M", "macs_G"])
     tables = tables.merge(paper_costs(), how="left", on=["dataset", "scale", "model"])
     rows = tables[(tables["dataset"] == dataset) & (tables["scale"] == scale)].reset_index(drop=True)

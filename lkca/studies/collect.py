@@ -1,7 +1,7 @@
-"""From finished runs to one tidy CSV per study.
+"""Collect finished runs into one tidy CSV per study.
 
-A row of a study's CSV is a run: its settings, its metrics before and after back-projection, and where they come from
-(run name with hash, recipe, commit, versions, device, checksum of the data). Notebooks read the CSVs alone.
+A row of a study's CSV is a run: its settings, its metrics before and after back-projection, and its provenance (run
+name with hash, recipe, commit, versions, device, checksum of the data). Notebooks read only the CSVs.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,17 +18,17 @@ from lkca.studies import find_study, study_runs
 from lkca.studies.profile import Profile, load_profile
 from lkca.trainer import late_gain
 
-# Settings that become several columns, or none.
+# Settings that become several columns or none.
 NESTED = ("options", "distillation", "psf", "patience", "start_from")
-RENAMED = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights of the loss, not to be taken for metrics
+RENAMED = {"sam": "loss_sam", "gradient": "loss_gradient"}  # weights of loss terms, not metrics
 OPTIONS = ("blocks", "channels", "upsampler", "groups", "rank")
 DISTILLATION = ("weight", "decay", "l1", "gradient", "cosine")
-TRACE = (
+PROVENANCE = (
     *("recipe", "commit", "torch", "device", "gpu", "cpu", "threads", "data_checksum"),
     *("seconds", "peak_memory_mb", "started"),
 )
-PROJECTED = ("MPSNR_bp", "SAM_bp")  # of the metrics after back-projection, those that tables show
-FORMATS = {"training": "%.4f", "images": "%.4f"}  # of numbers in further files; "%.6g" in the others
+PROJECTED = ("MPSNR_bp", "SAM_bp")  # the metrics after back-projection that tables show
+FORMATS = {"training": "%.4f", "images": "%.4f"}  # of numbers in these further files; "%.6g" in the others
 
 
 def finished(run: Run) -> bool:
@@ -44,7 +44,7 @@ def row(run: Run) -> dict[str, object]:
     FileNotFoundError
         If the run is not finished.
     ValueError
-        If one of its files is damaged; which one.
+        If one of its files is damaged; the message says which.
     """
     result = load_result(run)
     settings, distillation = run.settings(), run.settings()["distillation"] or {}
@@ -59,7 +59,7 @@ def row(run: Run) -> dict[str, object]:
         **{metric: result.metrics[metric] for metric in METRICS},
         "late_gain_dB": late_gain(result.history),
         "diverged_in_epoch": result.record["diverged_in_epoch"],
-        **{name: result.provenance.get(name) for name in TRACE},
+        **{name: result.provenance.get(name) for name in PROVENANCE},
         **{f"{metric}_bp": result.back_projected[metric] for metric in METRICS},
     }
 
@@ -67,16 +67,16 @@ def row(run: Run) -> dict[str, object]:
 def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
     """Write results/PROFILE/STUDY.csv, STUDY_training.csv (validation by epoch) and the study's further files.
 
-    All runs have to be finished, unless the profile's tables may be partial: then those of complete comparisons are
-    written, and STUDY_missing.csv lists the other runs. keep : rows of the present tables stay for runs that are not
-    finished here, so that a study can be continued on another machine.
+    All runs have to be finished, unless the profile's tables may be partial. Then the runs of complete comparisons are
+    written, and STUDY_missing.csv lists the others. keep : keep the table's rows of runs that are not finished here, so
+    that a study can be continued on another machine.
 
     Raises
     ------
     FileNotFoundError
-        If a run is not finished.
+        If a run is not finished, or no comparison where the table may be partial.
     ValueError
-        If a kept row has another recipe than the code has now.
+        If the profile has no runs for the study, or a kept row has another recipe than the code.
     """
     runs, declared = study_runs(study, profile), find_study(study)
     if not runs:
@@ -100,7 +100,7 @@ def collect(study: str, profile: str, keep: bool = False) -> pd.DataFrame:
             computed = _joined(computed, old[old["run"].isin(kept["run"])], runs)
         write_csv(computed, beside, FORMATS.get(suffix, "%.6g"))
     frame = _joined(rows, kept, runs)
-    write_csv(frame, path)  # last: where the study's CSV is, all that belongs to it is
+    write_csv(frame, path)  # last: where the study's CSV exists, its further files do too
     return frame
 
 
@@ -112,7 +112,7 @@ def _joined(new: pd.DataFrame, kept: pd.DataFrame, runs: Sequence[Run]) -> pd.Da
 
 
 def _curves(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the validation of every epoch of finished runs."""
+    """Return the validation MPSNR (dB) of every epoch of finished runs."""
     curves = [read_history(run.folder).assign(run=run.name, model=run.model) for run in runs]
     return pd.concat([curve for curve in curves if len(curve)] or curves)[["run", "model", "epoch", "validation"]]
 
@@ -120,7 +120,7 @@ def _curves(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
 def _complete_runs(runs: Sequence[Run], kept: set[str], comparison: Callable[[Run], object]) -> list[Run]:
     """Return the runs of complete comparisons; baselines belong to every comparison.
 
-    kept : names of runs that count as finished although they are not here. comparison : of the study.
+    kept : names of unfinished runs whose rows are kept; they count as finished. comparison : the study's.
     """
     present = {run for run in runs if finished(run) or run.name in kept}
     lacking = {comparison(run) for run in runs if run not in present}
@@ -128,7 +128,7 @@ def _complete_runs(runs: Sequence[Run], kept: set[str], comparison: Callable[[Ru
 
 
 def image_rows(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the metrics of every test image of finished runs, before and after back-projection; a file of a study."""
+    """Return the metrics of every test image of finished runs, before and after back-projection (a further file)."""
     tables = []
     for run in runs:
         result = load_result(run)
@@ -146,19 +146,19 @@ def _kept_rows(path: Path, runs: Sequence[Run]) -> pd.DataFrame:
     stale = frame.loc[stale_rows(frame), "run"].tolist()
     if stale:
         raise ValueError(
-            f"{path}: {len(stale)} rows have another recipe than the code now has ({RECIPE}), the first is {stale[0]}: "
+            f"{path}: {len(stale)} rows have another recipe than the code ({RECIPE}), the first is {stale[0]}: "
             "train these runs again"
         )
     return frame
 
 
 def stale_rows(frame: pd.DataFrame) -> pd.Series:
-    """Return which rows of a study's table were made by another recipe than the code now has."""
+    """Return which rows of a study's table have another recipe than the code."""
     return frame["recipe"] != RECIPE
 
 
 def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
-    """Write a frame without its index."""
+    """Write a frame as CSV, without its index."""
     write_text(path, frame.to_csv(index=False, float_format=float_format))
 
 

@@ -1,7 +1,7 @@
-"""How long must training be, and which network is then above bicubic with back-projection?
+"""How long must networks train, and which then beat bicubic with back-projection?
 
-The study `until_converged` trains the networks that other studies compare after equal steps until each has converged.
-The notebook `convergence` shows it beside the tables of every study.
+Other studies compare networks after equal numbers of steps. The study `until_converged` trains them until each has
+converged. The notebook `convergence` shows it beside the tables of every study.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ from lkca.studies.tables import all_rows
 from lkca.trainer import MIN_GAIN
 
 ITERATIONS = (0, 1, 2, 3, 5, 8, 12, 20)  # of back-projection
-SEEDS, SYNTHETIC_SIDE = range(2_000_000, 2_000_003), 128  # of the synthetic scenes; side in pixels
-NOISY = ("bicubic", "bicubic, 40 dB", "bicubic, 30 dB")  # degradations: back-projection amplifies noise
+SEEDS, SYNTHETIC_SIDE = range(2_000_000, 2_000_003), 128  # synthetic scenes: seeds, and side in pixels
+NOISY = ("bicubic", "bicubic, 40 dB", "bicubic, 30 dB")  # degradations by SNR: back-projection amplifies noise
 
 
 def _runs(profile: Profile, section: Mapping) -> list[Run]:
-    teachers = section.get("teachers", 1)  # they take turns with the students
+    teachers = section.get("teachers", 1)  # student of seed s has teacher s mod teachers
     return profile.baselines() + [
         profile.run(model, seed, distillation={"teacher_seed": seed % teachers}, **section.get("settings", {}))
         for model in section["models"]
@@ -40,20 +40,20 @@ def _runs(profile: Profile, section: Mapping) -> list[Run]:
 
 UNTIL_CONVERGED = Study(
     "until_converged",
-    "Does what is seen after equal steps hold once each network has converged?",
+    "Do differences after equal steps hold once each network has converged?",
     _runs,
     notebook="convergence",
     files={"images": image_rows},
     comparison=lambda run: run.seed,
 )
-STUDY = Study("convergence", "How long must training be, and who is then above back-projection?", reads=EVERY_STUDY)
+STUDY = Study("convergence", "How long must networks train, and which then beat back-projection?", reads=EVERY_STUDY)
 
 
 def late_gains(profile: str) -> pd.DataFrame:
-    """Return a row per study: trained runs, most epochs, how much validation gained at the end, and how many still did.
+    """Return a row per study: how much validation still gained at the end of its runs.
 
-    Columns: study, runs, epochs, late_gain_dB (median gain within the last `lkca.trainer.PATIENCE` epochs),
-    not_converged (share of the runs that gained more than `lkca.trainer.MIN_GAIN`).
+    Columns: study, runs (trained ones), epochs (the most), late_gain_dB (median gain of validation MPSNR within the
+    last `lkca.run.PATIENCE` epochs), not_converged (share of the runs that gained more than `lkca.trainer.MIN_GAIN`).
     """
     rows = all_rows(profile)
     if rows.empty:
@@ -73,8 +73,8 @@ def late_gains(profile: str) -> pd.DataFrame:
 def added_by_networks(profile: str) -> pd.DataFrame:
     """Return what trained networks add to bicubic with back-projection on the same images, from all tables.
 
-    A row for each study, model and scale: added_dB of MPSNR as trained, added_bp_dB after back-projection of the
-    network's output as well (means over runs), runs, and above, how many of them are above back-projection as trained.
+    A row for each study, model and scale: added_dB (MPSNR, mean over runs), added_bp_dB (the same after back-projection
+    of the network's output), runs, and above (how many runs are above back-projection without being back-projected).
     """
     rows, case = all_rows(profile), ["dataset", "variant", "scale"]
     if rows.empty:
@@ -92,9 +92,9 @@ def added_by_networks(profile: str) -> pd.DataFrame:
 
 
 def scenes_in_place(profile: str) -> dict[str, Area]:
-    """Return every small real scene in place, whole and normalised by itself; at `quick` only those that need no file.
+    """Return every small real scene whose files are in place, whole and normalised by itself.
 
-    Where that is a single one, synthetic scenes come with it.
+    At `quick` only scenes that come with a package. If there is at most one, synthetic scenes are added.
     """
     names = [s.name for s in small_scenes() if not missing_files(s) and (profile != "quick" or s.package)]
     scenes = {name: whole_scene(name)[0] for name in names}
@@ -106,9 +106,9 @@ def scenes_in_place(profile: str) -> dict[str, Area]:
 
 
 def back_projection_curve(scenes: Mapping[str, Area]) -> pd.DataFrame:
-    """Measure bicubic after every number of back-projection iterations: scene, scale, degradation, steps, MPSNR, SAM.
+    """Measure bicubic after each number of back-projection iterations in `ITERATIONS`.
 
-    LR images with noise are measured at x4 alone.
+    Columns: scene, scale, degradation, steps, MPSNR, SAM. LR images with noise are measured at x4 only.
     """
     rows = []
     for scene, area in scenes.items():

@@ -1,4 +1,4 @@
-"""What does distillation gain, and is it more than the variation from seed to seed? (Tables II, III and IV)"""
+"""Does distillation gain more than the variation from seed to seed? (Tables II, III and IV)"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,15 @@ from lkca.studies.profile import Profile, load_profile
 DECAYS = (1.0, 0.75, 0.66, 0.5)  # Table II
 WEIGHTS = (1.0, 0.1, 0.05, 0.01, 0.005)  # Table III: the paper's λ
 LOSSES = {"l1": "L1", "gradient": "gradient", "cosine": "cosine"}  # Table IV
-PLAIN, TEACHER = "LKCA-LR, not distilled", "teacher"  # rows that the distilled ones are compared with
+PLAIN, TEACHER = "LKCA-LR, not distilled", "teacher"  # rows to compare the distilled ones with
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question to the distillation.
+    """One setting of the distillation that is varied.
 
     varied : "decay", "weight" or "terms". title : in words. table : name of our table, after the paper's.
-    printed : the paper's table that answers it.
+    printed : name of the paper's table, for `printed_table`.
     """
 
     varied: str
@@ -40,9 +40,9 @@ QUESTIONS = (
 
 
 def distillation_runs(profile: Profile, varied: Sequence[str] = ("decay", "weight", "terms")) -> list[Run]:
-    """Return the distilled runs that vary decay, weight or terms, after those that they are compared with.
+    """Return the runs that vary the decay, weight or terms of the distillation, after the runs to compare them with.
 
-    These are each run's teacher, and LKCA-LR with the same settings and seed, not distilled.
+    Those are the teachers, and LKCA-LR of the same settings and seeds, not distilled.
     """
     section = profile.section("distillation")
     distilled = [
@@ -56,12 +56,12 @@ def distillation_runs(profile: Profile, varied: Sequence[str] = ("decay", "weigh
 
 
 def _varied(name: str, section: dict[str, object]) -> Iterator[tuple[dict[str, float], dict[str, object]]]:
-    """Yield the settings of the distillation, and those of the run, for each value that is tried."""
+    """Yield the settings of the distillation and those of the run, for each value that is tried."""
     if name == "decay":
         yield from (({"decay": decay}, section.get("decay_settings", {})) for decay in DECAYS)
     elif name == "weight":
         yield from (({"weight": weight}, {}) for weight in WEIGHTS)
-    else:  # every subset of the terms that is not too small; the empty one is no distillation
+    else:  # every subset with at least min_terms; without any term nothing is distilled
         for kept in itertools.product((True, False), repeat=len(LOSSES)):
             if sum(kept) >= section.get("min_terms", 1):
                 terms = zip(LOSSES, kept, strict=True)
@@ -72,11 +72,11 @@ def _runs(profile: Profile, _: dict) -> list[Run]:
     return profile.baselines() + distillation_runs(profile)
 
 
-STUDY = Study("distillation", "What does distillation gain, and is it more than the seed? (Tables II-IV)", _runs)
+STUDY = Study("distillation", "Does distillation gain more than the variation between seeds? (Tables II-IV)", _runs)
 
 
 def rows_of(frame: pd.DataFrame, question: Question, profile: str) -> pd.DataFrame:
-    """Select the rows of the study's table that answer a question; a column `setting` says what each row is."""
+    """Return the rows of the study's table that answer a question, named in a column `setting`."""
     names = [run.name for run in distillation_runs(load_profile(profile), (question.varied,))]
     rows = frame.set_index("run").loc[names].reset_index()
     others = rows["model"].map({"lkca": TEACHER, "lkca-lr": PLAIN})

@@ -1,6 +1,6 @@
-"""Have the networks converged? Some of other studies are trained again for twice as long.
+"""Have the networks converged? Some networks of other studies are trained again for twice as long.
 
-Twice as long means: twice the patience of early stopping and at most twice the epochs. A network that gains more than
+Twice as long means twice the patience of early stopping, and at most twice the epochs. A network that gains more than
 0.02 dB from that had not converged.
 """
 
@@ -17,7 +17,7 @@ from lkca.studies.profile import Profile
 
 
 def _pairs(profile: Profile, section: Sequence[Mapping]) -> list[tuple[str, Run, Run]]:
-    """Return study, run, and the run that trains twice as long."""
+    """Return for each chosen run its study, the run, and the same run trained twice as long."""
     pairs = []
     for chosen in section:
         options = {**(profile.lkca if chosen["model"].startswith("lkca") else {}), **chosen.get("options", {})}

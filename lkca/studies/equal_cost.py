@@ -1,9 +1,9 @@
 """Which family of networks makes the most of its multiply-accumulates?
 
-Each family is as wide as a budget pays for. The rule: depth stays (one block; six layers of VDSR; two blocks of the
-LKCA networks), width changes in the steps that the structure allows, to the one whose MACs at x4 and 16x16 LR pixels
-are nearest to the budget in ratio. A family whose narrowest network costs more than `MAX_RATIO` times the budget is
-left out of it. The profiles list the widths that this rule gives; a test checks them.
+Each family is as wide as a budget of MACs allows. The depth is fixed: one block, six layers of VDSR, two blocks of the
+LKCA networks. The width is the one whose MACs at x4 and 16x16 LR pixels are nearest to the budget in ratio, among those
+that the structure allows. A family whose narrowest network costs more than `MAX_RATIO` times the budget is left out.
+The profiles list the resulting widths; a test checks them.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from lkca.run import Run
 from lkca.studies import Study
 from lkca.studies.profile import Profile
 
-MAX_RATIO = 1.35  # between MACs that share a budget
+MAX_RATIO = 1.35  # between the MACs of a network and its budget
 
 
-FAMILIES = {  # options that stay, whatever the width
+FAMILIES = {  # options that do not depend on the width
     "vdsr": {"blocks": 6},
     "3dfcnn": {},
     "sspsr": {"blocks": 1},
@@ -33,7 +33,7 @@ def options_of(model: str, width: int) -> dict[str, object]:
 
 
 def _runs(profile: Profile, section: Mapping) -> list[Run]:
-    """Every family at every budget, cheap ones first."""
+    """Return every family at every budget, cheap budgets first."""
     return profile.baselines() + [
         profile.run(model, seed, options=options_of(model, width), **section.get("settings", {}))
         for budget, widths in section["widths"].items()

@@ -1,6 +1,6 @@
-"""Which learning rate serves each host of a low-rank upsampler best? Chosen on validation, before claim 5 is judged.
+"""Which learning rate suits each host of a low-rank upsampler? Chosen on validation, before claim 5 is judged.
 
-The rates that this table favours stand in the profile, under `models`; a test compares the two.
+The profile has the best rates under `models`; a test compares them with this table.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lkca.run import Run
 from lkca.studies import Study
 from lkca.studies.profile import Profile
 
-SEED = 100  # none that the networks compared later have
+SEED = 100  # not a seed of the networks that are compared later
 UPSAMPLERS = ("own", "grouped")
 
 
@@ -26,7 +26,7 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
 
 
 def validation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the best validation of each run: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
+    """Return the best validation of each run. Columns: run, model, upsampler, learning_rate, validation (MPSNR, dB)."""
     rows = [
         (run.name, run.model, run.options["upsampler"], run.learning_rate, load_result(run).history["validation"].max())
         for run in runs
@@ -36,7 +36,7 @@ def validation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
 
 STUDY = Study(
     "host_rates",
-    "Which learning rate serves each host of a low-rank upsampler best?",
+    "Which learning rate suits each host of a low-rank upsampler?",
     _runs,
     notebook="verdicts",
     files={"validation": validation},

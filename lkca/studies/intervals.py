@@ -1,4 +1,4 @@
-"""Tables of paired differences: means with 95 % t-intervals, over seeds, regions or places.
+"""Compute tables of paired differences: means with 95 % t-intervals, over seeds, regions or places.
 
 `lkca.paper.evidence.difference` computes the intervals.
 """
@@ -16,11 +16,11 @@ from lkca.paper.evidence import difference, place_of
 def paired(
     frame: pd.DataFrame, against: str, by: str, names: Sequence[str] = (), column: str = "model"
 ) -> pd.DataFrame:
-    """Subtract one model from others on equal terms: columns setting (the other model), BY, metric, difference.
+    """Subtract one model from others, pair by pair. Columns: setting (the other model), BY, metric, difference.
 
-    frame : rows of runs with all metrics. by : the column that pairs them: "seed", "dataset" (scene) or "variant".
-    names : those to compare; all by default. column : where their names and `against` stand.
-    What lacks one of a pair is left out of that pair; rows of the same name and BY are averaged first.
+    frame : rows of runs with all metrics. against : the model to subtract. by : the column that pairs runs: "seed",
+    "dataset" (scene) or "variant". names : the models to compare; all by default. column : the column of these names.
+    A pair that lacks one run is left out; rows of the same name and BY are averaged first.
     """
     table = frame.groupby([by, column], sort=False)[list(METRICS)].mean()
     base = table.xs(against, level=column)
@@ -35,7 +35,7 @@ def mean_differences(differences: pd.DataFrame, counted: str) -> pd.DataFrame:
     """Average differences: a row for each setting and metric.
 
     differences : columns setting, metric, difference. counted : name of the column that says how many were averaged.
-    Columns of the result: setting, metric, mean, half_width of the 95 % t-interval (NaN of a single one), COUNTED, sd,
+    Columns of the result: setting, metric, mean, half_width of the 95 % t-interval (NaN for a single one), COUNTED, sd,
     and better_in, the number of differences that are improvements.
     """
     rows = []
@@ -48,10 +48,10 @@ def mean_differences(differences: pd.DataFrame, counted: str) -> pd.DataFrame:
 
 
 def over_places(differences: pd.DataFrame) -> pd.DataFrame:
-    """Average differences that are paired by scene (`by="dataset"`) over places, each place's scenes first.
+    """Average differences that are paired by scene (`by="dataset"`): within each place first, then over places.
 
-    Columns: setting, metric, mean, half_width, median, places, better_in. A place where a network fails moves the mean
-    far, the median hardly.
+    Columns: setting, metric, mean, half_width, median, places, better_in. One failure at one place moves the mean far,
+    the median hardly.
     """
     placed = differences.assign(place=differences["dataset"].map(place_of))
     by_place = placed.groupby(["setting", "metric", "place"], sort=False)["difference"].mean().reset_index()
@@ -62,7 +62,7 @@ def over_places(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_verdict(means: pd.DataFrame) -> pd.DataFrame:
-    """Add a column `verdict`: whether the interval of a mean (columns mean, half_width) leaves out zero."""
+    """Add a column `verdict`: whether the interval of a mean (columns mean, half_width) excludes zero."""
     clear = np.where(means["mean"].abs() > means["half_width"], "more than chance", "cannot be told from zero")
     return means.assign(verdict=np.where(means["half_width"].isna(), "too few for an interval", clear))
 

@@ -1,4 +1,4 @@
-"""Execute a notebook with papermill, and write it whole, without traces of this machine. The batch calls it as
+"""Execute a notebook with papermill, and write it without times and paths of this machine. The batch calls
 
 python -m lkca.studies.notebooks NAME TARGET [PARAMETER=VALUE ...]
 """
@@ -15,8 +15,8 @@ from PIL import Image
 
 from lkca.files import project_root, write_text
 
-MAX_BYTES = 1_000_000  # of an executed notebook, which is committed
-# jsonschema, which papermill imports, would build a grammar of addresses: a second for what no notebook has.
+MAX_BYTES = 1_000_000  # of an executed notebook, because it is committed
+# papermill imports jsonschema, which would spend a second on a grammar of addresses that no notebook needs.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 
@@ -26,19 +26,19 @@ def notebook_path(name: str) -> Path:
 
 
 def takes_profile(name: str) -> bool:
-    """Say whether a notebook declares a parameter `profile`; importing papermill for that would take a second."""
+    """Say whether a notebook declares a parameter `profile`, without papermill, whose import takes a second."""
     path = notebook_path(name)
     return path.is_file() and bool(re.search(r'^\s*"profile\s*=', path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def execute(name: str, target: Path, **parameters: object) -> None:
-    """Execute a notebook of the project; `target` is written only if every cell ran.
+    """Execute a notebook of the project; write it to `target` only if every cell ran.
 
     Raises
     ------
     ValueError
-        If the notebook does not declare a parameter (papermill would only warn and run with the default), or the result
-        is too large to be committed even with smaller pictures.
+        If the notebook does not declare a parameter (papermill would only warn, and run with the default), or the
+        result is too large to be committed even with smaller pictures.
     papermill.PapermillExecutionError
         If a cell raised.
     """
@@ -57,8 +57,8 @@ def execute(name: str, target: Path, **parameters: object) -> None:
     )
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
-        for trace in ("papermill", "execution"):  # times, and the paths of this machine
-            cell.metadata.pop(trace, None)
+        for key in ("papermill", "execution"):  # times, and paths of this machine
+            cell.metadata.pop(key, None)
     for size in (None, 1, 0.7, 0.7):
         if size:
             _reduce_pictures(executed, size)
@@ -66,12 +66,14 @@ def execute(name: str, target: Path, **parameters: object) -> None:
         if len(text) <= MAX_BYTES:
             break
     else:
-        raise ValueError(f"{target} would have {len(text) / 1e6:.1f} MB, at most 1 MB are committed: show less in it")
+        raise ValueError(
+            f"{target} would have {len(text) / 1e6:.1f} MB, but at most 1 MB may be committed: show less in it"
+        )
     write_text(target, text)
 
 
 def _reduce_pictures(notebook: Any, size: float) -> None:  # noqa: ANN401 - nbformat's node
-    """Reduce the PNGs of an executed notebook to 256 colours, a third of the bytes, and their sides by a factor."""
+    """Reduce the PNGs of an executed notebook to 256 colours, a third of the bytes, and scale their sides by `size`."""
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         if png := output.get("data", {}).get("image/png"):
             with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
@@ -81,5 +83,5 @@ def _reduce_pictures(notebook: Any, size: float) -> None:  # noqa: ANN401 - nbfo
 
 
 if __name__ == "__main__":
-    given_name, given_target, *pairs = sys.argv[1:]
-    execute(given_name, Path(given_target), **dict(pair.split("=", 1) for pair in pairs))
+    notebook, path, *pairs = sys.argv[1:]
+    execute(notebook, Path(path), **dict(pair.split("=", 1) for pair in pairs))

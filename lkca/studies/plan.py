@@ -1,4 +1,4 @@
-"""Plan what a study has to do at a profile, and say what of it is done.
+"""Plan the runs, tables and notebooks of a study at a profile, and say which of them are done.
 
 A run is finished when its metrics.json exists, a table when its CSV has exactly the study's runs, a notebook when its
 executed copy exists.
@@ -21,9 +21,9 @@ from lkca.studies.tables import read_rows
 class Plan:
     """What a batch has to do.
 
-    tables : for each study with runs at the profile, these. runs : every run by name, teachers first.
-    notebooks : for each notebook, the studies whose tables it reads.
-    alone : tables (STUDY.csv) and notebooks (NAME.ipynb) that need the machine alone.
+    tables : study -> its runs at the profile. runs : name -> run, teachers first.
+    notebooks : notebook -> the studies whose tables it reads.
+    alone : tables (STUDY.csv) and notebooks (NAME.ipynb) that must run while nothing else does.
     """
 
     profile: str
@@ -51,9 +51,9 @@ class Plan:
         return read_rows(self.folder / f"{study}.csv", self.tables[study]) is not None
 
     def shared_jobs(self, runs_per_job: int, workers: int) -> list[list[Run]]:
-        """Return the unfinished runs in groups that share a process, enough groups to keep all workers busy.
+        """Return the unfinished runs in groups that share a process, with enough groups to keep all workers busy.
 
-        Groups of students come after those of their teachers.
+        Students come in later groups than their teachers.
         """
         groups = []
         for students in (False, True):
@@ -63,7 +63,7 @@ class Plan:
         return groups
 
     def summary(self) -> tuple[str, bool]:
-        """Return as text what is done and why the rest is not, and whether all is done."""
+        """Return a text that says what is done and why the rest is not, and whether all is done."""
         executed, logs = self.folder / "notebooks", self.folder / "logs"
         done = {("run", name, run.folder / "log.txt"): finished(run) for name, run in self.runs.items()}
         done |= {("table", study, logs / f"{study}.csv.log"): self.has_table(study) for study in self.tables}
@@ -83,15 +83,15 @@ class Plan:
 
 
 def has_other_recipe(run: Run) -> bool:
-    """Say whether a run was made by another recipe than the code now has."""
+    """Say whether a run was made by another recipe than the code's."""
     try:
         return json.loads((run.folder / "provenance.json").read_text(encoding="utf-8"))["recipe"] != RECIPE
-    except (OSError, ValueError, LookupError, TypeError):  # not begun, or damaged: training says so
+    except (OSError, ValueError, LookupError, TypeError):  # not begun, or damaged: training reports that
         return False
 
 
 def make_plan(study: str, profile: str) -> Plan:
-    """Return the plan of one study and its notebook, or of "all".
+    """Return the plan of one study with its notebooks, or of "all" studies.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def make_plan(study: str, profile: str) -> Plan:
     for each in asked:
         reads = [name for name in tables if name == each.name or name in each.reads or each.reads == EVERY_STUDY]
         can_run = reads or (each.runs is None and each.reads in ((), EVERY_STUDY))
-        # One that takes no profile shows the same at each, and is executed at `quick`.
-        # One that shows several studies needs the table of the study of its own name.
+        # A notebook without a profile shows the same at every profile, and is executed at `quick` only.
+        # A notebook of several studies needs the table of the study that it is named after.
         main = studies().get(each.notebook, each)
         can_run = can_run and not (main.runs and main.name not in tables)
         if can_run and notebook_path(each.notebook).is_file() and (profile == "quick" or takes_profile(each.notebook)):
@@ -123,7 +123,7 @@ def make_plan(study: str, profile: str) -> Plan:
 
 
 def _asked(study: str) -> list[Study]:
-    """Return the studies of a plan: those that share the notebook too, and those that only show the study's table."""
+    """Return the study, those that its notebook shows too, and those without runs that read its table."""
     if study == "all":
         return list(studies().values())
     find_study(study)

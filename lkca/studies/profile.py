@@ -1,8 +1,8 @@
-"""Profiles: on which data the studies run, and how large. Each is a YAML file in profiles/.
+"""Profiles: the data and sizes of the studies. Each is a YAML file in profiles/.
 
-`quick` runs on a laptop in minutes, `converged` there in hours on scenes generated on the fly, `cpu` in hours on real
-scenes, `evidence` in a day, with the repetitions and controls that decide the paper's claims, `small` on a GPU; `paper`
-is the paper's own setting and needs its data.
+`quick` runs on a laptop in minutes. Two CPU cores take hours for `converged` (scenes generated on the fly) and `cpu`
+(real scenes), and a day for `evidence`, which has the repetitions and controls that decide the paper's claims. `small`
+needs a GPU. `paper` is the paper's own setting, and needs its data and a GPU.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class Profile:
     """What a profile's YAML file says.
 
     data, sizes : in words, for titles. settings : of every run. lkca : options of every LKCA network.
-    models : settings of single models that differ, by model.
-    seeds : repetitions of every run. one_seed : models that are trained with the first seed alone.
-    teacher_blocks : of the distilling teacher.
-    runs_per_job : how many runs share a process: short ones would spend most of their time on starting Python.
-    studies : for each study of the profile, what only that study needs.
-    partial : its tables are written from the comparisons that are finished, with a list of the runs that are missing.
+    models : model -> settings and options that differ from these.
+    seeds : of every run. one_seed : models that are trained with the first seed only.
+    teacher_blocks : number of blocks of the teacher in distillation.
+    runs_per_job : how many runs share a process; short runs would spend most of their time starting Python.
+    studies : study -> its section: what only that study needs.
+    partial : tables are written from the comparisons that are finished, with a list of the missing runs.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Profile:
         return f"{self.data}; {self.sizes}"
 
     def section(self, study: str) -> Mapping[str, object] | None:
-        """Return what the profile says for one study; None if it leaves that study out."""
+        """Return the section of a study; None if the profile leaves the study out."""
         return self.studies[study] or {} if study in self.studies else None
 
     def run(
@@ -61,7 +61,7 @@ class Profile:
     ) -> Run:
         """Return one run of this profile; arguments override the profile's settings.
 
-        seed : the first of the profile by default. distillation : settings of LKCA-KD's, but for the teacher's blocks.
+        seed : by default the first of the profile. distillation : settings of the distillation, used for LKCA-KD only.
         """
         merged = {**self.settings, **self.models.get(model, {}), **settings}
         ours = self.lkca if model.startswith("lkca") else {}
@@ -79,13 +79,13 @@ class Profile:
         return self.seeds[:1] if model in self.one_seed or model in BASELINES else self.seeds
 
     def within(self, study: str) -> "Profile":
-        """Return the profile of a study whose section has settings, sizes and models of its own, and no others."""
+        """Return the profile with the settings, LKCA options and models of the study's section in place of its own."""
         section = self.section(study) or {}
         own = {name: section.get(name, {}) for name in ("settings", "lkca", "models")}
         return replace(self, teacher_blocks=section.get("teacher_blocks", self.teacher_blocks), **own)
 
     def repeated(self, study: str) -> "Profile":
-        """Return the profile with the number of seeds that the study's section asks for, if it does."""
+        """Return the profile with as many seeds as the study's section asks for; unchanged if it does not say."""
         section = self.section(study) or {}
         return replace(self, seeds=tuple(range(section["seeds"]))) if "seeds" in section else self
 

@@ -1,13 +1,13 @@
 """Do the differences hold on other scenes, places and sensors?
 
-`scenes` : every network is trained on three quarters of each of many real scenes and tested on the held-out quarter.
-The settings are one for all scenes. They were chosen on scenes of Los Angeles, so these are left out. Scenes of one
-place count as one.
+`scenes` : each network is trained on three quarters of a real scene and tested on the held-out quarter, for many
+scenes. All scenes have the same settings. They were chosen on scenes of Los Angeles, so these are left out. Scenes of
+one place count as one.
 `regions` : each scene of one dataset is the test scene once, and the others train.
-`leave_one_out` : one network is trained on the scenes of all other places, begins with weights trained on synthetic
-scenes, and is tested on the whole of the left-out place. Settings are one for all places.
+`leave_one_out` : each network begins with weights trained on synthetic scenes, is trained further on the real scenes of
+all places but one, and is tested on the whole of that place. All places have the same settings.
 
-The first two have one seed, because scenes differ by far more than seeds do.
+The first two have one seed, because scenes differ far more than seeds do.
 """
 
 from lkca.data.datasets import find_dataset, small_scenes
@@ -21,7 +21,7 @@ IN_REGIONS = (*BASELINES, "vdsr", "lkca", "lkca-lr", "lkca-kd")
 
 
 def _scenes(profile: Profile, section: dict) -> list[Run]:
-    """Every model on every scene, scale by scale; cheap models first, so that a part of the runs already compares."""
+    """Return every model on every scene, by scale, then by model, so that a part of the runs already compares."""
     own = profile.within("scenes")
     names = section.get("names") or [s.name for s in small_scenes() if s.place != section["left_out_place"]]
     return [
@@ -39,7 +39,7 @@ def _regions(profile: Profile, section: dict) -> list[Run]:
 
 
 def _leave_one_out(profile: Profile, section: dict) -> list[Run]:
-    """Every model on every place, seed by seed, so that a part of the runs already compares."""
+    """Return every model on every place, seed by seed, so that a part of the runs already compares."""
     own = profile.within("leave_one_out")
     places = find_dataset(own.settings["dataset"]).variants
     return [own.run(model, variant=place) for place in places for model in BASELINES] + [
@@ -51,9 +51,7 @@ def _leave_one_out(profile: Profile, section: dict) -> list[Run]:
 
 
 SCENES = Study("scenes", "Do the differences hold on other scenes, places and sensors?", _scenes)
-REGIONS = Study(
-    "regions", "Is one test scene an anecdote? Each scene is the test scene once.", _regions, notebook="scenes"
-)
+REGIONS = Study("regions", "Do the results depend on which scene is the test scene?", _regions, notebook="scenes")
 LEAVE_ONE_OUT = Study(
     "leave_one_out",
     "Do the differences hold on a place that no network has seen?",

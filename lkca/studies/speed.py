@@ -1,7 +1,7 @@
 """Does time follow MACs, and is LKCA-KD dozens to hundreds of times faster?
 
-The networks take turns, so that whatever else the machine does slows all of them alike; a time is the median of several
-turns, after one that does not count. The weights are random: their values do not change the time.
+The networks take turns, so that other load on the machine slows all of them alike. A time is the median of several
+turns, after one that does not count. The weights are random, because their values do not change the time.
 """
 
 import time
@@ -23,7 +23,7 @@ STUDY = Study("speed", "Does time follow MACs?", reads=("benchmark",), alone=Tru
 TIMED = tuple(name for name in model_names() if MODELS[name].learned and name != "lkca-kd")  # KD is LR's network
 BANDS, SCALE = 128, 4  # Chikusei's, the paper's first case
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
-SHORT = 0.2  # seconds: a shorter pass runs once uncounted in its turn, while the threads of the one before go to sleep
+SHORT = 0.2  # seconds: a shorter pass first runs once uncounted, while the threads of the pass before go to sleep
 
 
 def take_turns(
@@ -34,16 +34,17 @@ def take_turns(
     repeats: int = 1,
     order: np.random.Generator | None = None,
 ) -> dict[str, list[float]]:
-    """Return the seconds of each pass, by name: all take turns, so that other load slows all alike.
+    """Return the seconds of each pass, by name. All take turns, so that other load slows all alike.
 
-    A first round warms up and does not count.
+    The first round warms up and does not count.
 
     Parameters
     ----------
-    device : where the passes compute; on a GPU its own clock is read.
-    rounds : in each, every pass has its turn. seconds : after `MIN_ROUNDS`, no round begins that would not end by then.
+    device : where the passes compute; on a GPU, CUDA events measure the time.
+    rounds : number of rounds; every pass has its turn in each. seconds : after `MIN_ROUNDS`, no round begins that would
+        end later than this.
     repeats : how often a pass runs in its turn.
-    order : draws the order of each round, so that a pass does not always have the same one before it.
+    order : draws the order of each round, so that no pass always follows the same other; by default it is fixed.
     """
     begin = time.perf_counter()
     first = {name: _time(once, device) for name, once in passes.items()}
@@ -84,13 +85,14 @@ def measure_speed(
     Parameters
     ----------
     sizes : LR pixels on a side. batches : images at once.
-    budget : seconds that all of it may take, roughly; what does not fit is left out, and its note says so.
+    budget : seconds for everything, roughly; what does not fit is left out, with a note.
     precision : "float32", or "bfloat16" for automatic mixed precision.
 
     Returns
     -------
-    DataFrame with columns model, batch, size, turns, milliseconds (median), fastest, memory_mb (peak of a GPU, NaN
-    on a CPU), params_M, macs_G (of the whole batch), note (why there is no time, else empty), and provenance.
+    DataFrame with columns model, batch, size, milliseconds (median), fastest (milliseconds), turns, memory_mb (peak of
+    a GPU, NaN on a CPU), params_M, macs_G (of the whole batch), note (why there is no time, else empty), provenance,
+    bands, scale, precision.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def measure_speed(
 
 
 def _peak_memory(network: torch.nn.Module, x: torch.Tensor) -> float:
-    """Return the megabytes that a GPU holds at most during a pass; NaN on a CPU."""
+    """Return the peak memory of a pass on a GPU in megabytes; NaN on a CPU."""
     if x.device.type != "cuda":
         return float("nan")
     torch.cuda.reset_peak_memory_stats(x.device)

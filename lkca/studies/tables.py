@@ -1,4 +1,4 @@
-"""Read the CSVs of studies, train what they lack, and show and write tables."""
+"""Read the CSVs of studies, train the runs that they lack, and show and write tables."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from lkca.studies.collect import PROJECTED, collect, row, stale_rows, table_path
 from lkca.train import train
 
 DECIMALS = {**dict.fromkeys((*METRICS, *PROJECTED), 4), "params_M": 3, "macs_G": 3}  # as the paper prints
-BEST, SECOND = "best", "second"  # marks of a cell
+BEST, SECOND = "best", "second"  # marks of a table's cell
 LATEX = {BEST: "textbf:--rwrap;", SECOND: "underline:--rwrap;"}  # commands that pandas wraps a cell's text in
 HTML = {BEST: "font-weight: bold", SECOND: "text-decoration: underline"}
 
@@ -25,9 +25,9 @@ HTML = {BEST: "font-weight: bold", SECOND: "text-decoration: underline"}
 
 
 def study_results(study: str, profile: str, device: str = "auto", runs: Sequence[Run] = ()) -> pd.DataFrame:
-    """Return the study's table: read if its CSV holds exactly the study's runs, else what is missing is trained.
+    """Return the study's table: read its CSV if that holds exactly the study's runs, else train the missing runs.
 
-    runs : return the rows of these runs, which the study need not have; read if the CSV has them all, among others.
+    runs : return the rows of these runs instead; the CSV is read if it has all of them. The study need not have them.
     """
     path, asked = table_path(study, profile), runs or study_runs(study, profile)
     frame = read_rows(path, asked, among_others=bool(runs))
@@ -39,14 +39,14 @@ def study_results(study: str, profile: str, device: str = "auto", runs: Sequence
             train(run, device)
         frame = pd.DataFrame([row(run) for run in runs]) if runs else collect(study, profile)
     if count := int(stale_rows(frame).sum()):
-        print(f"{path.name}: {count} of {len(frame)} rows have another recipe than the code now has")
+        print(f"{path.name}: {count} of {len(frame)} rows have another recipe than the code")
     return frame
 
 
 def read_rows(path: Path, runs: Sequence[Run], among_others: bool = False) -> pd.DataFrame | None:
-    """Return the rows of a CSV if its column `run` names exactly these runs; None if not, or if it is unreadable.
+    """Return the rows of a CSV if its column `run` has exactly these runs; None if not, or if it cannot be read.
 
-    among_others : the CSV may hold other runs as well; their rows are left out.
+    among_others : the CSV may have other runs too; their rows are left out.
     """
     names = {run.name for run in runs}
     try:
@@ -61,7 +61,7 @@ def read_rows(path: Path, runs: Sequence[Run], among_others: bool = False) -> pd
 def all_rows(profile: str, ending: str = "") -> pd.DataFrame:
     """Return the tables of all studies of a profile as one, with a column `study`; empty if there are none.
 
-    ending : of their files, such as "_training"; by default the studies' own tables.
+    ending : of the files' names, such as "_training"; by default the studies' own tables are read.
     """
     paths = {study: table_path(f"{study}{ending}", profile) for study in study_names()}
     frames = [pd.read_csv(path).assign(study=study) for study, path in paths.items() if path.is_file()]
@@ -101,7 +101,7 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def with_baselines(table: pd.DataFrame, frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Put a row for each baseline of the frame above a table from `over_seeds`; `column` names it."""
+    """Put a row for each baseline of the frame above a table from `over_seeds`. column : gets the baseline's name."""
     rows = over_seeds(frame[frame["model"].isin(BASELINES)], ["model"]).rename(columns={"model": column})
     return pd.concat([rows, table], ignore_index=True)[list(table.columns)]
 
@@ -109,7 +109,7 @@ def with_baselines(table: pd.DataFrame, frame: pd.DataFrame, column: str) -> pd.
 def write_table(frame: pd.DataFrame, name: str, marks: pd.DataFrame | None = None) -> None:
     """Write a frame, without its index, as results/NAME.csv and .tex; the name may contain a folder.
 
-    marks : BEST, SECOND or "" for cells of the same index and columns: bold and underlined in .tex.
+    marks : BEST (bold in .tex), SECOND (underlined) or "" for each cell, with the same index and columns.
     """
     path = results_folder() / name
     write_csv(frame, path.with_name(f"{path.name}.csv"))
@@ -118,7 +118,7 @@ def write_table(frame: pd.DataFrame, name: str, marks: pd.DataFrame | None = Non
 
 
 def mark_best(table: pd.DataFrame) -> pd.DataFrame:
-    """Return marks for `write_table`: best and second best of each metric among rows of one `source`.
+    """Return marks for `write_table`: the best and second best of each metric among rows of the same `source`.
 
     Equal values share a mark.
     """
@@ -134,7 +134,7 @@ def mark_best(table: pd.DataFrame) -> pd.DataFrame:
 def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table as text with the paper's number of decimals; missing values are dashes.
 
-    A column X_sd is joined to column X as "mean ± sd", or the mean alone where there is no sd (a single seed).
+    A column X_sd is joined to column X as "mean ± sd"; where there is no sd (a single seed), the mean stands alone.
     """
     shown = frame.copy().astype(object)
     for column in frame.columns:
@@ -151,7 +151,7 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
 def styled(frame: pd.DataFrame, marks: pd.DataFrame | None = None, styles: Mapping[str, str] = HTML) -> Styler:
     """Return a table as a notebook shows it: formatted, without index, the best bold and the second best underlined.
 
-    marks : as in `write_table`. styles : what pandas does with a mark.
+    marks : as in `write_table`. styles : mark -> style of the cell.
     """
     style = formatted(frame).style.hide(axis="index")
     if marks is None:

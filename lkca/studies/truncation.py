@@ -1,4 +1,4 @@
-"""Cut a trained upsampler to rank k, and fine-tune what is left for a few epochs."""
+"""Cut a trained upsampler to rank k, and fine-tune it for a few epochs."""
 
 import copy
 import math
@@ -26,8 +26,8 @@ from lkca.resize import resize
 from lkca.run import Run
 from lkca.trainer import PlateauSchedule
 
-TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # of the fine-tuning: a few percent of a training
-TUNE_RATE = 0.5  # of the run's first learning rate (its last one on a synthetic stream), falling to zero
+TUNE_PATCHES, TUNE_EPOCHS, TUNE_BATCH = 128, 4, 8  # the fine-tuning costs a few percent of a training
+TUNE_RATE = 0.5  # times the run's first learning rate (on a synthetic stream: its last), falling to zero
 
 
 def truncations(
@@ -35,7 +35,7 @@ def truncations(
 ) -> pd.DataFrame:
     """Return the table of `truncate_and_tune` for every run of LKCA-Net.
 
-    test_scenes : how many of them each cut is measured on; all by default.
+    test_scenes : how many test scenes each cut is measured on; by default all.
     """
     load, tables = cache(load_dataset), []
     for run in (run for run in runs if run.model == "lkca"):
@@ -45,13 +45,14 @@ def truncations(
 
 
 def truncate_and_tune(run: Run, split: Split, groups: int, more_ranks: Sequence[int] = ()) -> pd.DataFrame:
-    """Cut the full upsampler of a finished run to rank k: a row for each k, the last the full rank, as two factors.
+    """Cut the full upsampler of a finished run to rank k, as two factors. A row for each k; the last has full rank.
 
     more_ranks : k to try besides the powers of two, `budget`, `k90` and the full rank.
 
-    Columns: run; k of `values` singular values; the `share` of their sum in the k largest; `error`, the relative
-    Frobenius error of the matrix; MPSNR and SAM as cut (`cut_`), and after fine-tuning the upsampler alone (`tuned_`);
-    `k90`, how many values hold 90 % of the sum; `budget`, the rank that costs as much as `groups` groups.
+    Columns: run; k; values (number of singular values); share (of their sum, in the k largest); error (relative
+    Frobenius error of the matrix); MPSNR and SAM after the cut (`cut_`), and after fine-tuning only the upsampler
+    (`tuned_`); k90 (how many values hold 90 % of the sum); budget (the highest rank that costs no more than `groups`
+    groups).
     """
     model = accelerate(load_result(run).model())
     values = singular_values(upsampler_matrix(model))
@@ -72,13 +73,13 @@ def truncate_and_tune(run: Run, split: Split, groups: int, more_ranks: Sequence[
 
 
 class _FineTuning:
-    """The features that a trained body makes of some training patches: enough to train the upsampler alone."""
+    """Fine-tune only the upsampler, on features that the trained body computed once from some training patches."""
 
     @torch.no_grad()
     def __init__(self, model: nn.Module, run: Run, split: Split) -> None:
         plan = find_dataset(run.dataset).variants[run.variant]
         self.run, self.stream = run, not split.train
-        if self.stream:  # scenes that the run has not seen
+        if self.stream:  # of the epoch after the run's last
             self.patches = PatchStream(plan, run.patch, TUNE_PATCHES, run.seed).of_epoch(run.epochs)
         else:
             share = (run.validation, run.validation_share, run.seed)
@@ -89,9 +90,9 @@ class _FineTuning:
         self.features = torch.cat([model.eval().body(model.head(self._pair(batch)[0])) for batch in batches])
 
     def tuned(self, model: nn.Module) -> nn.Module:
-        """Return a copy of the network whose upsampler was trained for a few epochs by the supervised loss."""
+        """Return a copy of the network after a few epochs of training its upsampler with the supervised loss."""
         model, run = copy.deepcopy(model).eval(), self.run
-        # On a stream the first rate is high, and would undo in a few steps what training has settled.
+        # On a stream the first rate is high, and would undo the end of the training in a few steps.
         settled = PlateauSchedule.FACTOR**PlateauSchedule.FALLS if self.stream else 1
         first = TUNE_RATE * run.learning_rate * settled
         optimizer = torch.optim.Adam(model.upsampler.parameters(), lr=first)
@@ -109,6 +110,6 @@ class _FineTuning:
         return model
 
     def _pair(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return LR and HR patches."""
+        """Return LR and HR patches, (n, B, h, w) and (n, B, r·h, r·w)."""
         hr = self.patches.cut(indices)
         return resize(hr, 1 / self.run.scale), hr

@@ -1,7 +1,7 @@
-"""Is the upsampler low rank, at several widths and seeds, and more so than a layer that nobody calls low rank?
+"""Is the upsampler low rank at several widths and seeds, and more so than other layers?
 
-The rank that holds 90 % of the sum of singular values (Figure 4) says nothing about quality, so the smallest rank that
-loses at most 0.02 dB stands beside it. Controls: the same layer before training, and the first 1x1 layer of the body.
+The rank that holds 90 % of the sum of singular values (Figure 4) says nothing about quality. So the smallest rank that
+loses at most 0.02 dB is measured too. Controls: the same layer before training, and the first 1x1 layer of the body.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from lkca.studies.truncation import truncations
 from lkca.studies.upsamplers import GROUPS
 from lkca.train import initial_model
 
-MORE_RANKS = (3, 6, 12, 24, 48, 96, 192)  # between the powers of two
-TEST_SCENES = 8  # that each cut is measured on: the rank is searched, not the last hundredth of a dB
+MORE_RANKS = (3, 6, 12, 24, 48, 96, 192)  # halfway between the powers of two
+TEST_SCENES = 8  # enough to find the rank; each cut is measured on them
 
 
 def _runs(profile: Profile, section: dict) -> list[Run]:
@@ -33,7 +33,7 @@ def truncation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def controls(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the rank that holds 90 % of the sum, of the upsampler and of the controls, for every run of LKCA-Net.
+    """Return the rank that holds 90 % of the sum, for the upsampler and the controls of every run of LKCA-Net.
 
     Columns: run, channels, seed, layer ("upsampler", "1x1 of the body"), kind ("trained", "untrained"), rank, values
     (how many singular values there are), share (rank / values).
@@ -43,7 +43,7 @@ def controls(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
         trained = load_result(run).model()
         bands = upsampler_matrix(trained).shape[0] // run.scale**2
         for kind, model in (("trained", trained), ("untrained", initial_model(run, bands))):
-            pointwise = model.body[0].project_in.weight.detach().flatten(1)  # the first of the body, (C, C)
+            pointwise = model.body[0].project_in.weight.detach().flatten(1)  # of the first block, (C, C)
             for layer, matrix in (("upsampler", upsampler_matrix(model)), ("1x1 of the body", pointwise)):
                 values = singular_values(matrix)
                 rank = rank_at(values, SHARE)

@@ -1,7 +1,7 @@
-"""Is the upsampling layer low rank, and because it was trained? (Figures 4 and 5)
+"""Is the upsampling layer low rank, and does training make it so? (Figures 4 and 5)
 
-The layer's matrix is the weight (B·r², C/g, 3, 3) of the convolution before PixelShuffle, reshaped to (B·r², 9C); a
-grouped weight is written out as the block-diagonal matrix that it is. The paper's curve (Figure 4) is the cumulative
+The layer's matrix is the weight (B·r², C/g, 3, 3) of the convolution before PixelShuffle, reshaped to (B·r², 9C/g) and,
+for g groups, written out as a block-diagonal matrix (B·r², 9C). The paper's curve (Figure 4) is the cumulative
 sum of the singular values over their total.
 """
 
@@ -28,7 +28,7 @@ KINDS = {
 
 
 def _runs(profile: Profile, section: dict) -> list[Run]:
-    """LKCA-Net and LKCA-LR, one seed; LKCA-Net also after shorter and longer trainings."""
+    """Return LKCA-Net and LKCA-LR with one seed, and LKCA-Net after shorter and longer training."""
     runs = [profile.run(model, dataset=name) for name in section["datasets"] for model in ("lkca", "lkca-lr")]
     return runs + [
         profile.run("lkca", dataset=name, epochs=epochs)
@@ -38,7 +38,7 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
 
 
 def values(profile: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return all singular values: dataset, run, kind, rows and columns of the matrix, index (from 1), value."""
+    """Return all singular values: dataset, run, kind, rows and columns (of the matrix), index (from 1), value."""
     groups = profile.run("lkca-lr").options["groups"]
     other_epochs = profile.section("upsampler_svd").get("other_epochs", ())
     frames = []
@@ -67,7 +67,7 @@ def values(profile: Profile, runs: Sequence[Run]) -> pd.DataFrame:
 
 STUDY = Study(
     "upsampler_svd",
-    "Is the upsampler low rank, and because it was trained? (Figures 4, 5)",
+    "Is the upsampler low rank, and does training make it so? (Figures 4, 5)",
     _runs,
     files={"values": values},
 )

@@ -1,6 +1,6 @@
 """Is the grouped convolution the right way to make the upsampler cheap, in LKCA-Net and in other networks?
 
-With its table the study `upsamplers` makes
+Besides its table, the study `upsamplers` writes
     upsamplers_costs.csv       a row per run: rank, parameters and MACs of its upsampler
     upsamplers_truncation.csv  each trained full upsampler cut to rank k: as it stands, and after a short fine-tuning
     upsamplers_time.csv        measured time of each upsampler, so never the same twice
@@ -29,14 +29,14 @@ from lkca.studies.speed import take_turns
 from lkca.studies.tables import over_seeds, read_file
 from lkca.studies.truncation import truncations
 
-STAND_IN = "lkca-lr"  # the model whose upsampler is exchanged for others of its cost
-GROUPS = model_options(STAND_IN)["groups"]  # they set that cost
+STAND_IN = "lkca-lr"  # the model whose upsampler is replaced by others of the same cost
+GROUPS = model_options(STAND_IN)["groups"]  # they determine that cost
 FULL, CURVE, EQUAL_PARAMS, DISTILLED = "full", "curve", "spectral, equal params", ", distilled"  # of settings
 TIMED_SIZE, TIMED_ROUNDS = 32, 31  # LR pixels on a side; rounds in which every upsampler is timed once
 
 
 def _runs(profile: Profile, section: dict) -> list[Run]:
-    """Baselines; the full upsampler; every kind at LKCA-LR's cost; some distilled; points of curves over the cost."""
+    """Return baselines, the full upsampler, every kind at LKCA-LR's cost, some distilled, and points of cost curves."""
     kinds = [{"upsampler": kind} for kind in section["kinds"]]
     kinds += [{"upsampler": "spectral", "rank": section["spectral_rank"]}]
     curves = [{"upsampler": kind, "groups": g} for kind in ("grouped", "svd", "spectral") for g in section["groups"]]
@@ -50,7 +50,7 @@ def _runs(profile: Profile, section: dict) -> list[Run]:
 
 
 def _runs_elsewhere(profile: Profile, section: dict) -> list[Run]:
-    """Other networks as published, with the grouped upsampler, and with one that is low rank."""
+    """Return other networks as published, with the grouped upsampler, and with the profile's choice of upsampler."""
     return profile.baselines() + [
         profile.run(network, seed, {"upsampler": kind})
         for network, best in section["networks"].items()
@@ -60,7 +60,7 @@ def _runs_elsewhere(profile: Profile, section: dict) -> list[Run]:
 
 
 def costs(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return each run's upsampler: run, its rank k if it has one, upsampler_params_M, upsampler_macs_G."""
+    """Return the cost of each run's upsampler: run, k (its rank, if any), upsampler_params_M, upsampler_macs_G."""
     rows, bands = [], load_dataset(runs[0].dataset, runs[0].variant).bands
     for run in (run for run in runs if run.model not in BASELINES):
         with torch.device("meta"):
@@ -80,7 +80,7 @@ def truncation(_: Profile, runs: Sequence[Run]) -> pd.DataFrame:
 
 @torch.inference_mode()
 def time(profile: Profile, _: Sequence[Run]) -> pd.DataFrame:
-    """Time the forward pass of every upsampler on 32x32 LR pixels, in one process, by turns in random order.
+    """Time the forward pass of every upsampler on 32x32 LR pixels, in one process, taking turns in random order.
 
     Columns: setting, milliseconds (median), ratio (median of the ratios to `grouped` in the same round).
     """
@@ -138,9 +138,9 @@ def with_setting(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
 
 
 def upsamplers_table(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per upsampler: rank, cost of the network, its own cost and time in multiples of `grouped`, quality.
+    """Return a row per upsampler: its rank, the network's cost and quality, its cost and time relative to `grouped`.
 
-    frame : from `with_setting`. times : upsamplers_time.csv; a distilled upsampler takes as long as an undistilled one.
+    frame : from `with_setting`. times : upsamplers_time.csv; a distilled upsampler takes as long as one that is not.
     """
     chosen = frame[~frame["setting"].isin([*BASELINES, CURVE])]
     table = over_seeds(chosen, ["setting"])
@@ -174,8 +174,8 @@ def differences_table(frame: pd.DataFrame) -> pd.DataFrame:
 def elsewhere_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each network and upsampler of `upsamplers_elsewhere`: cost, savings, mean quality over `seeds`.
 
-    over_bicubic_dB : MPSNR above bicubic. difference_dB : above the network's own upsampler, paired by seed, with
-    half_width of its 95 % t-interval.
+    over_bicubic_dB : MPSNR minus bicubic's. difference_dB : MPSNR minus that with the network's own upsampler, paired
+    by seed, with half_width of its 95 % t-interval.
     """
     table = over_seeds(frame[~frame["model"].isin(BASELINES)], ["model", "upsampler"])
     own = table[table["upsampler"] == "own"].set_index("model")

@@ -1,1 +1,1 @@
-"""How an image is sharpened: point spread function, deconvolution, network, error bars; in memory or by rows."""
+"""Sharpen an image: point spread function, deconvolution, network, error bars; in memory or by rows."""

@@ -1,18 +1,18 @@
 """Undo a sensor's point spread function and noise by a Wiener filter of eigenimages, in closed form and at LR size.
 
 An LR image is y = ↓(PSF * x) + noise. With mirrored edges a symmetric PSF followed by downsampling is diagonal in the
-cosine transform, but for aliasing: one LR frequency ω holds the HR frequencies f = (ω + 2πn) / r. Let P(f), D(f), U(f)
-be the responses of the PSF, of bicubic downsampling and of bicubic upsampling, S(f) = c·|f|^-p the power of the scene
-and σ² that of the noise. Then the linear estimates of least squared error are
+cosine transform, except for aliasing: one LR frequency ω holds the HR frequencies f = (ω + 2πn) / r. Let P(f), D(f) and
+U(f) be the responses of the PSF, of bicubic downsampling and of bicubic upsampling, S(f) = c·|f|^-p the power of the
+scene, and σ² that of the noise. Then the linear estimates of least squared error are
 
     z = Σ U P* S / (Σ U² · (Σ |P|² S + σ²)) · y     the LR image whose bicubic upsampling comes closest to x,
     v = Σ D P* S / (Σ |P|² S + σ²) · y              the LR image that bicubic downsampling of x would have given,
 
-sums over the aliases n (N. Wiener 1949; for sampled images: M. Unser, Proc. IEEE 88(4), 2000). With the bicubic PSF and
-no noise v is y itself, and what was made for bicubic LR images applies to v whatever the sensor was. Each eigenimage
-has its own c, p and σ², fitted to its spectrum (P. Whittle 1953), so those that are only noise vanish.
+with sums over the aliases n (N. Wiener 1949; for sampled images: M. Unser, Proc. IEEE 88(4), 2000). With the bicubic
+PSF and no noise v is y itself, so a network for bicubic LR images applies to v, whatever the sensor. Each eigenimage
+has its own c, p and σ², fitted to its spectrum (P. Whittle 1953), so eigenimages of pure noise vanish.
 
-Other PSFs are exact too but within a kernel's width of the edges, which are mirrored although the PSF is not.
+Asymmetric PSFs are exact too, except within a kernel's width of the edges, which are mirrored although the PSF is not.
 """
 
 import math
@@ -27,9 +27,9 @@ from lkca.resize import mirror_indices, resize
 from sharpen.image.model import Basis, EigenimageNetwork, principal_components
 from sharpen.image.spectra import POWERS, Spectra, Transfer, fit_spectra, mirrored, nyquist_response
 
-LEADING = 16  # eigenimages that have a filter of their own; the others share one
+LEADING = 16  # eigenimages with a filter of their own; the others share one
 SAMPLE_SIDE = 256  # LR pixels of the image's middle that the spectra are fitted to
-TAIL_RADIUS = 8  # LR pixels that the shared filter reaches
+TAIL_RADIUS = 8  # LR pixels, radius of the shared filter
 
 
 # --- the plan of an image
@@ -37,9 +37,9 @@ TAIL_RADIUS = 8  # LR pixels that the shared filter reaches
 
 @dataclass(frozen=True)
 class Plan:
-    """How an image is deconvolved: made of its statistics and a sample, then used for any part of it.
+    """How an image is deconvolved: derived from its statistics and a sample, then used for any part of it.
 
-    scale, psf : of the degradation. basis : all its eigenimages. spectra : of each.
+    scale, psf : of the degradation. basis : of all eigenimages. spectra : of each.
     leading : eigenimages with a filter of their own, which `filter` takes whole; the rest goes through `tail`.
     """
 
@@ -57,7 +57,7 @@ class Plan:
         )
 
     def filter(self, eigenimages: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z and v of the module's text for the leading eigenimages of a whole image, (K, h, w) each."""
+        """Return z and v (see the module docstring) of the leading eigenimages of a whole image, (K, h, w) each."""
         transfer = Transfer(*eigenimages.shape[1:], self.scale, self.psf)
         result = torch.empty_like(eigenimages), torch.empty_like(eigenimages)
         for power in self.spectra.power[: self.leading].unique():
@@ -72,7 +72,7 @@ class Plan:
     def tail(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and v of what lies outside the leading eigenimages, (B, h, w) each, in the image's own unit.
 
-        A pixel depends on `TAIL_RADIUS` pixels around it; edges are mirrored. The mean is not in it.
+        A pixel depends on `TAIL_RADIUS` pixels around it; edges are mirrored. The mean is not included.
         """
         basis = self.leading_basis
         rest = (lr - basis.mean[:, None, None]) / basis.spread[:, None, None]
@@ -87,7 +87,7 @@ class Plan:
         return tuple(F.conv2d(padded[:, None], kernel.to(lr)[None, None])[:, 0] for kernel in self._tail_kernels())
 
     def _tail_kernels(self) -> tuple[Tensor, Tensor]:
-        """Return the shared filters of z and v as kernels: those of the rest's mean power, level and noise."""
+        """Return the shared filters of z and v as kernels, by the rest's mean power p, level and noise."""
         weights = (self.basis.sigma.double() ** 2)[self.leading :]
         level = (weights * self.spectra.level[self.leading :]).sum().clamp_min(1e-30)
         noise = (weights * self.spectra.noise[self.leading :]).sum()
@@ -102,13 +102,13 @@ class Plan:
         return tuple(kernels)
 
     def bands(self, leading: Tensor, tail: Tensor) -> Tensor:
-        """Put filtered leading eigenimages (K, h, w) and the tail (B, h, w) together as bands (B, h, w)."""
+        """Compose bands (B, h, w) from filtered leading eigenimages (K, h, w) and the tail (B, h, w)."""
         detail = (self.leading_basis.spectra() @ leading.flatten(1)).unflatten(1, leading.shape[1:])
         return detail + tail + self.basis.mean[:, None, None]
 
     @property
     def consistent(self) -> bool:
-        """Whether back-projection with this PSF converges: it does not where the PSF shifts the image."""
+        """Return whether back-projection with this PSF converges; it does not if the PSF shifts the image."""
         kernel = round_trip_kernel(self.scale, self.psf)
         response = torch.fft.fft2(kernel, s=(64, 64))
         rows, columns = (
@@ -138,12 +138,12 @@ def prepare(
 
 
 def noise_variances(basis: Basis, power: Tensor) -> Tensor:
-    """Return the noise variances (k,) of eigenimages, by the noise powers (B,) of bands that have variance 1."""
+    """Return the noise variances (k,) of eigenimages from the noise powers (B,) of bands scaled to variance 1."""
     return (basis.vectors.double() ** 2).T @ power / basis.sigma.double().clamp_min(1e-15) ** 2
 
 
 def middle(height: int, width: int, side: int = SAMPLE_SIDE) -> tuple[slice, slice]:
-    """Return rows and columns of the middle of an image, at most `side` pixels each way."""
+    """Return the rows and columns of the middle of an image, at most `side` pixels each way."""
     return tuple(slice(max(0, (n - side) // 2), max(0, (n - side) // 2) + min(n, side)) for n in (height, width))
 
 
@@ -163,8 +163,8 @@ def deconvolve(lr: Tensor, scale: int, psf: str = "bicubic", noise: float | None
 
     Parameters
     ----------
-    lr : (B, h, w), float32, no-data pixels filled. scale : r, of the HR image that is meant.
-    psf : that the image was made with, see `lkca.psf`. noise : signal-to-noise ratio in dB; None estimates it.
+    lr : (B, h, w), float32, no-data pixels filled. scale : r, of the HR image to estimate.
+    psf : of the image, see `lkca.psf`. noise : signal-to-noise ratio in dB; None estimates it.
     """
     plan = plan_image(lr, scale, psf, noise)
     return plan.bands(plan.filter(plan.leading_basis.coefficients(lr))[1], plan.tail(lr)[1])
@@ -193,24 +193,24 @@ def sharpen_eigenimages(
 ) -> tuple[Tensor, Tensor]:
     """Return the network's residuals (k, r·h, r·w), and the spectra (B, k) that turn them into bands.
 
-    eigenimages, filtered : (K, h, w), the leading ones and v of `Plan.filter`.
+    eigenimages, filtered : (K, h, w), the leading eigenimages, and v of `Plan.filter`.
     """
     inputs, spectra = network_inputs(plan, eigenimages, filtered, network)
     residuals = network(inputs)
     if plan.psf != "bicubic" and plan.consistent:
-        residuals = network.back_project(residuals, plan.psf)  # what is added is invisible to the sensor
+        residuals = network.back_project(residuals, plan.psf)  # so that the sensor would not see them
     return residuals[:, 0], spectra
 
 
 def network_inputs(
     plan: Plan, eigenimages: Tensor, filtered: Tensor, network: EigenimageNetwork, deviation: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return what the network sees, (k, 5, h, w), and the spectra (B, k) of one unit of each residual.
+    """Return the network's inputs (k, 5, h, w), and the spectra (B, k) of one unit of each residual.
 
-    Its channels are v, divided by its standard deviation; v of the first eigenimage; the eigenimage as it was; and the
-    two of `conditions`.
+    The channels are v divided by its standard deviation; the first such v; the eigenimage before the filter, divided by
+    the same; and the two of `conditions`.
 
-    deviation : (k,), standard deviation of v over the image that it is a part of; by default that of `filtered`.
+    deviation : (k,), standard deviation of v over the whole image; by default that of `filtered`.
     """
     count = min(network.components, len(filtered))
     deviation = filtered[:count].flatten(1).std(dim=1, correction=0) if deviation is None else deviation
@@ -221,16 +221,16 @@ def network_inputs(
 
 
 def stack_inputs(v: Tensor, eigenimages: Tensor, constants: Tensor) -> Tensor:
-    """Return (k, 3 + c, h, w): v, the first v as a guide, the eigenimages, and constants (k, c) as images."""
+    """Stack v (k, h, w), the first v as a guide, the eigenimages (k, h, w) and constants (k, c): (k, 3 + c, h, w)."""
     images = [v, v[:1].expand_as(v), eigenimages]
     images += [column[:, None, None].expand_as(v) for column in constants.T]
     return torch.stack(images, dim=1)
 
 
 def conditions(plan: Plan, count: int, unit: Tensor | float = 1.0) -> Tensor:
-    """Return (count, 2): the PSF's mean response at LR Nyquist, and log10 of each eigenimage's noise, from 0 to 1.
+    """Return (count, 2): the PSF's mean response at LR Nyquist, and log10 of each eigenimage's noise, scaled to 0 to 1.
 
-    unit : what the eigenimages are multiplied by before the network sees them.
+    unit : factor by which the eigenimages are multiplied before the network.
     """
     noise = (plan.spectra.noise[:count].float() * unit**2).clamp_min(0)
     level = ((noise + 1e-4).log10() + 4) / 4

@@ -1,7 +1,7 @@
-"""The eigenimage network without gradients on a CPU: the same numbers in less time and memory.
+"""Run the eigenimage network on a CPU without gradients: the same numbers in less time and memory.
 
-An image's features are a matrix (pixels, C) in channels-last order. What a block does to each pixel alone is done to
-so many pixels at once as fit into the processor's cache, in place, so that four feature maps are all that is held.
+An image's features are a matrix (pixels, C) in channels-last order. Pointwise steps of a block run in place on as many
+pixels as fit into the processor's cache, so that no more than `MAPS` feature maps are in memory.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from sharpen.image.model import INPUTS, MAX_COEFFICIENT, MAX_FEATURE, ClampedBlock, EigenimageNetwork
 
-CACHED_PIXELS = 4096  # whose features stay in the cache
-MAPS = 4.5  # feature maps that are held at once, those of a part of the dilated convolution included
-IMAGES = 6  # residuals at HR size that are held at once, when there are no feature maps any more
+CACHED_PIXELS = 4096  # pixels whose features fit into the cache
+MAPS = 4.5  # feature maps in memory at once, including those of a part of the dilated convolution
+IMAGES = 6  # residuals at HR size in memory at once, after the feature maps are freed
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class FastLayers:
     """`EigenimageNetwork.raw` of folded weights (`lkca.fast.fold`): (n, 5, h, w) -> float32 (n, 1, r·h, r·w).
 
-    precision : "float32", or "bfloat16", in which features and weights are held.
+    precision : of features and weights, "float32" or "bfloat16".
     """
 
     def __init__(self, network: EigenimageNetwork, precision: str = "float32") -> None:
@@ -75,7 +75,7 @@ class FastBlock:
             _rows(image, slice(None)).add_(added).clamp_(-MAX_FEATURE, MAX_FEATURE)
 
     def _distant(self, near: Tensor) -> Tensor:
-        """Return the dilated convolution: pixels of equal rows and columns, modulo the dilation, see each other."""
+        """Return the dilated convolution, as plain ones over the pixels of equal row and column modulo the dilation."""
         far, d = torch.empty_like(near), self.dilation
         padding = (self.distant[0].shape[-1] - 1) // 2
         for row in range(min(d, near.shape[2])):
@@ -93,7 +93,7 @@ def feature_bytes(network: EigenimageNetwork, precision: str) -> int:
 
 
 def _cached_rows(x: Tensor) -> Iterator[slice]:
-    """Divide the rows of (1, C, h, w) so that the features of a part stay in the cache."""
+    """Divide the rows of (1, C, h, w) into parts whose features fit into the cache."""
     count = max(1, CACHED_PIXELS // x.shape[3])
     for first in range(0, x.shape[2], count):
         yield slice(first, first + count)

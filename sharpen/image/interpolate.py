@@ -1,6 +1,6 @@
-"""Fast paths of a CPU: bicubic upsampling by rows, back-projection and deconvolution at LR size, limits of values.
+"""Fast CPU paths: bicubic upsampling by rows, back-projection and deconvolution at LR size, limits of values.
 
-They equal `lkca.resize`, `lkca.degradation` and `sharpen.image.deconvolve` but for rounding
+Up to rounding, they equal `lkca.resize`, `lkca.degradation` and `sharpen.image.deconvolve`
 (tests/sharpen/image/test_interpolate.py).
 """
 
@@ -19,8 +19,8 @@ from lkca.resize import keys_kernel, mirror_indices
 from sharpen.image.deconvolve import Plan
 from sharpen.image.spectra import Transfer
 
-UPSAMPLING_RADIUS = 2  # LR pixels on either side that bicubic upsampling looks at
-COLUMNS = 16  # LR columns that one matrix product upsamples across
+UPSAMPLING_RADIUS = 2  # LR pixels to each side that bicubic upsampling uses
+COLUMNS = 16  # LR columns that one matrix product upsamples
 LIMIT_RADIUS = 2  # LR pixels to each side that limit a pixel's value
 LIMIT_MARGIN = 0.5  # of the neighbours' range, allowed above and below it
 
@@ -28,8 +28,8 @@ LIMIT_MARGIN = 0.5  # of the neighbours' range, allowed above and below it
 def upsample_rows(padded: Tensor, scale: int, out: Tensor) -> Tensor:
     """Upsample rows by bicubic: (B, n + 4, w) -> out (B, r·n, r·w).
 
-    padded : the rows with two more at either end, mirrored where the image ends. It equals `lkca.resize` of the image,
-    but for rounding, at a quarter of the time.
+    padded : the rows with two more at either end, mirrored where the image ends. Up to rounding, the result equals
+    `lkca.resize` of the image; it takes a quarter of the time.
     """
     bands, rows, width = padded.shape
     margin = UPSAMPLING_RADIUS
@@ -44,16 +44,16 @@ def upsample_rows(padded: Tensor, scale: int, out: Tensor) -> Tensor:
 @lru_cache
 @torch.inference_mode(False)
 def _bicubic_weights(length: int, scale: int) -> Tensor:
-    """Return Keys' kernel as a matrix (r·length, length + 4): from pixels with 2 more at either end to new ones."""
+    """Return Keys' kernel as a matrix (r·length, length + 4), from LR pixels (2 more at either end) to HR pixels."""
     centres = (torch.arange(length * scale, dtype=torch.float64) + 0.5) / scale - 0.5 + UPSAMPLING_RADIUS
     return keys_kernel((centres[:, None] - torch.arange(length + 2 * UPSAMPLING_RADIUS)).abs()).float()
 
 
 def value_limits(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the least and the greatest value that an upsampled (B, h, w) may have within each pixel, (B, h, w) each.
+    """Return the smallest and the largest value that upsampling (B, h, w) may give within each pixel, (B, h, w) each.
 
-    They are the range of the 5x5 pixels around it, widened by half of that range on both sides. Bicubic leaves the
-    range by a quarter at most, trained networks by less than half but for single pixels: what exceeds it is no detail.
+    They are the range of the 5x5 pixels around it, widened by half of that range on both sides. Bicubic exceeds the
+    range by a quarter at most, trained networks by less than half except at single pixels: more is not detail.
     """
     high, low = x, x
     for axis in (-1, -2):
@@ -74,10 +74,10 @@ def _spread(x: Tensor, axis: int, extreme: Callable[[Tensor, Tensor], Tensor]) -
 
 
 def back_projected(x: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
-    """Return the LR image (..., h, w) whose bicubic upsampling is that of x with back-projection.
+    """Return the LR image (..., h, w) whose bicubic upsampling equals that of x after back-projection.
 
-    It equals x + sum_corrections(x - round_trip(x)) but for rounding. With mirrored edges the round trip of a symmetric
-    PSF is diagonal in the cosine transform, which is ten times faster than its convolutions.
+    Up to rounding, it is x + sum_corrections(x - round_trip(x)). With mirrored edges the round trip of a symmetric PSF
+    is diagonal in the cosine transform, which is ten times faster than its convolutions.
     """
     transfer = _transfer(round_trip_kernel(scale, psf), *x.shape[-2:])
     if transfer is None:
@@ -86,7 +86,7 @@ def back_projected(x: Tensor, scale: int, steps: int, psf: str = "bicubic") -> T
 
 
 def corrections(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
-    """Return `lkca.degradation.sum_corrections` of (..., h, w), faster where the PSF is symmetric."""
+    """Return `lkca.degradation.sum_corrections` of (..., h, w), faster if the PSF is symmetric."""
     transfer = _transfer(round_trip_kernel(scale, psf), *error.shape[-2:])
     return sum_corrections(error, scale, steps, psf) if transfer is None else _multiply(error, _series(transfer, steps))
 
@@ -101,9 +101,9 @@ def convolve_mirrored(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def filter_leading(plan: Plan, eigenimages: Tensor, up: bool = True) -> tuple[Tensor | None, Tensor]:
-    """Return what `Plan.filter` does, z and v of eigenimages (K, h, w); by the cosine transform for symmetric PSFs.
+    """Return z and v of eigenimages (K, h, w) as `Plan.filter` does, by the cosine transform if the PSF is symmetric.
 
-    up : False leaves z out, which is then None.
+    up : False leaves z out (None).
     """
     count, height, width = eigenimages.shape
     transfer = Transfer(height, width, plan.scale, plan.psf)
@@ -140,7 +140,7 @@ def _moments(
     power: float,
     least: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what `Transfer.everywhere` does at the frequencies of a cosine transform, (h, w) each.
+    """Return the sums of `Transfer.everywhere` at the frequencies of a cosine transform, (h, w) each.
 
     psf, down, up, squares : of `Transfer`, (h, aliases) and (w, aliases), real.
     """
@@ -179,7 +179,7 @@ def _series(transfer: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 
 
 def _transfer(kernel: Tensor, height: int, width: int) -> NDArray[np.float64] | None:
-    """Return a kernel's factor for each cosine (h, w); None where it is not symmetric along both axes."""
+    """Return a kernel's factor for each cosine (h, w); None if it is not symmetric along both axes."""
     taps = kernel.numpy()
     if not (np.allclose(taps, taps[::-1], atol=1e-9) and np.allclose(taps, taps[:, ::-1], atol=1e-9)):
         return None

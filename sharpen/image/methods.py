@@ -1,6 +1,6 @@
 """The methods that sharpen: deconvolution alone, the eigenimage network, networks of the study.
 
-What all share is in `sharpen.image.strips`.
+Their base class is in `sharpen.image.strips`.
 """
 
 import copy
@@ -29,17 +29,15 @@ from sharpen.image.strips import CHUNK_ROWS, WINDOW_MARGIN, Mask, Method, Window
 from sharpen.image.tiles import FLOAT, Rows, resident, side_by_side, spans, through_tiles
 from sharpen.image.uncertainty import band_deviations, eigenimage_deviations
 
-OVERLAP = (
-    32  # LR pixels around what deconvolution sees, and around a tile of a network of the study, see docs/own-scenes.md
-)
-MAPS = {"float32": 8, "bfloat16": 6}  # feature maps that a network holds at once, in bytes of float32
-MIN_SAMPLE_SIDE = 32  # LR pixels of the middle of a scene, by which PSF and spectra are estimated
-SAMPLE_BYTES = 40  # that the estimates take for each LR pixel and band of it
-FILTER_BYTES = 400  # that deconvolution takes for each LR pixel
+OVERLAP = 32  # LR pixels around a window of deconvolution, and around a tile of a network of the study
+MAPS = {"float32": 8, "bfloat16": 6}  # feature maps in memory at once, counted in float32 ones
+MIN_SAMPLE_SIDE = 32  # LR pixels on a side of the middle of a scene, from which PSF and spectra are estimated
+SAMPLE_BYTES = 40  # of memory that these estimates take for each LR pixel and band
+FILTER_BYTES = 400  # of memory that deconvolution takes for each LR pixel
 
 
 class PlannedMethod(Method):
-    """Deconvolution by the scene's own statistics, `sharpen.image.deconvolve`, without a network.
+    """Deconvolution by the scene's own statistics (`sharpen.image.deconvolve`), without a network.
 
     psf : "auto" estimates it. noise : signal-to-noise ratio in dB, infinite for none; None estimates it.
     """
@@ -64,7 +62,7 @@ class PlannedMethod(Method):
         return TAIL_RADIUS
 
     def base(self, x: Tensor) -> Tensor:
-        # All bands go through the filter of the eigenimages behind the leading ones; `leading` corrects those.
+        # All bands go through the shared filter; `Window.leading` then replaces it for the leading eigenimages.
         return convolve_mirrored(x, self.kernel)
 
     def add_leading(self, base: Tensor, leading: Tensor) -> Tensor:
@@ -86,9 +84,9 @@ class PlannedMethod(Method):
 
 
 class EigenimageMethod(PlannedMethod):
-    """The eigenimage network, see `sharpen.image.model`, after deconvolution.
+    """The eigenimage network (`sharpen.image.model`) after deconvolution.
 
-    uncertain : whether standard deviations are asked for.
+    uncertain : True gives standard deviations too.
     """
 
     def __init__(
@@ -103,7 +101,7 @@ class EigenimageMethod(PlannedMethod):
         super().__init__(name, network.scale, psf, noise, limited=True)
         self.network, self.precision, self.uncertain = fold(copy.deepcopy(network)), precision, uncertain
         self.network.raw = FastLayers(self.network, precision)
-        self._deviations: Tensor | None = None  # of an image that does not fit into one window
+        self._deviations: Tensor | None = None  # of an image larger than one window
 
     def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
         self._deviations = None
@@ -120,7 +118,7 @@ class EigenimageMethod(PlannedMethod):
         leading = self._leading(eigenimages, z)
         tiles = self.scale, self.network.radius, pixels, self.on_tile, side_by_side()
         detail = through_tiles(self.network.limited, inputs, *tiles)[:, 0]
-        # What the overlap gave is cut off, then what back-projection looked at.
+        # Cut off the overlap of the tiles, then the rows that only back-projection needs.
         edges = max(0, start - self._reach()), min(height, stop + self._reach())
         above, below = max(0, start - WINDOW_MARGIN), min(height, stop + WINDOW_MARGIN)
         detail = detail[:, self.scale * (edges[0] - first) : self.scale * (edges[1] - first)]
@@ -131,7 +129,7 @@ class EigenimageMethod(PlannedMethod):
         return Window(above, detail, spectra, low, leading, z, v, unit)
 
     def _deviation(self, lr: Rows, v: Tensor, rows: tuple[int, int]) -> Tensor:
-        """Return the standard deviations (k,) over the image that divide v before the network sees it.
+        """Return the standard deviations (k,) of v over the image, by which v is divided before the network.
 
         v : (K, n, w), of the window of LR rows `rows`.
         """
@@ -153,7 +151,7 @@ class EigenimageMethod(PlannedMethod):
         return self._reach() + self.network.radius
 
     def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        # The sensor has blurred the LR image: what is sharp leaves its range. The deconvolved image sets the limits.
+        # Sharp values leave the range of the LR image, which the sensor blurred: the deconvolved image sets the limits.
         return tuple(limit[:, LIMIT_RADIUS:-LIMIT_RADIUS] for limit in value_limits(base))
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
@@ -176,12 +174,12 @@ class EigenimageMethod(PlannedMethod):
         return band_deviations(self.plan, of_eigenimages[:, r * (first - above) : r * (last - above)])
 
     def _reach(self) -> int:
-        """Return how many LR rows around a window decide what back-projection adds to it."""
+        """Return how many LR rows around a window's own rows back-projection needs."""
         kernel = max(round_trip_kernel(self.scale, self.psf).shape) // 2
         return WINDOW_MARGIN + 2 * self.network.steps * kernel + UPSAMPLING_RADIUS
 
     def _back_projected(self, detail: Tensor) -> Tensor:
-        """Return what back-projection adds to a detail (k, r·n, r·w) at LR size, so that the sensor does not see it."""
+        """Return what back-projection adds at LR size to a detail (k, r·n, r·w): the sensor would not see the sum."""
         return torch.cat([self._back_projected_one(each) for each in detail.split(1)])  # less memory than all at once
 
     def _back_projected_one(self, detail: Tensor) -> Tensor:
@@ -198,7 +196,7 @@ class EigenimageMethod(PlannedMethod):
 class NetworkMethod(Method):
     """A network of the study for the scene's own bands, trained on values in [0, 1].
 
-    It is shown what training showed it: values are clamped to [0, 1], and bicubic adds what was cut off.
+    Its input is clamped to [0, 1], as in training; what this cuts off is added by bicubic upsampling.
     """
 
     def __init__(self, name: str, network: nn.Module, scale: int, precision: str = "float32") -> None:

@@ -1,16 +1,16 @@
 """The eigenimage network: one network for every spectrum, which sharpens a scene one principal component at a time.
 
-The study finds that an upsampler needs few spectral components (notebook `upsamplers`). Here that is taken to its end.
-Nothing in the network depends on the bands, so weights trained on one sensor, or on synthetic scenes alone, sharpen the
-scenes of another. An LR image (B, h, w) is sharpened in three steps:
+The study finds that an upsampler needs few spectral components (notebook `upsamplers`). This network goes further:
+nothing in it depends on the bands, so weights trained on one sensor, or on synthetic scenes alone, sharpen the scenes
+of another. An LR image (B, h, w) is sharpened in three steps:
 
-1. Bands are divided by their standard deviation, so that each counts alike. The k leading eigenvectors of their
+1. Bands are divided by their standard deviation, so that all count equally. The k leading eigenvectors of their
    correlation give k eigenimages, each divided by its standard deviation σ_i.
-2. Each eigenimage is deconvolved (`sharpen.image.deconvolve`, whose `network_inputs` makes what the network sees): that
+2. Each eigenimage is deconvolved (`sharpen.image.deconvolve`). The network's inputs (`network_inputs` there) are that
    eigenimage, the first one as a guide, the eigenimage before deconvolution, PSF and noise. Large-kernel blocks, a 3x3
    convolution to r² channels and PixelShuffle give the residual over the bicubic image.
 3. Residuals are back-projected (Irani and Peleg 1991), multiplied by σ_i and turned back into bands. What lies outside
-   the k components is deconvolved alone.
+   the k components is only deconvolved.
 
 EigenSR (arXiv 2409.04050) has the same aim with a large network for colour images, fine-tuned on eigenimages.
 """
@@ -31,19 +31,19 @@ from lkca.models.upsamplers import start_near_zero
 from lkca.resize import SCALES, SYMMETRIES, resize, symmetry, undo_symmetry
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"
-NAME = "lkca-any"  # of this network in the metadata of weights files
-FIXED = ("attention", "inputs")  # options that such files may name; they have one value now
+NAME = "lkca-any"  # this network's name in the metadata of weights files
+FIXED = ("attention", "inputs")  # former options, which weights files still name; ignored
 USUAL_SCALE = 4
 INPUTS = 5  # channels that the network sees
 MAX_COEFFICIENT = 6.0  # standard deviations; coefficients are clamped to ± this, larger ones are rare in training too
 MAX_FEATURE = 15.0  # features are clamped to ± this after each block, see `ClampedBlock`
-NEIGHBOURHOOD = 5  # LR pixels on a side, whose range limits a pixel's residual
+NEIGHBOURHOOD = 5  # LR pixels on a side; their range limits a pixel's residual
 BLOCK_RADIUS = 2 + 9  # LR pixels: the 5x5 convolution, then the 7x7 one of dilation 3
 
 
 @dataclass(frozen=True)
 class Basis:
-    """The principal components of an image, from its LR pixels alone.
+    """The principal components of an LR image.
 
     mean, spread : (B,) mean and standard deviation of each band; the spread of a constant band is 1.
     vectors : (B, k), orthonormal. sigma : (k,) standard deviation of the coefficients, 0 where there is no component
@@ -56,18 +56,18 @@ class Basis:
     sigma: Tensor
 
     def coefficients(self, lr: Tensor) -> Tensor:
-        """Turn bands (B, h, w) into eigenimages (k, h, w) of standard deviation 1; 0 where there is no component."""
+        """Convert bands (B, h, w) to eigenimages (k, h, w) of standard deviation 1; 0 where there is no component."""
         standard = (lr - self.mean[:, None, None]) / self.spread[:, None, None]
         inverse = torch.where(self.sigma > 0, 1 / self.sigma.clamp_min(1e-30), 0)
         return ((self.vectors * inverse).T @ standard.flatten(1)).unflatten(1, lr.shape[1:])
 
     def spectra(self) -> Tensor:
-        """Return what one standard deviation of each component is in the image's own unit, (B, k)."""
+        """Return the spectra (B, k) of one standard deviation of each component, in the image's unit."""
         return self.vectors * self.sigma * self.spread[:, None]
 
 
 def principal_components(count: float, sums: Tensor, products: Tensor, components: int) -> Basis:
-    """Return the basis of pixels of which only sums are known, so that an image need not be in memory.
+    """Return the basis of pixels from their sums alone, so that the image need not be in memory.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def principal_components(count: float, sums: Tensor, products: Tensor, component
 
 
 class EigenimageNetwork(nn.Module):
-    """(k, 5, h, w) -> (k, 1, r·h, r·w): what k eigenimages lack, whatever scene and bands they are of.
+    """(k, 5, h, w) -> (k, 1, r·h, r·w): the residuals of k eigenimages, whatever their scene and bands.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ class EigenimageNetwork(nn.Module):
 
     Attributes
     ----------
-    symmetries : True takes the mean of a residual over the eight symmetries of the image, at eight times the work.
-    radius : LR pixels that an output depends on to each side.
+    symmetries : True averages a residual over the eight flips and rotations of the image, at eight times the work.
+    radius : LR pixels to each side that an output depends on.
 
     Raises
     ------
@@ -123,15 +123,15 @@ class EigenimageNetwork(nn.Module):
         start_near_zero(list(self.upsampler))
 
     def options(self) -> dict[str, object]:
-        """Return the arguments beside the scale that build it again."""
+        """Return the arguments, except the scale, that build this network again."""
         channels = len(self.head.weight)
         return {"components": self.components, "blocks": len(self.body), "channels": channels, "steps": self.steps}
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the residuals (k, 1, r·h, r·w) of what `sharpen.image.deconvolve.network_inputs` makes, (k, 5, h, w).
+        """Return the residuals (k, 1, r·h, r·w) for inputs (k, 5, h, w) of `sharpen.image.deconvolve.network_inputs`.
 
-        Inputs are clamped as in training, and a residual is no larger than the range of its pixel's neighbourhood, so
-        that a hot pixel cannot explode.
+        Inputs are clamped as in training. A residual is clamped to the range of its pixel's neighbourhood, so that a
+        hot pixel cannot explode.
         """
         return self.back_project(self.limited(inputs))
 
@@ -141,14 +141,14 @@ class EigenimageNetwork(nn.Module):
         return limit_residuals(torch.stack(turned).mean(dim=0), inputs[:, :1], self.scale)
 
     def raw(self, inputs: Tensor) -> Tensor:
-        """Run the layers alone on (k, 5, h, w): (k, 1, r·h, r·w), neither limited nor back-projected."""
+        """Run only the layers, (k, 5, h, w) -> (k, 1, r·h, r·w), without limits and back-projection."""
         features = self.head(inputs.clamp(-MAX_COEFFICIENT, MAX_COEFFICIENT))
         if features.device.type == "cpu":  # depthwise convolutions are three times faster there in this layout
             features = features.contiguous(memory_format=torch.channels_last)
         return self.upsampler(self.body(features).contiguous())
 
     def back_project(self, residuals: Tensor, psf: str = "bicubic") -> Tensor:
-        """Back-project residuals (..., r·h, r·w): downsampled, they shall vanish."""
+        """Back-project residuals (..., r·h, r·w), so that they vanish when downsampled."""
         if not self.steps:
             return residuals
         error = -Degradation(psf).downsample(residuals, self.scale)
@@ -156,11 +156,11 @@ class EigenimageNetwork(nn.Module):
 
 
 class ClampedBlock(LargeKernelBlock):
-    """A large-kernel block without channel attention, whose output is clamped to a range that training hardly leaves.
+    """A large-kernel block without channel attention; its output is clamped to a range that training hardly leaves.
 
     A block multiplies features by weights made of features, so its output grows with the square of its input, and that
-    of six blocks with the 64th power: one bright object on a calm sea would explode. Without the attention, which
-    averages over the whole image, tiles that overlap are exact, and nothing is lost (docs/any-sensor.md).
+    of six blocks with the 64th power: one bright object on a calm sea would explode. Channel attention averages over
+    the whole image; without it, overlapping tiles are exact, and no quality is lost (docs/any-sensor.md).
     """
 
     def __init__(self, channels: int) -> None:
@@ -183,12 +183,12 @@ def limit_residuals(residuals: Tensor, lr: Tensor, scale: int) -> Tensor:
 
 
 def load_pretrained(scale: int) -> EigenimageNetwork:
-    """Return the network with pretrained weights of a scale (2, 4 or 8), ready to use."""
+    """Return the network with the pretrained weights of a scale (2, 4 or 8), in eval mode."""
     return load_network(weights_path(None, scale))[0]
 
 
 def weights_path(weights: str | Path | None, scale: int | None) -> Path:
-    """Return the file of some weights, or the folder of a run; None are the pretrained ones of a scale (4 if None).
+    """Return the path of weights (a file or the folder of a run); None means the pretrained ones of a scale (or 4).
 
     Raises
     ------
@@ -208,8 +208,8 @@ def export_network(
     """Write a network as an ONNX file.
 
     An `EigenimageNetwork` maps "lr" (k, 5, h, w), made by `sharpen.image.deconvolve.network_inputs`, to "hr"
-    (k, 1, r·h, r·w), residuals before back-projection: ONNX has no eigendecomposition. For a network of lkca see
-    `lkca.export.export_onnx`, which names the errors too.
+    (k, 1, r·h, r·w), residuals before back-projection: ONNX has no eigendecomposition. For other networks, and for the
+    errors raised, see `lkca.export.export_onnx`.
 
     weights, scale : see `weights_path`.
     """
@@ -231,7 +231,7 @@ def load_network(path: str | Path) -> tuple[nn.Module, Metadata]:
     """
     if Path(path).parent != PRETRAINED:
         return load_weights(path, build=_build)
-    metadata, tensors = read_weights(path)  # needs none of the checks of foreign files, which take seconds
+    metadata, tensors = read_weights(path)  # without the checks of foreign files, which take seconds
     network = _build(metadata)
     network.load_state_dict(tensors)
     return network.eval(), metadata

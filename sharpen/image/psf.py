@@ -1,15 +1,15 @@
-"""Estimate a sensor's point spread function from an image alone, and name those that are published.
+"""Estimate a sensor's point spread function from an image alone, and list published ones.
 
 The spectrum of a scene falls as a power of the frequency, |f|^-p with p = 2.3 ± 0.35; a PSF bends it. So the leading
-eigenimages' spectra are fitted by c·Σ|P|²|f|^-p + σ² for Gaussian PSFs of many widths, and the widths weighted by their
-likelihood. Noise is known beforehand from the last eigenimages, as in `sharpen.image.deconvolve`. What is to be undone
-is less than what is seen, since the wanted HR image is as soft, in its own smaller pixels, as HR images are: the
-squares of widths add up.
+eigenimages' spectra are fitted by c·Σ|P|²|f|^-p + σ² for Gaussian PSFs of many widths, and the widths are weighted by
+their likelihood. The noise follows from the last eigenimages, as in `sharpen.image.deconvolve`. The PSF to undo is
+narrower than the blur in the image, because an ideal HR image has some blur too, in its own smaller pixels: the squares
+of the widths add up.
 
-A PSF that is assumed too wide costs far more than one that is too narrow (table `any_sensor_regret` of the study): at
-x4 a width of 0.55 LR pixels where 0.45 is true loses several dB, the other way round half a dB. Therefore the estimate
-that is used lies below the likeliest, and an image that does not tell gets `DEFAULT`: of the PSFs that never do worse
-than bicubic whatever the truth is, the one with the smallest worst regret.
+A PSF assumed too wide costs far more than one too narrow (results/cpu/any_sensor_regret.csv): at x4, assuming a width
+of 0.65 LR pixels where 0.5 is true loses about 3 dB, the other way round about 1 dB. Therefore the width used lies
+below the estimate, and an image that allows no estimate gets `DEFAULT`. On the real scenes of that table, it is the PSF
+with the smallest worst regret among those that never do worse than bicubic.
 """
 
 import math
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sharpen.image.deconvolve import middle
-from sharpen.image.model import principal_components
+from sharpen.image.model import Basis, principal_components
 from sharpen.image.spectra import (
     MIN_FREQUENCIES,
     POWER_SPREAD,
@@ -37,27 +37,27 @@ from sharpen.image.spectra import (
 
 DEFAULT = "gaussian:0.3"
 SIGMAS = torch.tensor([0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0, 1.15, 1.3])
-RATIOS = torch.cat([torch.zeros(1), torch.logspace(-5, 2, 36)]).double()  # noise to signal that are tried
+RATIOS = torch.cat([torch.zeros(1), torch.logspace(-5, 2, 36)]).double()  # σ²/c that are tried
 EIGENIMAGES = 3  # that are fitted
-TEMPER = 4.0  # by which likelihoods are flattened, because no spectrum is exactly a power of the frequency
-NOISE_SPREAD = 0.3  # of log σ² between what the last eigenimages say and what a leading one holds
-ERROR = 0.045  # LR pixels, standard deviation of estimates on synthetic scenes beside that of the likelihood
-CAUTION = 1.0  # standard deviations that the width used lies below the estimate
-OWN_SIGMA, OWN_SPREAD = 0.55, 0.3  # HR pixels: mean and standard deviation of the blur that HR scenes have themselves
-BICUBIC_RANGE = (0.33, 0.43)  # widths that are taken for bicubic: Gaussians hardly differ from it, and it is milder
+TEMPER = 4.0  # divides log-likelihoods, because no spectrum is exactly a power of the frequency
+NOISE_SPREAD = 0.3  # standard deviation of a leading eigenimage's log σ² around what the last ones predict
+ERROR = 0.045  # LR pixels, standard deviation of estimates on synthetic scenes in addition to that of the likelihood
+CAUTION = 1.0  # standard deviations by which the width used lies below the estimate
+OWN_SIGMA, OWN_SPREAD = 0.55, 0.3  # HR pixels: mean and standard deviation of the blur in HR scenes
+BICUBIC_RANGE = (0.33, 0.43)  # LR pixels; widths taken as bicubic, which is nearly such a Gaussian, but milder
 MIN_SIDE = 32  # LR pixels; smaller images get the default
 WIDEST = 0.95  # LR pixels; no sensor blurs more (its modulation at Nyquist would be 0.01): the scene itself is soft
-SURE_ERROR, LARGEST_ERROR = 0.08, 0.16  # LR pixels, standard deviations of a sure estimate, and of one that is used
-NOISELESS = 60.0  # dB; noise below that counts as none
-MIN_VARIATION = 1e-4  # of the mean, below which an image is too flat to tell
+SURE_ERROR, LARGEST_ERROR = 0.08, 0.16  # LR pixels, highest standard deviation of a sure estimate, of one in use
+NOISELESS = 60.0  # dB; a higher signal-to-noise ratio counts as no noise
+MIN_VARIATION = 1e-4  # of the largest value; an image with less contrast allows no estimate
 
 
 @dataclass(frozen=True)
 class Sensor:
     """A published PSF.
 
-    psf : as `lkca.psf` takes it. evidence : "specification", "laboratory" or "flight", by which it is known.
-    source : the published number, how the PSF follows, and where it is from.
+    psf : see `lkca.psf`. evidence : how it is known, "specification", "laboratory" or "flight".
+    source : the published number, how the PSF follows from it, and its reference.
     """
 
     psf: str
@@ -95,16 +95,16 @@ SENSORS = {
         "Survey, System characterization of Earth observation sensors, Open-File Report 2021-1030, chapter K",
     ),
 }
-"""Sensors with a published number that could be checked, of several the mildest."""
+"""Sensors with a published number that could be checked; of several numbers, the one for the narrowest PSF."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an image says about its PSF and noise.
+    """The PSF and noise estimated from an image.
 
-    psf : to be used, milder than the likeliest. sigma : width as a Gaussian, LR pixels, NaN if unknown.
+    psf : the one to use, narrower than the estimate. sigma : width as a Gaussian, LR pixels, NaN if unknown.
     low, high : one standard deviation below and above it. snr : median over bands in dB, infinite without noise.
-    sure : whether the likelihood is narrow. text : all of this in a sentence.
+    sure : at least `MIN_SIDE` pixels a side, and a standard deviation of at most `SURE_ERROR`. text : a sentence on it.
     """
 
     psf: str
@@ -117,12 +117,12 @@ class Estimate:
 
 
 def sensor_psf(name: str) -> str:
-    """Return the PSF of a sensor in `SENSORS`, whatever its case.
+    """Return the PSF of a sensor in `SENSORS`; upper and lower case are the same.
 
     Raises
     ------
     ValueError
-        If it is not there.
+        If the sensor is not listed.
     """
     found = {known.lower(): sensor for known, sensor in SENSORS.items()}.get(name.lower())
     if found is None:
@@ -136,8 +136,8 @@ def estimate_psf(lr: Tensor, scale: int = 4, min_side: int = MIN_SIDE) -> Estima
 
     Parameters
     ----------
-    lr : (B, h, w), no-data pixels filled; of a large image the middle is used. scale : of the HR image that is meant.
-    min_side : LR pixels; an image with a shorter side gets the default.
+    lr : (B, h, w), no-data pixels filled; of a large image, the middle is used. scale : of the HR image to estimate.
+    min_side : LR pixels; an image with a shorter side gets `DEFAULT`.
     """
     height, width = lr.shape[1:]
     lr = lr[:, *middle(height, width)].float()
@@ -147,7 +147,7 @@ def estimate_psf(lr: Tensor, scale: int = 4, min_side: int = MIN_SIDE) -> Estima
         return _default(f"{size} are too few to estimate the PSF from (at least {min_side} a side)")
     flat = pixels.std(dim=1) <= MIN_VARIATION * pixels.abs().amax(dim=1).clamp_min(1e-30)
     if not pixels.isfinite().all() or bool(flat.all()):
-        return _default("the image is constant or has values that are no numbers")
+        return _default("the image is constant or has NaN or infinite values")
     basis = principal_components(pixels.shape[1], pixels.sum(1), pixels @ pixels.T, len(lr))
     images = basis.coefficients(lr)
     losses = _losses(images, basis, scale)
@@ -159,24 +159,24 @@ def estimate_psf(lr: Tensor, scale: int = 4, min_side: int = MIN_SIDE) -> Estima
     error = math.hypot(spread, ERROR, own * OWN_SPREAD / scale / sigma)
     if sigma > WIDEST:
         return _default(
-            f"{size} look blurred by {sigma:.2f} of them, more than by any sensor: a scene without fine texture, or an "
-            "image that was upsampled before; give its PSF if you know it"
+            f"{size} seem blurred by {sigma:.2f} pixels, more than by any sensor: a scene without fine texture, or an "
+            "upsampled image; give its PSF if you know it"
         )
     if error > LARGEST_ERROR and sigma >= BICUBIC_RANGE[0]:
-        return _default(f"{size} do not tell their PSF ({sigma:.2f} ± {error:.2f} LR pixels)")
+        return _default(f"{size} do not determine the PSF ({sigma:.2f} ± {error:.2f} LR pixels)")
     sure = min(height, width) >= MIN_SIDE and error <= SURE_ERROR
     psf = _mild(sigma - CAUTION * error)
     snr = _signal_to_noise(lr, images, basis, scale, psf)
-    noise = "no noise to speak of" if math.isinf(snr) else f"noise {snr:.0f} dB below the signal"
+    noise = "no significant noise" if math.isinf(snr) else f"noise {snr:.0f} dB below the signal"
     text = (
         f"PSF estimated from {size}: a Gaussian of {sigma:.2f} ± {error:.2f} LR pixels, {noise}; "
-        f"{'sure enough' if sure else 'unsure'}, {psf} is used"
+        f"{'reliable' if sure else 'uncertain'}; {psf} is used"
     )
     return Estimate(psf, sigma, sigma - error, sigma + error, snr, sure, text)
 
 
-def _losses(images: Tensor, basis: object, scale: int) -> Tensor:
-    """Return the flattened negative log-likelihood of each of `SIGMAS`."""
+def _losses(images: Tensor, basis: Basis, scale: int) -> Tensor:
+    """Return the negative log-likelihood, divided by `TEMPER` and with priors, of each of `SIGMAS`."""
     i, j = sample_frequencies(*images.shape[1:])
     spectra = torch.cat([periodogram(part, i, j) for part in images.split(8)])
     transfer = Transfer(*images.shape[1:], scale, "gaussian:0.5")
@@ -201,8 +201,8 @@ def _mild(sigma: float) -> str:
     return "bicubic" if sigma < BICUBIC_RANGE[1] else f"gaussian:{sigma:.2f}"
 
 
-def _signal_to_noise(lr: Tensor, images: Tensor, basis: object, scale: int, psf: str) -> float:
-    """Return the median over bands of signal to noise in dB."""
+def _signal_to_noise(lr: Tensor, images: Tensor, basis: Basis, scale: int, psf: str) -> float:
+    """Return the median over bands of the signal-to-noise ratio in dB; infinite beyond `NOISELESS`."""
     spectra = fit_spectra(images, basis, scale, psf)
     noise = (basis.vectors.double() ** 2) @ (spectra.noise * basis.sigma.double() ** 2) * basis.spread.double() ** 2
     power = lr.double().square().mean(dim=(1, 2))

@@ -1,6 +1,6 @@
-"""Model the spectra of eigenimages: a scene seen through a PSF, with aliases and noise, and its fit to a periodogram.
+"""Model the spectra of eigenimages (scene, PSF, aliases, noise), and fit the model to periodograms.
 
-See `sharpen.image.deconvolve` for the model; it is fitted by Whittle's likelihood (P. Whittle, J. R. Stat. Soc. B 15,
+See `sharpen.image.deconvolve` for the model. It is fitted by Whittle's likelihood (P. Whittle, J. R. Stat. Soc. B 15,
 1953).
 """
 
@@ -16,16 +16,16 @@ from lkca.psf import psf_version, psf_weights
 from lkca.resize import resize
 from sharpen.image.model import Basis
 
-POWERS = torch.arange(1.25, 3.8, 0.25, dtype=torch.float64)  # p, fall of a scene's power with frequency
+POWERS = torch.arange(1.25, 3.8, 0.25, dtype=torch.float64)  # p, exponents of |f|^-p that are tried
 USUAL_POWER, POWER_SPREAD = 2.3, 0.35  # of p over scenes: mean and standard deviation
 RATIOS = torch.cat([torch.zeros(1), torch.logspace(-4, 4, 49)]).double()  # σ²/c that are tried
-NOISE_SPREAD = 0.3  # of log σ², between what the last eigenimages say and what another one holds
-KNOWN_NOISE_SPREAD = 0.05  # the same where the noise is known
+NOISE_SPREAD = 0.3  # standard deviation of log σ² around what the last eigenimages predict
+KNOWN_NOISE_SPREAD = 0.05  # the same around a known noise level
 LEAST_NOISE = 1e-6  # of an eigenimage's variance; less noise counts as none
 MAX_FREQUENCIES = 8192  # of a spectrum that is fitted
-MIN_FREQUENCIES = 16  # fewer tell nothing: no noise and the usual power are taken
-MIN_TAIL = 4  # eigenimages in the last half, with fewer of which each one's noise is fitted alone
-CHUNK = 1 << 16  # frequencies that are worked on together
+MIN_FREQUENCIES = 16  # with fewer nothing is fitted: p is `USUAL_POWER`, and there is no noise unless it is known
+MIN_TAIL = 4  # eigenimages in the last half; with fewer, each one's noise is fitted on its own
+CHUNK = 1 << 16  # frequencies processed together
 
 
 # --- responses
@@ -81,7 +81,7 @@ class Transfer:
         return seen, to_up.abs() ** 2 * (rows * columns).flatten(1).square().sum(1), total
 
     def everywhere(self, power: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the three of `moments` for one power at every frequency, (2h, w + 1) each."""
+        """Return `moments` for one power at every frequency, (2h, w + 1) each."""
         height, width = self.shape
         parts = []
         for rows in torch.arange(height).split(max(1, CHUNK // width)):
@@ -98,7 +98,7 @@ def _aliases(frequencies: Tensor, scale: int) -> Tensor:
 
 
 def _response(weights: Tensor, frequencies: Tensor) -> Tensor:
-    """Return Σ w[n]·exp(i·f·n), n counted from the middle of the weights (n,): complex, shape of the frequencies."""
+    """Return Σ w[n]·exp(i·f·n), n counted from the middle of the weights: complex, in the shape of the frequencies."""
     places = torch.arange(len(weights), dtype=torch.float64) - (len(weights) - 1) / 2
     return torch.exp(1j * frequencies[..., None] * places) @ weights.to(torch.complex128)
 
@@ -144,7 +144,7 @@ def nyquist_response(scale: int, psf: str) -> float:
 
 @dataclass(frozen=True)
 class Spectra:
-    """What was fitted to eigenimages: power p, level c and noise σ², (k,) each, for eigenimages of variance 1."""
+    """The fit to eigenimages of variance 1: power p, level c and noise σ², (k,) each."""
 
     power: Tensor
     level: Tensor
@@ -152,19 +152,19 @@ class Spectra:
 
     @property
     def ratio(self) -> Tensor:
-        """σ²/c; 0 where there is no noise."""
+        """Return σ²/c; 0 where there is no noise."""
         return torch.where(self.noise > 0, self.noise / self.level.clamp_min(1e-12), 0.0)
 
 
 def fit_spectra(eigenimages: Tensor, basis: Basis, scale: int, psf: str, noise: Tensor | None = None) -> Spectra:
     """Fit c·Σ|P|²|f|^-p + σ² to the periodograms of all eigenimages.
 
-    The last eigenimages are mostly noise, and tell how noisy each band is; so the noise of the leading ones is known
-    nearly, and their fine texture is not taken for noise.
+    The last eigenimages are mostly noise and tell how noisy each band is. From that the noise of the leading ones is
+    nearly known, so their fine texture is not mistaken for noise.
 
     Parameters
     ----------
-    eigenimages : (k, h, w) of variance 1. basis : that they are of. noise : (k,) their noise variance if it is known.
+    eigenimages : (k, h, w) of variance 1. basis : theirs. noise : (k,), their noise variances if known.
     """
     count, height, width = eigenimages.shape
     if (height - 1) * (width - 1) < MIN_FREQUENCIES:
@@ -188,20 +188,20 @@ def fit_spectra(eigenimages: Tensor, basis: Basis, scale: int, psf: str, noise: 
 
 
 def periodogram(images: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """Return the squares of the cosine transform of (k, h, w) at rows i and columns j, (k, n); white noise gives σ²."""
+    """Return the squared cosine transform of (k, h, w) at rows i and columns j, (k, n); white noise has mean σ²."""
     spectrum = scipy.fft.dctn(images.double().numpy(), axes=(1, 2), norm="ortho", workers=torch.get_num_threads())
     return torch.from_numpy(spectrum)[:, i, j] ** 2
 
 
 def signal_powers(transfer: Transfer, i: Tensor, j: Tensor, powers: Tensor) -> Tensor:
-    """Return Σ|P|²S, (number of powers, n), as a cosine transform sees it: it mixes frequencies i and -i."""
+    """Return Σ|P|²S, (number of powers, n), for a cosine transform, which mixes the frequencies i and -i."""
     return (transfer.seen(i, j, powers) + transfer.seen(-i % transfer.shape[0], j, powers)) / 2
 
 
 def profile_likelihood(periodograms: Tensor, signals: Tensor, ratios: Tensor) -> tuple[Tensor, Tensor]:
     """Return Whittle's negative log-likelihood at the best level c, and that c, (k, powers, ratios) each."""
     count, found = periodograms.shape[1], []
-    for signal in signals:  # one power after the other, in the processor's cache
+    for signal in signals:  # one power at a time, to stay in the processor's cache
         models = signal + ratios[:, None]  # (ratios, n)
         levels = (periodograms @ models.reciprocal().T / count).clamp_min(1e-30)
         found.append((count * levels.log() + _sum_of_logs(models), levels))
@@ -209,16 +209,16 @@ def profile_likelihood(periodograms: Tensor, signals: Tensor, ratios: Tensor) ->
 
 
 def _sum_of_logs(x: Tensor) -> Tensor:
-    """Return the sum of log x over the last axis, as logarithms of products of eight: a tenth of the time."""
+    """Return the sum of log x over the last axis, by logarithms of products of eight: in a tenth of the time."""
     eighths = x.shape[-1] // 8 * 8
     products = x[..., :eighths].unflatten(-1, (8, -1)).prod(-2)
     return products.log().sum(-1) + x[..., eighths:].log().sum(-1)
 
 
 def noise_of_last(noises: Tensor, misfit: Tensor, basis: Basis) -> Tensor | None:
-    """Return the noise variance (k,) that all eigenimages have if bands are as noisy as the last half of them says.
+    """Return the noise variances (k,) of all eigenimages if bands are as noisy as the last half of them indicates.
 
-    noises, misfit : (k, n) of each eigenimage by the parameters tried. None with too few eigenimages.
+    noises, misfit : (k, n), of each eigenimage for all parameters tried. Return None with too few eigenimages.
     """
     count = len(noises)
     last = slice(count // 2, count)
@@ -233,13 +233,13 @@ def noise_of_last(noises: Tensor, misfit: Tensor, basis: Basis) -> Tensor | None
 
 
 def noise_misfit(noises: Tensor, expected: Tensor, spread: float) -> Tensor:
-    """Return what noise variances (k, ...) cost that are not the expected ones (k,)."""
+    """Return the penalty on noise variances (k, ...) that differ from the expected ones (k,)."""
     difference = (noises + LEAST_NOISE).log() - (expected + LEAST_NOISE).log().view(-1, *[1] * (noises.ndim - 1))
     return 0.5 * (difference / spread) ** 2
 
 
 def sample_frequencies(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return rows and columns of cosine frequencies; those along the axes, where stripes are, are left out."""
+    """Return rows and columns of cosine frequencies, without those on the axes, which hold stripes."""
     index = torch.arange((height - 1) * (width - 1))
     if len(index) > MAX_FREQUENCIES:
         index = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))[:MAX_FREQUENCIES]
@@ -247,6 +247,6 @@ def sample_frequencies(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def mirrored(images: Tensor) -> Tensor:
-    """(..., h, w) -> (..., 2h, 2w)."""
+    """Mirror images (..., h, w) to (..., 2h, 2w)."""
     images = torch.cat([images, images.flip(-1)], dim=-1)
     return torch.cat([images, images.flip(-2)], dim=-2)

@@ -1,7 +1,7 @@
-"""Sharpen an LR image strip by strip in bounded memory: what all methods share.
+"""Sharpen an LR image strip by strip in bounded memory: the part that all methods share.
 
 A method gives HR rows as bicubic(base) + spectra · detail. The base is an LR image, back-projected or deconvolved at LR
-size. The detail is what a network adds. Bands are handled in strips of rows, feature maps in tiles.
+size. The detail is a network's residuals. Bands are processed in strips of rows, feature maps in tiles.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,19 +20,19 @@ from sharpen.image.tiles import FLOAT, Rows, resident, spans
 
 MAX_TILE_PIXELS = 300_000  # LR pixels of a tile, overlap included: larger ones are slower
 MIN_TILE_PIXELS = 4096
-TILE_SHARE = 0.6  # of the memory, at most, for a tile's feature maps
-USED_SHARE = 0.88  # of the memory that is planned for: a process grows a little
-CHUNK_ROWS = 64  # LR rows whose base is made together
+TILE_SHARE = 0.6  # of the free memory, for a tile's feature maps
+USED_SHARE = 0.88  # of the memory limit that is planned with, since a process grows a little
+CHUNK_ROWS = 64  # LR rows whose base is computed together
 STRIP_ROWS = 4  # LR rows that are upsampled together
-CHUNKS = 10  # arrays of a chunk's size that are held at once
-BANDS = 16  # that are upsampled together: more leave the processor's cache
-STRIPS = 5  # arrays of a strip's size that are held at once, those on their way to the file too
-WINDOW_MARGIN = 5  # LR rows that a window knows on either side of its own
+CHUNKS = 10  # arrays of a chunk's size in memory at once
+BANDS = 16  # upsampled together: more do not fit into the processor's cache
+STRIPS = 5  # arrays of a strip's size in memory at once, including those still to be written
+WINDOW_MARGIN = 5  # LR rows beyond a window's own, on either side, that it contains
 Mask = NDArray[np.bool_]
 
 
 class Strip(NamedTuple):
-    """values : float32 (B, n, r·w). deviation : their standard deviation, of the same shape, if it is asked for."""
+    """values : float32 (B, n, r·w). deviation : their standard deviation, of the same shape, if requested."""
 
     values: Tensor
     deviation: Tensor | None = None
@@ -40,13 +40,13 @@ class Strip(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """What a method knows of LR rows, (m, w), before bands are put together. `first` is the image's row of the first.
+    """What a method has computed for m LR rows before bands are composed. first : the image's row of the first one.
 
-    detail : (k, r·m, r·w), what a network adds at HR size; None without one. spectra : (B, k), of one unit of each;
-    without them the detail has B bands itself. low : (k, m, w), what back-projection adds to the detail at LR size.
-    leading : (K, m, w), what deconvolution adds to the leading eigenimages at LR size.
-    z, v : (K, m, w), those eigenimages as `sharpen.image.deconvolve.Plan.filter` gives them.
-    unit : (k,), of detail in them.
+    detail : (k, r·m, r·w), the network's residuals; None without a network. spectra : (B, k), of one unit of each
+    residual; None if the detail has B bands itself. low : (k, m, w), what back-projection adds to the detail, at LR
+    size. leading : (K, m, w), what deconvolution adds to the leading eigenimages, at LR size.
+    z, v : (K, m, w), the leading eigenimages as `sharpen.image.deconvolve.Plan.filter` gives them.
+    unit : (k,), one unit of each residual, as a multiple of its eigenimage's unit.
     """
 
     first: int
@@ -64,11 +64,11 @@ class Method:
 
     Attributes
     ----------
-    name : for messages. scale : r. psf : of the degradation that is undone.
+    name : for messages. scale : r. psf : of the degradation to undo.
     limited : whether values are clamped to the range of their neighbourhood, see `value_limits`.
-    clamped : values so far that were outside of that range. tiled : whether a network saw the image in parts.
-    remark : a sentence on what was estimated, "" for nothing. uncertain : whether standard deviations are given.
-    on_tile : called after each tile with how many of how many are done.
+    clamped : values so far that were outside that range. tiled : whether a network saw the image in parts.
+    remark : a sentence on the estimates, "" without any. uncertain : whether standard deviations are given.
+    on_tile : called after each tile with the number of tiles done and of all tiles.
     """
 
     def __init__(self, name: str, scale: int, steps: int, psf: str = "bicubic", limited: bool = False) -> None:
@@ -80,14 +80,14 @@ class Method:
     # --- what methods do differently
 
     def prepare(self, lr: Rows, missing: Mask | None = None, memory: float = np.inf) -> None:
-        """Look at the whole image once. missing : (h, w), pixels that were filled in. memory : as in `strips`."""
+        """Survey the whole image before sharpening. missing : (h, w), filled pixels. memory : see `strips`."""
 
     def window(self, lr: Rows, start: int, stop: int, pixels: int) -> Window:
-        """Prepare LR rows `start` … `stop`; a network sees no more than so many LR pixels at once."""
+        """Prepare LR rows `start` … `stop`. pixels : LR pixels of a tile, at most."""
         return Window(start)
 
     def window_margin(self) -> int:
-        """Return how many LR rows around its own a window reads."""
+        """Return how many LR rows beyond its own, on either side, a window reads."""
         return 0
 
     def window_row_bytes(self, shape: tuple[int, int, int]) -> int:
@@ -99,11 +99,11 @@ class Method:
         return 1
 
     def base_margin(self) -> int:
-        """Return how many LR pixels around one decide its base."""
+        """Return the radius, in LR pixels, that a pixel of the base depends on."""
         return self.steps * (max(round_trip_kernel(self.scale, self.psf).shape) // 2) if self.steps else 0
 
     def base(self, x: Tensor) -> Tensor:
-        """Return the LR rows to upsample by bicubic, (B, n, w); `base_margin` rows at either end do not count."""
+        """Return the LR rows to upsample by bicubic, (B, n, w); `base_margin` rows at either end are not valid."""
         return back_projected(x, self.scale, self.steps, self.psf) if self.steps else x.clone()
 
     def add_leading(self, base: Tensor, leading: Tensor) -> Tensor:
@@ -111,16 +111,16 @@ class Method:
         raise NotImplementedError
 
     def limits(self, lr: Rows, base: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return the limits of values in LR rows `start` … `stop`: two of (B, n, w).
+        """Return the lowest and highest values allowed in LR rows `start` … `stop`, (B, n, w) each.
 
-        base : (B, n + 4, w), what is upsampled, with two rows more at either end.
+        base : (B, n + 4, w), the rows to upsample, with two more at either end.
         """
         first, last = max(0, start - LIMIT_RADIUS), min(lr.shape[1], stop + LIMIT_RADIUS)
         limits = value_limits(lr.rows(first, last))
         return tuple(limit[:, start - first : stop - first] for limit in limits)
 
     def deviation(self, window: Window, first: int, last: int) -> Tensor | None:
-        """Return the standard deviation of LR rows `first` … `last`, (B, r·n, r·w), if it is asked for."""
+        """Return the standard deviation of LR rows `first` … `last`, (B, r·n, r·w); None unless `uncertain`."""
         return None
 
     # --- what they share
@@ -139,7 +139,7 @@ class Method:
         thin, thick, rows, pixels = self._sizes(lr.shape, memory)
         radius = UPSAMPLING_RADIUS
         for start, stop, _, _ in spans(lr.shape[1], rows):
-            window = base = limits = held = strip = None  # what the last window held makes room for this one
+            window = base = limits = held = strip = None  # frees the last window before the next one
             window = self.window(lr, start, stop, pixels)
             for first, last, _, _ in spans(stop, thick, first=start):
                 base = self._padded_base(lr, window, first, last)
@@ -158,7 +158,7 @@ class Method:
         if window.detail is not None:
             detail = window.detail[:, self.scale * rows.start : self.scale * rows.stop]
             detail, spectra = (detail, None) if window.spectra is None else (detail.flatten(1), window.spectra)
-        for first, last, _, _ in spans(bands, BANDS):  # everything is done to a part while the cache has it
+        for first, last, _, _ in spans(bands, BANDS):  # all steps on a part while it is in the cache
             part = upsample_rows(padded[first:last], self.scale, strip[first:last])
             if spectra is not None:
                 part.view(last - first, -1).addmm_(spectra[first:last], detail)
@@ -169,14 +169,14 @@ class Method:
         return strip
 
     def _sizes(self, shape: tuple[int, int, int], memory: float) -> tuple[int, int, int, int]:
-        """Return LR rows of a strip, of a chunk and of a window, and LR pixels of a tile, that fit into the memory."""
+        """Return the LR rows of a strip, a chunk and a window and the LR pixels of a tile that fit into the memory."""
         bands, height, width = shape
         free = USED_SHARE * min(memory, 1e15) - resident()
         strip_row = STRIPS * (2 if self.uncertain else 1) * FLOAT * bands * width * self.scale**2
         thin = int(min(STRIP_ROWS, max(1, free / 4 // strip_row)))
         chunk_row, margin = CHUNKS * FLOAT * bands * width, 2 * (self.base_margin() + UPSAMPLING_RADIUS)
         thick = int(min(CHUNK_ROWS, max(STRIP_ROWS, free / 3 // chunk_row - margin)))
-        # A window's tiles are done before its chunks and strips begin, so that one memory serves both.
+        # A window's tiles are done before its chunks and strips begin, so both can use the same memory.
         output = thin * strip_row + min(thick + margin, height) * chunk_row
         window_row, tile_pixel = self.window_row_bytes(shape), self.tile_pixel_bytes()
         least = min(height, thick + 2 * self.window_margin()) * window_row
@@ -191,7 +191,7 @@ class Method:
         return thin, thick, max(rows, thick), int(pixels)
 
     def _padded_base(self, lr: Rows, window: Window, first: int, last: int) -> Tensor:
-        """Return what is upsampled for rows `first` … `last`, with two more at either end: (B, n + 4, w)."""
+        """Return the rows to upsample, `first` … `last` with two more at either end: (B, n + 4, w)."""
         height, radius, margin = lr.shape[1], UPSAMPLING_RADIUS, self.base_margin()
         above, below = max(0, first - radius), min(height, last + radius)
         outer = max(0, above - margin), min(height, below + margin)

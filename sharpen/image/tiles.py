@@ -1,4 +1,4 @@
-"""Divide images into tiles and strips, so that a scene of any size is sharpened in bounded memory."""
+"""Divide images into tiles and strips, so that scenes of any size can be sharpened in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,7 +12,7 @@ from torch import Tensor
 
 FLOAT = 4  # bytes of a float32
 MIN_TILE_SIDE = 16  # LR pixels of a tile without its overlap
-MAX_WORKERS = 2  # tiles that are worked on at once
+MAX_WORKERS = 2  # tiles processed at once
 
 
 class Rows(Protocol):
@@ -35,26 +35,29 @@ class ImageRows:
 
 
 class Tile(NamedTuple):
-    """inner, outer : rows and columns of a tile without and with its overlap."""
+    """inner : rows and columns of a tile without its overlap. outer : with it."""
 
     inner: tuple[slice, slice]
     outer: tuple[slice, slice]
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process holds now."""
+    """Return the bytes of memory that this process has resident now."""
     return psutil.Process().memory_info().rss
 
 
 def spans(length: int, step: int, margin: int = 0, first: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """Divide `first` … `length` into pieces of at most `step`: (start, stop), and the same plus `margin` either way."""
+    """Divide `first` … `length` into pieces of at most `step`.
+
+    Yield start and stop of each piece, then the same widened by `margin` on both sides, within 0 … `length`.
+    """
     for start in range(first, length, step):
         stop = min(start + step, length)
         yield start, stop, max(0, start - margin), min(length, stop + margin)
 
 
 def tiles(height: int, width: int, overlap: int, max_pixels: int) -> list[Tile]:
-    """Divide an image into tiles of at most about `max_pixels` pixels, their overlap included; one if it fits."""
+    """Divide an image into tiles of about `max_pixels` pixels at most, overlap included; one tile if it fits."""
     if height * width <= max_pixels:
         whole = (slice(0, height), slice(0, width))
         return [Tile(whole, whole)]
@@ -68,7 +71,7 @@ def tiles(height: int, width: int, overlap: int, max_pixels: int) -> list[Tile]:
 
 
 def side_by_side() -> int:
-    """Return how many tiles are worked on at once: two, each with half of torch's threads, wait less than one would."""
+    """Return how many tiles are processed at once: two tiles, each with half of torch's threads, idle less than one."""
     return min(MAX_WORKERS, torch.get_num_threads())
 
 
@@ -83,9 +86,9 @@ def through_tiles(
 ) -> Tensor:
     """Apply a function that upsamples (n, C, h, w) to (n, c, r·h, r·w) to each tile of each image: float32.
 
-    It equals the function of the whole image if an output pixel depends on no more than `overlap` LR pixels around it.
-    on_tile : called after each tile with how many of how many are done. workers : tiles that are worked on at once,
-    without gradients if there are several.
+    The result equals that of the whole image if an output pixel depends on no more than `overlap` LR pixels around it.
+    on_tile : called after each tile with the number of tiles done and of all tiles. workers : tiles processed at once;
+    several run without gradients.
     """
     height, width = image.shape[-2:]
     jobs = [(number, tile) for number in range(len(image)) for tile in tiles(height, width, overlap, max_pixels)]
@@ -117,5 +120,5 @@ def through_tiles(
             on_tile(done, len(jobs))
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # a part of it is of the whole process
+        torch.set_num_threads(threads)  # part of this setting is process-wide
     return results[0]

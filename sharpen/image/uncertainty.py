@@ -1,14 +1,15 @@
-"""Give every pixel and band of a sharpened image a standard deviation.
+"""Estimate a standard deviation for every pixel and band of a sharpened image.
 
-The Wiener estimate knows its mean squared error for a scene of the fitted spectrum, one number for each eigenimage.
-Where in the image the error lies is told by local contrast: edges err, calm areas do not. For eigenimage i
+For a scene of the fitted spectrum, the mean squared error of the Wiener estimate is known: one number for each
+eigenimage. Local contrast tells where in the image the error lies: at edges, not in smooth areas. For each eigenimage
 
     log σ = a + b·log(root of the expected error) + c·log(local deviation) + d·log(local step) + e·m + f·n,
 
-the local deviation of v over 5x5 LR pixels, the step the gradient of the sharpened eigenimage, m the PSF's response at
-Nyquist, n the noise. `sharpen.study.calibrate` fits all of it to synthetic scenes. Errors have heavier tails than a
-normal distribution, and scenes differ: `WIDE` times σ holds 95 % on three of four synthetic scenes. Bands follow by the
-eigenimages' spectra; errors of different eigenimages are taken as independent.
+where the local deviation is that of v over 5x5 LR pixels, the step is the gradient of the sharpened eigenimage, m the
+PSF's response at Nyquist and n the noise. `sharpen.study.calibrate` fits a to f to synthetic scenes. Errors have
+heavier tails than a normal distribution, and scenes differ: `WIDE` times σ contains 95 % of the errors on three of four
+synthetic scenes. The σ of bands follows from the eigenimages' spectra; errors of different eigenimages are taken as
+independent.
 """
 
 import torch
@@ -25,16 +26,16 @@ COEFFICIENTS = {
     4: (-0.0808, 0.5553, 0.0725, 0.4987, 0.0816, 0.2911),
     8: (0.4471, 0.6477, -0.0263, 0.4292, 0.0245, 0.0501),
 }
-"""a to f of each scale, as `sharpen.study.calibrate` prints them."""
+"""a to f by scale, as `sharpen.study.calibrate` prints them."""
 WIDE = {2: 2.816, 4: 2.954, 8: 2.634}
-"""σ to either side that hold 95 % of the errors, of each scale, as it prints them; one σ holds 68 %."""
-WINDOW = 5  # LR pixels on a side, over which the local deviation is taken
-FLOOR = 0.05  # of the root of the expected error, added to local contrast: calm areas are not certain
+"""Multiples of σ that contain 95 % of the errors, by scale, as it prints them; one σ contains 68 %."""
+WINDOW = 5  # LR pixels on a side of the window of the local deviation
+FLOOR = 0.05  # of the root of the expected error, added to local contrast: smooth areas have errors too
 GRID = 32  # frequencies along an axis for the expected error
 
 
 def expected_errors(plan: Plan) -> Tensor:
-    """Return the root mean squared error (k,) of the Wiener estimate of all eigenimages, as their spectra have it."""
+    """Return the root mean squared error (k,) of the Wiener estimate of all eigenimages, by their spectra."""
     transfer = Transfer(GRID, GRID, plan.scale, plan.psf)
     index = torch.arange(1, GRID * GRID)
     i, j = index // GRID, index % GRID
@@ -49,9 +50,9 @@ def expected_errors(plan: Plan) -> Tensor:
 
 
 def features(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Tensor:
-    """Return what σ is made of in every pixel, (4, k, r·h, r·w): 1 and the logarithms beside b, c and d.
+    """Return the features of σ in every pixel, (4, k, r·h, r·w): 1, and the logarithms that b, c and d multiply.
 
-    filtered : v, (k, h, w). sharpened : (k, r·h, r·w), the eigenimages that were put together.
+    filtered : v, (k, h, w). sharpened : (k, r·h, r·w), the sharpened eigenimages.
     """
     count = len(filtered)
     root = expected_errors(plan)[:count].float().clamp_min(1e-6)[:, None, None]
@@ -67,7 +68,7 @@ def features(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Tensor:
 
 
 def scene_conditions(plan: Plan) -> Tensor:
-    """Return m and n, (2,): the PSF's response at Nyquist, and the noise of the leading eigenimages from 0 to 1."""
+    """Return m and n, (2,): the PSF's response at Nyquist, and the leading eigenimages' noise, scaled to 0 to 1."""
     weights = plan.leading_basis.sigma**2
     return (weights / weights.sum().clamp_min(1e-30)) @ conditions(plan, plan.leading)
 
@@ -78,7 +79,7 @@ def eigenimage_deviations(plan: Plan, filtered: Tensor, sharpened: Tensor) -> Te
 
 
 def deviations_of(coefficients: Tensor, plan: Plan, parts: Tensor) -> Tensor:
-    """Return σ by coefficients a to f (6,) and `features` (4, k, r·h, r·w): (k, r·h, r·w)."""
+    """Return σ (k, r·h, r·w) from coefficients a to f (6,) and `features` (4, k, r·h, r·w)."""
     local, whole = coefficients[:4], coefficients[4:]
     return (torch.einsum("f,fkhw->khw", local, parts) + whole @ scene_conditions(plan)).exp()
 
@@ -110,7 +111,7 @@ def standard_deviation(
 ) -> Tensor:
     """Return a standard deviation for every pixel and band of the sharpened image, (B, r·h, r·w).
 
-    Parameters: as of `sharpen.image.deconvolve.sharpen_tensor`. plan : of the image, if there is one.
+    Parameters: see `sharpen.image.deconvolve.sharpen_tensor`. plan : of the image; None makes one.
     """
     plan = plan or plan_image(lr, scale, psf, noise)
     v, sharpened = sharpened_eigenimages(plan, lr, network)
@@ -118,6 +119,6 @@ def standard_deviation(
 
 
 def coverage(error: Tensor, deviation: Tensor, scale: int) -> tuple[float, float]:
-    """Return the shares of errors within one σ and within `WIDE`, which shall be 68 % and 95 %."""
+    """Return the shares of errors within one σ and within `WIDE` times σ; ideal are 68 % and 95 %."""
     ratio = error.abs() / deviation.clamp_min(1e-30)
     return tuple(float((ratio <= limit).float().mean()) for limit in (1.0, WIDE[scale]))

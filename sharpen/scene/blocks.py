@@ -1,7 +1,7 @@
-"""Read windows of a scene with the pixels that have no data, and choose the bands to work with.
+"""Read windows of a scene with a mask of the pixels without data, and choose the bands to use.
 
-No data is: the declared value, of each band its own; what the file's mask says; and what `lkca.data.no_data` finds:
-NaN, infinity, fill values that nobody declared.
+A value is no data if it is the declared one (of its band), if the file's mask says so, or if `lkca.data.no_data` finds
+it: NaN, infinity, undeclared fill values.
 """
 
 import re
@@ -22,18 +22,18 @@ from lkca.data.no_data import (
     warn_of_fills,
 )
 
-BLOCK_BYTES = 2**25  # about what is read at once when a whole scene is looked at
-COSTLY_SHARE = 0.01  # of the pixels: a band without data at more of them than the others is named
+BLOCK_BYTES = 2**25  # read at once when a whole scene is surveyed
+COSTLY_SHARE = 0.01  # of the pixels: a band is named if it lacks data at that many more than the median band
 
 
 def read_block(
     scene: xr.DataArray, rows: slice = slice(None), columns: slice = slice(None), bands: Sequence[int] | None = None
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Read a window: values (b, h, w), and where a pixel has no data in any of its bands, (h, w).
+    """Read a window: its values (b, h, w), and a mask (h, w), True where at least one band has no data.
 
     bands : indices from 0, in any order; None takes all.
 
-    Values are numbers of the file in its dtype, no data included.
+    Values are the numbers of the file in its dtype, no-data values included.
     """
     part = scene.isel(y=rows, x=columns)
     if bands is not None:
@@ -46,35 +46,35 @@ def read_block(
 
 
 def missing_by_band(scene: xr.DataArray, bands: Sequence[int] | None = None) -> NDArray[np.int64]:
-    """Return how many pixels have no data in each band, (b,); those that the file's mask leaves out are not counted.
+    """Return how many pixels have no data in each band, (b,); pixels that the file's mask excludes do not count.
 
-    Reads the scene once.
+    bands : indices from 0; None takes all. Reads the scene once, or twice if it may hold undeclared fill values.
     """
     return _survey(scene, range(scene.sizes["band"]) if bands is None else bands).by_band
 
 
 def usable_bands(scene: xr.DataArray, asked: str | None = None) -> tuple[list[int], str]:
-    """Return the bands to work with, indices from 0, and a line on what was left out, "" for nothing.
+    """Return the bands to use, indices from 0, and a line on those left out, "" if there are none.
 
-    Left out are bands that the file marks as bad, unless `asked` names the bands, and those without data anywhere.
-    Bands that cost many pixels, because they alone have no data there, stay, and the line offers to leave them out.
+    Bands without data anywhere are left out, and bands that the file marks as bad, unless `asked` names the bands. A
+    band stays if it alone has no data at many pixels, but the line says how to leave it out.
 
-    The scene is read once. Values far from all others that are taken as no data are noted in `scene.attrs["fills"]`,
-    where `read_block` and `SceneWriter` find them.
+    The scene is read once, or twice if it may hold undeclared fill values. Values far from all others that are taken as
+    no data are stored in `scene.attrs["fills"]`, where `read_block` and `SceneWriter` find them.
 
     Parameters
     ----------
-    asked : numbers and ranges of bands from 1, such as "1-129,136-224".
+    asked : bands as numbers and ranges from 1, such as "1-129,136-224".
 
     Warns
     -----
     UserWarning
-        Undeclared fill values are taken as no data.
+        If undeclared fill values are taken as no data.
 
     Raises
     ------
     ValueError
-        No band is left, or `asked` is no list of bands.
+        If no band is left, or `asked` is not a list of bands.
     """
     total, name = scene.sizes["band"], scene.attrs.get("source", "the scene")
     if asked is None:
@@ -104,7 +104,7 @@ def usable_bands(scene: xr.DataArray, asked: str | None = None) -> tuple[list[in
         cost = ", ".join(f"{band + 1} ({shares[band]:.1%})" for band in costly[:10])
         rest = in_ranges(set(good) - set(costly)).replace(" ", "")
         line += ". " if line else f"{name}: "
-        line += f"no data in single bands costs pixels of all bands: {cost}; --bands {rest} leaves such bands out"
+        line += f"single bands without data cost pixels of all bands: {cost}; --bands {rest} leaves these bands out"
     return good, line
 
 
@@ -117,12 +117,14 @@ def gains_and_offsets(scene: xr.DataArray) -> tuple[NDArray[np.float64], NDArray
 
 
 def numbers_in(text: str, count: int, what: str) -> list[int]:
-    """Return the numbers, from 0, of a text such as "1-129,136-224": from 1, both ends included, at most `count`.
+    """Return the numbers, from 0, that a text such as "1-129,136-224" names: from 1 to `count`, both ends included.
+
+    what : the option, for messages.
 
     Raises
     ------
     ValueError
-        For anything else, a number out of range, or one that comes twice; `what` names the option.
+        For any other text, a number out of range, or a number named twice.
     """
     numbers: list[int] = []
     for piece in text.split(","):
@@ -151,9 +153,9 @@ def in_ranges(numbers: Iterable[int]) -> str:
 
 @dataclass
 class _Survey:
-    """by_band : pixels without data in each band, mask apart. masked : pixels that the mask leaves out.
+    """by_band : pixels without data in each band, those of the mask aside. masked : pixels that the mask excludes.
 
-    undeclared : pixels that only an undeclared fill value leaves out. fills : values far from all others.
+    undeclared : pixels that only an undeclared fill value excludes. fills : values far from all others.
     """
 
     by_band: NDArray[np.int64]
@@ -185,7 +187,7 @@ def _survey(scene: xr.DataArray, bands: Sequence[int]) -> _Survey:
 
 
 def _add_far_values(part: xr.DataArray, limit: float, survey: _Survey) -> None:
-    """Count values far from all others as no data, where they are few enough to be fill values."""
+    """Count values far from all others as no data if they are few enough to be fill values."""
     counts, pixels, found = np.zeros(len(survey.by_band), np.int64), 0, np.empty(0, part.dtype)
     for block, values, masked in _blocks(part):
         far = np.zeros_like(masked)
@@ -219,7 +221,7 @@ def _masked(part: xr.DataArray) -> NDArray[np.bool_]:
 
 
 def _missing(part: xr.DataArray, image: NDArray, band: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where one band (h, w) has no data by declaration, and where only by an undeclared fill value."""
+    """Return two masks (h, w) of one band: no data by declaration, and no data by an undeclared fill value only."""
     own = part.rio.nodata
     if "no_data" in part.coords:
         own = float(part.coords["no_data"].values[band])

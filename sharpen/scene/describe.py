@@ -1,6 +1,7 @@
-"""What an output file says of its scene: bands, scale, no data, georeference, and the input's other fields.
+"""Write the metadata of an output file: bands, scale, no data, georeference, and the input's other fields.
 
-GDAL writes both formats. ENVI's header is GDAL's but for what GDAL leaves out: control points other than four, RPCs.
+GDAL writes both formats. To its ENVI header, `finish_header` adds what GDAL leaves out: control points other than
+four, and RPCs.
 """
 
 import re
@@ -23,22 +24,23 @@ GENERATED = (
     "reflectance scale factor", "data gain values", "data offset values", "map info", "projection info",
     "coordinate system string", "geo points", "rpc info",
 )  # fmt: skip
-"""Fields that follow from the scene as it is written."""
+"""Fields that are generated from the output, not copied from the input."""
 STALE = (
     "x start", "y start", "pixel size", "pseudo projection info", "autodarkstartline", "classes", "class names",
     "class lookup", "complex function", "read procedures", "area or point", "tifftag xresolution",
     "tifftag yresolution", "tifftag resolutionunit",
 )  # fmt: skip
-"""Fields that speak of the old pixels, of a larger image, or of classes that are none any more."""
+"""Fields that hold for the input only: its pixels, a larger image, or classes."""
 LONG_LIST = 500  # characters; a longer list has one item a line
-MAX_LINE = 9000  # characters: GDAL reads no line of 10,000
+MAX_LINE = 9000  # characters; GDAL cannot read a line of 10,000
 
 
 def fill_value(like: xr.DataArray, dtype: np.dtype, needed: bool) -> int | float | None:
     """Return the value of pixels without data in a file of `dtype`.
 
-    It is the scene's own where the dtype holds it. For whole numbers, where some is `needed`: a fill value found in the
-    scene, else the dtype's end. None means NaN, or that there are no such pixels.
+    This is the scene's own value if the dtype holds it. Otherwise it is NaN for floating-point types, returned as None.
+    For integers, if a value is `needed`, it is a fill value found in the scene, else the dtype's minimum (signed) or
+    maximum (unsigned); else None.
     """
     own = like.rio.encoded_nodata if like.rio.encoded_nodata is not None else like.rio.nodata
     candidates = [own, *(like.attrs.get("fills", ()) if needed else ())]
@@ -51,7 +53,7 @@ def fill_value(like: xr.DataArray, dtype: np.dtype, needed: bool) -> int | float
 
 
 def good_bands(like: xr.DataArray, bands: Sequence[int]) -> np.ndarray | None:
-    """Return which bands of the output are good (B,), None where all are; bands that are left out are bad."""
+    """Return which bands of the output are good (B,), None if all are; bands that are left out are bad."""
     count = like.sizes["band"]
     good = np.isin(np.arange(count), bands)
     if good.all() and "good_band" in like.coords:
@@ -64,8 +66,8 @@ def write_tags(
 ) -> None:
     """Write everything but the numbers into a dataset that GDAL has created, GeoTIFF or ENVI.
 
-    A GeoTIFF has wavelengths in GDAL's IMAGERY domain, and once more where gdalinfo and rasterio show them, with the
-    names that GDAL gives an ENVI header's.
+    A GeoTIFF gets its wavelengths twice: in GDAL's IMAGERY domain, and as band tags, which gdalinfo and rasterio show,
+    named as GDAL names those of an ENVI header.
     """
     is_envi = raster.driver == "ENVI"
     count = raster.count
@@ -114,13 +116,13 @@ def write_tags(
 
 
 def finish_header(text: str, like: xr.DataArray, where: Georeference) -> str:
-    """Return GDAL's ENVI header with the scene's own description, and with what GDAL does not write."""
+    """Return GDAL's ENVI header with the scene's own description and with the fields that GDAL does not write."""
     own = like.attrs.get("metadata", {}).get("description", "").strip("{} \n")
     text = re.sub(
         r"description = \{.*?\}\n", lambda _: f"description = {{{_plain(own)}}}\n" if own else "", text, flags=re.S
     )
     text = re.sub(r"(band names|geo points) = \{.*?\}\n", "", text, flags=re.S)
-    if "band_name" in like.coords:  # GDAL numbers the nameless, and begins lines with a name's semicolon: a comment
+    if "band_name" in like.coords:  # GDAL would number nameless bands, and starts lines with ';', a comment
         text += f"band names = {_braces(name.replace(',', ';') for name in like.coords['band_name'].values)}\n"
     if where.gcps:
         text += f"geo points = {_geo_points(where)}\n"
@@ -130,7 +132,7 @@ def finish_header(text: str, like: xr.DataArray, where: Georeference) -> str:
 
 
 def _other_fields(like: xr.DataArray) -> dict[str, str]:
-    """Return those of the input's header fields that nothing else says, names in lower case for ENVI's sake."""
+    """Return the input's header fields that are to be copied; names of several words in lower case, as in ENVI."""
     said = {*GENERATED, *STALE, "description"}
     listed = {"bbl", *({"wavelength", "fwhm"} & set(like.coords))}
     fields = {}

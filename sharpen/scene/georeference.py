@@ -1,8 +1,8 @@
-"""Where a scene lies: read the georeference of a DataArray, also of a part of one, and scale it.
+"""Read the georeference of a DataArray or of a selection of it, and scale it.
 
 A georeference is a transform with a CRS, ground control points, or rational polynomials (RPC). rioxarray keeps the
-first two; RPCs are in `attrs["rpcs"]`. Rectilinear scenes have coordinates x and y. All others have the coordinates
-`column` and `row`, places in the file, so that a selection still knows where it was cut out.
+first two; RPCs are in `attrs["rpcs"]`. Rectilinear scenes have the coordinates x and y. All others have the coordinates
+`column` and `row`, positions in the file, so that a selection keeps its position.
 """
 
 import warnings
@@ -27,7 +27,7 @@ ONE_PIXEL = "ENVI\nsamples = 1\nlines = 1\nbands = 1\ndata type = 5\ninterleave 
 
 @dataclass(frozen=True)
 class Georeference:
-    """CRS of the transform or of the control points; None for what a scene does not have."""
+    """Transform, control points and RPCs of a scene. crs : of the transform or of the control points."""
 
     crs: CRS | None = None
     transform: Affine | None = None
@@ -35,7 +35,7 @@ class Georeference:
     rpcs: RPC | None = None
 
     def moved(self, scale: float, column: float = 0, row: float = 0) -> "Georeference":
-        """Return it for pixels `scale` times smaller, whose first lies at (row, column) of the old ones."""
+        """Return it for pixels `scale` times smaller, of which the first starts at (row, column) of the old grid."""
         transform = self.transform
         if transform is not None:
             transform = transform @ Affine.translation(column, row)
@@ -49,7 +49,7 @@ class Georeference:
         )
         rpcs = self.rpcs
         if rpcs is not None:
-            # RPCs count from the middle of the first pixel, so that the half pixel moves with the scale.
+            # RPCs count from the centre of the first pixel, so half a pixel is scaled too.
             changes = {
                 "line_off": (rpcs.line_off + 0.5 - row) * scale - 0.5,
                 "samp_off": (rpcs.samp_off + 0.5 - column) * scale - 0.5,
@@ -61,7 +61,7 @@ class Georeference:
 
 
 def place(array: xr.DataArray, where: Georeference) -> xr.DataArray:
-    """Return `array` (band, y, x) with this georeference, and with coordinates that a selection keeps."""
+    """Return `array` (band, y, x) with a georeference, and with coordinates that a selection keeps."""
     height, width = array.sizes["y"], array.sizes["x"]
     transform = where.transform
     if transform is not None and transform.b == transform.d == 0:
@@ -80,7 +80,7 @@ def place(array: xr.DataArray, where: Georeference) -> xr.DataArray:
 
 
 def georeference_of(scene: xr.DataArray) -> Georeference:
-    """Return the georeference of a DataArray, of this project or of any other that keeps rioxarray's conventions."""
+    """Return the georeference of a DataArray from this project or any other that follows rioxarray's conventions."""
     crs, mapping = scene.rio.crs, {}
     if scene.rio.grid_mapping in scene.coords:
         mapping = scene.coords[scene.rio.grid_mapping].attrs
@@ -103,15 +103,17 @@ def georeference_of(scene: xr.DataArray) -> Georeference:
 
 
 def _step(rows: np.ndarray, columns: np.ndarray) -> int:
-    """Return how many pixels of the file one of the selection takes: 1, or more where every n-th is selected."""
+    """Return n of a selection of every n-th row and column; 1 for a selection without gaps."""
     steps = {int(places[1] - places[0]) for places in (rows, columns) if len(places) > 1} or {1}
     if len(steps) > 1 or min(steps) < 1:
-        raise ValueError(f"a selection takes every n-th row and column with the same n of at least 1, found {steps}")
+        raise ValueError(
+            f"a selection must take every n-th row and column with the same n of at least 1, found steps {steps}"
+        )
     return steps.pop()
 
 
 def envi_georeference(header: object, fields: Mapping[str, str]) -> Georeference:
-    """Return what an ENVI header says of its place, as GDAL reads it over one pixel: the data does not matter.
+    """Return the georeference of an ENVI header, as GDAL reads it for a file of one pixel.
 
     header : the file, for messages. fields : texts, lists in braces.
     """
@@ -133,7 +135,7 @@ def envi_georeference(header: object, fields: Mapping[str, str]) -> Georeference
         warnings.warn(f"{header}: its georeference cannot be read ({error}) and is left out", stacklevel=3)
         return Georeference()
     if "arbitrary" in fields.get("map info", "").lower() and "coordinate system string" not in fields:
-        crs = None  # ENVI's word for unknown, of which GDAL makes a local system
+        crs = None  # ENVI's word for unknown, from which GDAL makes a local system
     if gcps:
-        return Georeference(gcp_crs or CRS.from_epsg(4326), None, tuple(gcps), rpcs)  # ENVI has them in degrees
+        return Georeference(gcp_crs or CRS.from_epsg(4326), None, tuple(gcps), rpcs)  # ENVI gives them in degrees
     return Georeference(crs, None if transform.is_identity else transform, (), rpcs)

@@ -1,7 +1,7 @@
-"""Open cubes in HDF5 and netCDF-4 files, which say in their own way which axis holds the bands.
+"""Open cubes in HDF5 and netCDF-4 files, whichever axis holds the bands.
 
-GDAL takes the first of three axes for the bands and the last two for the image; many files have the bands last. h5py
-reads them here, by the names of the dimensions and the length of the list of wavelengths.
+GDAL takes the first of three axes as the bands, but many files have the bands last. Here h5py reads them, and the axes
+follow from the names of the dimensions or the length of the list of wavelengths.
 """
 
 import contextlib
@@ -44,13 +44,15 @@ CONTROL_POINTS = 11  # along each side, taken from a table of locations
 def open_cube(path: Path, key: str | None, layout: str | None, default: str | None = None) -> xr.DataArray:
     """Open a 3-D dataset of an HDF5 file that is no known product.
 
-    default : layout where nothing in the file tells which axis holds the bands; None takes GDAL's, BHW, with a warning.
+    default : layout if nothing in the file tells which axis holds the bands; None takes GDAL's, BHW, with a warning.
 
     Raises
     ------
     ValueError
-        Several 3-D datasets and no key, none of that name, axes that are not (band, row, column) in any order.
+        Several 3-D datasets or none, and no key; no single dataset of that name; a wrong layout.
     """
+    if layout is not None and sorted(layout) != ["B", "H", "W"]:
+        raise ValueError(f"{path}: layout is {layout!r}, expected the letters B, H and W in some order, such as BHW")
     with open_hdf5(path) as file:
         data = _choose(path, file, key)
         lists = band_lists(file, data)
@@ -61,7 +63,7 @@ def open_cube(path: Path, key: str | None, layout: str | None, default: str | No
             layout = attrs["assumed_layout"] = "BHW"
             warnings.warn(
                 f"{path}: nothing tells which axis of {data.name}, {data.shape}, holds the bands; read as (bands, "
-                "rows, columns). layout= (--layout) reads another order, such as HWB",
+                "rows, columns). Choose another order by layout= (--layout), such as HWB",
                 stacklevel=3,
             )
         count = data.shape[layout.index("B")]
@@ -97,7 +99,7 @@ def scene_of(
 
 
 class _Unsigned:
-    """Reads numbers that are stored as signed ones but mean unsigned ones."""
+    """Reads unsigned numbers that are stored as signed ones."""
 
     def __init__(self, reader: HdfReader, dtype: np.dtype) -> None:
         self.reader, self.dtype = reader, dtype
@@ -107,7 +109,7 @@ class _Unsigned:
 
 
 def control_points(latitude: h5py.Dataset, longitude: h5py.Dataset) -> Georeference:
-    """Return control points taken evenly from tables of locations (H, W), the pixels' centres; WGS 84."""
+    """Return evenly spaced control points from tables (H, W) of the pixel centres' latitude and longitude (WGS 84)."""
     rows, columns = (np.unique(np.linspace(0, size - 1, CONTROL_POINTS).round().astype(int)) for size in latitude.shape)
     y, x = (table[rows, :][:, columns].astype(float) for table in (latitude, longitude))
     points = tuple(
@@ -120,12 +122,12 @@ def control_points(latitude: h5py.Dataset, longitude: h5py.Dataset) -> Georefere
 
 
 def packed(path: Path, data: h5py.Dataset, count: int) -> Bands:
-    """Return the gains and offsets of `count` bands by CF's scale_factor and add_offset; warn of other spellings."""
+    """Return gains and offsets of `count` bands from CF's scale_factor and add_offset; warn of other spellings."""
     for name, value in data.attrs.items():
         if name.lower() in ("scale_factor", "scalefactor", "scale factor") and name != "scale_factor":
             warnings.warn(
-                f"{path}: {data.name} has {name} = {value}, which is not applied: programs differ on whether to divide "
-                "or to multiply by it",
+                f"{path}: {data.name} has {name} = {value}, which is not applied: programs differ in whether they "
+                "divide or multiply by it",
                 stacklevel=2,
             )
     gain, offset = number_of(data.attrs, "scale_factor", 1), number_of(data.attrs, "add_offset", 0)
@@ -134,7 +136,7 @@ def packed(path: Path, data: h5py.Dataset, count: int) -> Bands:
 
 
 def band_lists(file: h5py.File, data: h5py.Dataset) -> dict[str, list | str]:
-    """Return what describes bands, for `describe_bands`: attributes of the data, else 1-D datasets, nearest first."""
+    """Return the lists that describe bands, for `describe_bands`: attributes of the data, else 1-D datasets nearby."""
     found = [
         (name, value, data.attrs.get(f"{name}_units", data.attrs.get("wavelength_units")))
         for name, value in data.attrs.items()
@@ -158,7 +160,7 @@ def band_lists(file: h5py.File, data: h5py.Dataset) -> dict[str, list | str]:
 
 
 def number_of(attrs: Mapping[str, object], name: str, default: float | None) -> float | None:
-    """Return an attribute as a number, whatever h5py makes of it."""
+    """Return an attribute as a number, in whichever type h5py reads it; `default` if it does not exist."""
     if name not in attrs:
         return default
     value = np.asarray(attrs[name]).ravel()[0]
@@ -194,7 +196,7 @@ def _choose(path: Path, file: h5py.File, key: str | None) -> h5py.Dataset:
 
 
 def _axes(data: h5py.Dataset, lists: Mapping[str, list | str]) -> str | None:
-    """Return the order of the axes, letters of B, H and W, by their names, else by the number of wavelengths."""
+    """Return the order of the axes, such as "HWB", by their names or the number of wavelengths; None if unclear."""
     letters = []
     for axis in data.dims:
         names = {axis.label, *(scale.name for scale in axis.values())}
@@ -217,7 +219,7 @@ def _text(value: object) -> str:
 
 
 def _cf_georeference(file: h5py.File, data: h5py.Dataset, layout: str) -> Georeference:
-    """Return what CF says: coordinates of the dimensions, CRS of the grid mapping; nothing where they are uneven."""
+    """Return the georeference by CF: evenly spaced coordinates, CRS of the grid mapping; else an empty one."""
     mapping = file.get(_text(data.attrs.get("grid_mapping", "spatial_ref")))
     wkt = [_text(mapping.attrs[name]) for name in ("crs_wkt", "spatial_ref") if mapping and name in mapping.attrs]
     crs = None
@@ -232,6 +234,6 @@ def _cf_georeference(file: h5py.File, data: h5py.Dataset, layout: str) -> Georef
             if steps[0] and np.abs(steps - steps.mean()).max() <= 1e-3 * abs(steps.mean()):
                 centres[letter] = values[0], (values[-1] - values[0]) / (len(values) - 1)
     if len(centres) < 2 or (crs is None and {start for start, _ in centres.values()} <= {0.0, 1.0}):
-        return Georeference()  # a plain count of rows and columns is no place
+        return Georeference()  # row and column numbers are no georeference
     (y, height), (x, width) = centres["H"], centres["W"]
     return Georeference(crs, Affine(width, 0, x - width / 2, 0, height, y - height / 2))

@@ -3,10 +3,10 @@
 >>> scene = open_scene("scene.hdr")  # doctest: +SKIP
 >>> values, missing = read_block(scene, slice(0, 64), bands=usable_bands(scene)[0])  # doctest: +SKIP
 
-GDAL (rasterio) reads what it has a driver for, with its georeference and masks. What it cannot do is done elsewhere:
-MATLAB and numpy files, and ENVI (`lkca.data.reading`: headers that GDAL refuses, file types that are no images,
-truncated data found before it is read); HDF5 with the bands last, and the products of imaging spectrometers
-(`sharpen.scene.products`).
+GDAL (rasterio) reads what it has a driver for, with its georeference and masks. Other code reads what GDAL cannot:
+`lkca.data.reading` reads MATLAB, numpy and ENVI (headers that GDAL refuses; truncated data and file types that are no
+images are found before reading); `sharpen.scene.products` reads HDF5 with the bands last, and the products of imaging
+spectrometers.
 """
 
 import re
@@ -67,25 +67,25 @@ def open_scene(path: str | Path, key: str | None = None, layout: str | None = No
     path : ENVI (header or data), GeoTIFF, MATLAB, .npy, .npz, a product of EMIT, PRISMA, EnMAP, DESIS, NEON or Tanager,
         HDF5, netCDF, and what GDAL opens, subdatasets included: `NETCDF:"f.nc":reflectance`.
     key : the variable of a .mat, .npz, HDF5 or netCDF file; needed only where it holds several 3-D arrays.
-    layout : order of the axes of a file that does not say it itself: any order of B, H and W. Without it "HWB" (MATLAB,
-        numpy) or, as GDAL, "BHW" (HDF5).
+    layout : order of the axes, any order of B, H and W, for a file that does not say it. None takes "HWB" (MATLAB,
+        numpy) or "BHW" as GDAL does (HDF5).
 
     Returns
     -------
-    DataArray (band, y, x), read when it is indexed; numbers and dtype as in the file: not scaled, no data included.
+    DataArray (band, y, x), read when it is indexed; numbers and dtype as in the file: not scaled, no-data values kept.
         Coordinates on band: `band` from 1, `good_band` (bool); where known `wavelength` and `fwhm` (nm), `band_name`;
         `gain` and `offset`, and `no_data`, where they differ by band. On (y, x): `masked` (bool, read when used), where
         the file has a mask. `.rio.crs`, `.rio.transform()`, `.rio.nodata`, `.rio.get_gcps()` as rioxarray has them.
         attrs: source; files (all that are read); scale_factor and add_offset as CF has them (value = number *
         scale_factor + add_offset; see `gains_and_offsets`); rpcs; mask (its kind); metadata (the header's fields);
-        read_at_once (bytes that any reading unpacks, where they are many).
+        read_at_once (bytes that any reading unpacks, where they are many); assumed_layout (if the file says none).
 
     Raises
     ------
     FileNotFoundError
         No such file; one half of an ENVI pair, or a source of a .vrt, is missing.
     ValueError
-        Not a scene, no image of spectra, truncated, a wrong or missing key, an impossible header.
+        Not a hyperspectral scene, a truncated file, a wrong or missing key, an impossible header.
     """
     text = str(path)
     if SUBDATASET.fullmatch(text) and not Path(text).exists():
@@ -93,7 +93,7 @@ def open_scene(path: str | Path, key: str | None = None, layout: str | None = No
     path = expand(path)
     suffix = path.suffix.lower()
     if not path.is_file() or not path.stat().st_size or suffix in ARRAY_SUFFIXES:
-        return _open_file(path, key, layout)  # which also says that there is no such file
+        return _open_file(path, key, layout)  # which also raises the error for a missing file
     with path.open("rb") as stream:
         start = stream.read(8)
     if start.startswith((b"MATLAB", b"\x93NUMPY")):
@@ -114,14 +114,14 @@ def open_scene(path: str | Path, key: str | None = None, layout: str | None = No
 
 
 def source_files(scene: xr.DataArray) -> list[Path]:
-    """Return every file that the scene is read from, its numbers first; empty for one that comes from no file."""
+    """Return every file that the scene is read from, that of its numbers first; none for a scene made in memory."""
     return [Path(file) for file in scene.attrs.get("files", ())]
 
 
 def doubt_axes(scene: xr.DataArray) -> str:
-    """Return a sentence where another axis than the one read as bands is likelier to be them; else "".
+    """Return a sentence if another axis is likelier to hold the bands than the one read as such; else "".
 
-    Only for a file whose axes nothing names, read in the usual order.
+    Only files without named axes, read in the default layout, can be in doubt.
     """
     if "assumed_layout" not in scene.attrs:
         return ""
@@ -130,7 +130,7 @@ def doubt_axes(scene: xr.DataArray) -> str:
 
 
 def upsampled(scene: xr.DataArray, values: NDArray, scale: int) -> xr.DataArray:
-    """Return values (B, scale*h, scale*w) described as `scene` is: same bands, pixels `scale` times smaller."""
+    """Return values (B, scale*h, scale*w) with the metadata of `scene`: same bands, pixels `scale` times smaller."""
     attrs = {name: value for name, value in scene.attrs.items() if name not in ("transform", "rpcs", "files", "mask")}
     result = xr.DataArray(values, dims=("band", "y", "x"), name=scene.name, attrs=attrs)
     result = result.assign_coords({name: each for name, each in scene.coords.items() if each.dims == ("band",)})
@@ -164,10 +164,10 @@ def _open_by_gdal(path: Path) -> xr.DataArray:
             raise
         suffix = path.suffix.lower()
         if suffix in (".tif", ".tiff", *envi.DATA_SUFFIXES):
-            return _open_file(path)  # which says that it is no TIFF, or that its header is missing
+            return _open_file(path)  # which raises the error: no TIFF, or a missing header
         library = LIBRARIES.get(suffix, "rioxarray.open_rasterio and a GDAL that has a driver for it")
         raise ValueError(
-            f"{path}: no format that is read here (MATLAB, numpy, ENVI, HDF5, netCDF and GDAL's). If it is a scene, "
+            f"{path}: unknown format, expected MATLAB, numpy, ENVI, HDF5, netCDF or one of GDAL's. If it is a scene, "
             f"open it with {library}, and pass the DataArray to sharpen.sharpen."
         ) from error
 
@@ -179,7 +179,7 @@ def _open_file(path: Path, key: str | None = None, layout: str | None = None) ->
     attrs = {"source": str(path), "files": [str(each) for each in file.files], "metadata": fields}
     if not fields and layout is None:
         attrs["assumed_layout"] = "HWB"
-    if file.format == "matlab" or path.suffix.lower() == ".npz":  # unpacked as a whole: as stored, and as it is given
+    if file.format == "matlab" or path.suffix.lower() == ".npz":  # unpacked as a whole, which needs two copies
         attrs["read_at_once"] = 2 * file.dtype.itemsize * int(np.prod(file.shape, dtype=object))
     where = envi_georeference(path, fields) if fields else Georeference()
     return make_scene(file.reader, file.shape, file.dtype, attrs, file.bands, where, (file.no_data,))

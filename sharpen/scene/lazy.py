@@ -1,4 +1,4 @@
-"""A scene as a DataArray whose numbers are read when it is indexed."""
+"""Make a scene: a DataArray whose numbers are read when it is indexed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -48,7 +48,7 @@ def make_scene(
             scene = scene.assign_coords({name: ("band", np.asarray(values))})
     for name in {"wavelength", "fwhm"} & set(scene.coords):
         scene.coords[name].attrs["units"] = "nm"
-    # A value that the type cannot hold is no pixel's: rioxarray refuses it.
+    # No pixel has a value that the dtype cannot hold, and rioxarray refuses such a value.
     declared = [None if value is None else _as_dtype(value, scene.dtype) for value in no_data]
     if len({repr(value) for value in declared}) > 1:
         numbers = [np.nan if value is None else float(value) for value in declared]
@@ -67,7 +67,7 @@ def _lazy(reader: Reader, shape: tuple[int, int, int], dtype: np.dtype) -> xr.Va
 
 
 class _File(BackendArray):
-    """What xarray indexes: any selection is read as the window around it."""
+    """The array that xarray indexes: any selection is read as the window around it."""
 
     def __init__(self, reader: Reader, shape: tuple[int, int, int], dtype: np.dtype) -> None:
         self.reader, self.shape, self.dtype = reader, shape, dtype

@@ -1,7 +1,7 @@
 """Open the products of imaging spectrometers: EMIT, PRISMA, EnMAP, DESIS, NEON's AOP, Tanager.
 
-Written after the published descriptions of their formats and tested on small files made to them: no original product
-was at hand.
+They are written after the published format descriptions and tested on small synthetic files: no original product was
+at hand.
 """
 
 import re
@@ -33,7 +33,10 @@ SPECTRAL_IMAGE = re.compile(r"SPECTRAL_IMAGE[^/]*$", re.IGNORECASE)
 def open_product(
     path: Path, key: str | None = None, layout: str | None = None, default: str | None = None
 ) -> xr.DataArray:
-    """Open an HDF5 or netCDF-4 file: a known product, else its 3-D dataset; see `sharpen.scene.io.open_scene`."""
+    """Open an HDF5 or netCDF-4 file: a known product, else its 3-D dataset; see `sharpen.scene.io.open_scene`.
+
+    default : layout of a 3-D dataset whose axes nothing names, see `sharpen.scene.hdf.open_cube`.
+    """
     with open_hdf5(path) as file:
         swaths = list(file["HDFEOS/SWATHS"]) if "HDFEOS/SWATHS" in file else []
         prisma = next((name for name in swaths if PRISMA_GROUP.fullmatch(name)), None)
@@ -187,7 +190,7 @@ def _hdfeos_grid(file: h5py.File, group: h5py.Group) -> Georeference:
 
 @dataclass(frozen=True)
 class Product:
-    """bands : what the XML file says. no_data : the background value. file : the XML file."""
+    """bands : as the XML file describes them. no_data : its background value. file : its path."""
 
     bands: Bands
     no_data: float | None
@@ -208,7 +211,7 @@ def image_of(metadata: Path) -> Path:
 
 
 def read_product(image: Path, count: int) -> Product | None:
-    """Return what the METADATA.XML of EnMAP or DESIS beside an image says of its bands; None for any other image."""
+    """Return how the METADATA.XML of EnMAP or DESIS beside an image describes it; None for any other image."""
     if not SPECTRAL_IMAGE.search(image.name):
         return None
     stem = SPECTRAL_IMAGE.sub("", image.name)
@@ -219,12 +222,13 @@ def read_product(image: Path, count: int) -> Product | None:
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
-        raise ValueError(f"{path}: no XML, truncated or damaged ({error}). Copy or download it again.") from error
+        raise ValueError(f"{path}: not XML, truncated or damaged ({error}). Copy or download it again.") from error
     described = next(root.iter("bandCharacterisation"), [])
     rows = [_band_of(element) for element in described if element.tag in ("bandID", "band")]
     if len(rows) != count or None in rows:
         warnings.warn(
-            f"{path}: describes {len(rows)} bands, but {image.name} has {count}; it is left out", stacklevel=3
+            f"{path}: describes {len(rows) - rows.count(None)} whole bands, but {image.name} has {count}; left out",
+            stacklevel=3,
         )
         return None
     centres, widths, gains, offsets = zip(*(numbers for _, numbers in sorted(rows)), strict=True)

@@ -1,4 +1,4 @@
-"""Open what GDAL opens, by rasterio: georeference, masks, alpha, pages, tags of every spelling."""
+"""Open files by GDAL (rasterio): georeference, masks, alpha bands, pages and tags in every spelling."""
 
 import contextlib
 import re
@@ -32,9 +32,9 @@ from sharpen.scene.georeference import Georeference, envi_georeference
 from sharpen.scene.lazy import make_scene
 from sharpen.scene.products import read_product
 
-BLOCK_BYTES = 2**20  # a row of blocks of all bands, from which on it is worth a word
-ALPHA_SIDE = 256  # pixels on a side of the middle of an alpha band that are looked at
-MAX_ALPHA_VALUES = 32  # different values in them: a mask has two, one with soft edges a few
+BLOCK_BYTES = 2**20  # of a row of blocks of all bands; more is noted in attrs as read_at_once
+ALPHA_SIDE = 256  # pixels on a side of the middle of an alpha band that is examined
+MAX_ALPHA_VALUES = 32  # different values there: a mask has two, one with soft edges a few
 DRIVER_PREFIX = re.compile(r"([A-Z][A-Z0-9_]+):|/vsi")
 SPATIAL_DIMENSIONS = re.compile(r"\{.*\b(y|x|lat|lon|latitude|longitude|rows?|lines?|downtrack|crosstrack)\b.*\}")
 
@@ -42,14 +42,14 @@ SPATIAL_DIMENSIONS = re.compile(r"\{.*\b(y|x|lat|lon|latitude|longitude|rows?|li
 def open_gdal(path: str | Path, header: Path | None = None) -> xr.DataArray:
     """Open a file, or a subdataset by GDAL's name for it; see `sharpen.scene.io.open_scene`.
 
-    header : the ENVI header by whose name a TIFF was found.
+    header : the ENVI header that led to a TIFF; None without one.
 
     Raises
     ------
     ValueError
-        GDAL cannot open it, or it is no image of one type of real numbers.
+        GDAL cannot open it, it is truncated, or it is no image of one type of real numbers.
     FileNotFoundError
-        A source of a .vrt is missing.
+        A source of a .vrt does not exist.
     """
     with open_raster(path) as raster:
         return _scene_of(raster, path, header)
@@ -65,17 +65,17 @@ def _scene_of(raster: rasterio.DatasetReader, path: str | Path, header: Path | N
         raise ValueError(f"{path}: its bands are of different types, {', '.join(sorted(kinds))}; a scene has one")
     dtype = np.dtype(kinds.pop())
     if dtype.kind not in "iuf":
-        raise ValueError(f"{path}: holds {dtype} numbers; a scene has real ones. Save its abs() or real part.")
+        raise ValueError(f"{path}: holds {dtype} numbers, expected real ones. Save its absolute value or real part.")
     pages = _pages(raster, path)
     count = len(pages or [1]) * len(spectral)
     sources = _sources(raster)
-    # GDAL turns a netCDF image upside down where nothing says where its rows lie.
+    # GDAL turns a netCDF image upside down if it has no georeference.
     options = {"GDAL_NETCDF_BOTTOMUP": "NO"} if any(each.is_unplaced_netcdf for each in sources) else {}
     reader: Reader = _PageReader(pages, spectral) if pages else RasterReader(str(path), spectral, options)
     files = [str(path), *(file for file in raster.files if file != str(path) and not DRIVER_PREFIX.match(file))]
     attrs = {"source": str(path)}
     block = raster.block_shapes[0][0] * raster.width * raster.count * np.dtype(dtype).itemsize
-    if block > BLOCK_BYTES:  # GDAL's own copy of the blocks of all bands, and one as it comes out of the file
+    if block > BLOCK_BYTES:  # GDAL's copy of the blocks of all bands, and one as stored in the file
         attrs["read_at_once"] = 2 * block
     mask = None
     alpha = next((band for band in raster.indexes if band not in spectral), None)
@@ -102,7 +102,7 @@ def _scene_of(raster: rasterio.DatasetReader, path: str | Path, header: Path | N
     placed = [each.said for each in sources if each.said]
     if where == Georeference() and placed:
         warnings.warn(
-            f"{path}: says not where it lies, though its source {placed[0]}, which is left out: write the .vrt "
+            f"{path}: has no georeference, but its source {placed[0]}, which is left out: write the .vrt "
             "with gdal_translate, which keeps it",
             stacklevel=4,
         )
@@ -114,22 +114,22 @@ def _scene_of(raster: rasterio.DatasetReader, path: str | Path, header: Path | N
 def _check(raster: rasterio.DatasetReader, path: str | Path) -> None:
     if not raster.count:
         names = ", ".join(raster.subdatasets[:8]) or "nothing"
-        raise ValueError(f"{path}: holds no image itself, but {names}. Give one of these names in its place.")
+        raise ValueError(f"{path}: holds no image itself, but {names}. Give one of these names instead.")
     check_raster(path, raster)
     missing = [file for file in raster.files if not DRIVER_PREFIX.match(file) and not Path(file).exists()]
     if missing:
-        raise FileNotFoundError(f"{path}: names {missing[0]} as a source, which is no file here; make {path} again")
+        raise FileNotFoundError(f"{path}: names {missing[0]} as a source, which does not exist; make {path} again")
     if (data := Path(raster.files[0])).is_file():
         _check_whole(raster, data)
     if SPATIAL_DIMENSIONS.fullmatch(raster.tags().get("NETCDF_DIM_EXTRA", "").lower()):
         raise ValueError(
-            f"{path}: its bands are not the first dimension, which GDAL takes for them. Open it with "
+            f"{path}: the bands are not its first dimension, where GDAL expects them. Open it with "
             "xarray.open_dataset, transpose it to (band, y, x), and pass that to sharpen.sharpen."
         )
 
 
 def _warn_of_alpha(raster: rasterio.DatasetReader, path: str | Path, alpha: int | None) -> None:
-    """Warn of an alpha band that looks like data: GDAL calls the last of four bands of bytes alpha by itself."""
+    """Warn of an alpha band that looks like data: GDAL declares the last of four byte bands as alpha by itself."""
     if alpha is None:
         return
     row, column = (max(0, (size - ALPHA_SIDE) // 2) for size in raster.shape)
@@ -137,13 +137,13 @@ def _warn_of_alpha(raster: rasterio.DatasetReader, path: str | Path, alpha: int 
     if len(found) > MAX_ALPHA_VALUES:
         warnings.warn(
             f"{path}: its band {alpha} is declared as alpha, so it is taken as a mask and left out, but it has values "
-            f"like data ({found[0]} to {found[-1]}). If it is a band: gdal_translate -colorinterp_{alpha} undefined",
+            f"like data ({found[0]} to {found[-1]}). If it is data: gdal_translate -colorinterp_{alpha} undefined",
             stacklevel=5,
         )
 
 
 def _check_whole(raster: rasterio.DatasetReader, path: Path) -> None:
-    """Raise ValueError for a truncated file of a format for which GDAL silently makes up what is missing."""
+    """Raise ValueError for a truncated file of a format in which GDAL silently fills what is missing."""
     size = path.stat().st_size
     try:
         if raster.driver == "GTiff":
@@ -168,12 +168,12 @@ def _check_size(path: str | Path, needed: int, found: int) -> None:
 
 
 def _pages(raster: rasterio.DatasetReader, path: str | Path) -> list[str]:
-    """Return the names of a TIFF's pages where it has several of one kind, which are then bands.
+    """Return the names of a TIFF's pages if it has several of one kind, which are then its bands; else nothing.
 
     Raises
     ------
     ValueError
-        Its pages differ, or there are fewer of them than ImageJ's note of their number says.
+        Its pages differ, or there are fewer of them than ImageJ's note says.
     """
     pages = [name for name in raster.subdatasets if name.startswith("GTIFF_DIR:")]
     noted = re.search(r"^images=(\d+)", raster.tags().get("TIFFTAG_IMAGEDESCRIPTION", ""), re.MULTILINE)
@@ -204,19 +204,19 @@ def _georeference(raster: rasterio.DatasetReader) -> Georeference:
 
 @dataclass(frozen=True)
 class _Source:
-    """A dataset that numbers come from. said : what it says of its place, "" for nothing."""
+    """A dataset that numbers come from. said : its name and the georeference it has, "" without one."""
 
     is_unplaced_netcdf: bool
     said: str
 
 
 def _sources(raster: rasterio.DatasetReader) -> list[_Source]:
-    """Return the dataset itself, or the sources of a .vrt that says not where it lies."""
+    """Return the dataset itself; of a .vrt its sources, if it has no georeference."""
     if raster.driver != "VRT":
         return [_source(raster, "")]
     found = []
     for name in raster.files if _georeference(raster) == Georeference() else ():
-        with contextlib.suppress(ValueError), open_raster(name) as source:  # files of other kinds are listed, too
+        with contextlib.suppress(ValueError), open_raster(name) as source:  # not every file listed is a raster
             if source.driver != "VRT":
                 found.append(_source(source, name))
     return found
@@ -245,7 +245,7 @@ class _PageReader:
 
 
 class _GdalMask:
-    """True where the alpha band, if there is one, or GDAL's mask of the dataset, internal or in a .msk, is 0."""
+    """True where the alpha band is 0, or without one GDAL's mask of the dataset (internal or in a .msk)."""
 
     def __init__(self, name: str, alpha: int | None) -> None:
         self.name, self.alpha = name, alpha

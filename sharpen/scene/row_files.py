@@ -1,7 +1,7 @@
-"""Files that take an image's rows from the top: ENVI's raw numbers, and GeoTIFF. `sharpen.scene.write` knows the rest.
+"""Write ENVI and GeoTIFF files row by row, from the top; `sharpen.scene.write` does all the rest.
 
-GDAL writes GeoTIFFs and ENVI headers. ENVI's numbers are written here: GDAL writes band by band, and so reads and
-writes each line of a BIL or BIP file once for every band.
+GDAL writes GeoTIFFs and ENVI headers. ENVI's numbers are written without GDAL, which writes band by band, and so would
+read and write each line of a BIL or BIP file once for every band.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ COMPRESSIONS = {"deflate": {"zlevel": 1}, "lzw": {}, "zstd": {"zstd_level": 1}}
 
 @dataclass(frozen=True)
 class Output:
-    """What is written: path for messages, shape (B, H, W), dtype, and what describes it.
+    """The file to write: path (for messages), shape (B, H, W), dtype, format options and metadata.
 
-    no_data : value of pixels without data. good : (B,), None where all bands are. like : the scene.
+    no_data : value of pixels without data. good : (B,), None if all bands are good. like : the scene that describes it.
     where : the new georeference.
     """
 
@@ -46,12 +46,12 @@ class Output:
 
     @property
     def nbytes(self) -> int:
-        """Size of the numbers."""
+        """Return the size of the numbers, in bytes."""
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
 
 
 class EnviFile:
-    """ENVI's data, rows from the top; GDAL makes the header and the file's size."""
+    """An ENVI data file; GDAL makes the header and the file in full size."""
 
     def __init__(self, output: Output, path: Path) -> None:
         self.shape, self.interleave, self.itemsize = output.shape, output.interleave, output.dtype.itemsize
@@ -64,8 +64,8 @@ class EnviFile:
         finally:
             header.unlink(missing_ok=True)
         self.stream, self.row = path.open("r+b"), 0
-        with contextlib.suppress(AttributeError):  # no such call here
-            try:  # keeps the space, so that a full disk or a quota shows now; rows then also lie together
+        with contextlib.suppress(AttributeError):  # not on every system
+            try:  # reserves the space: a full disk or a quota shows now, and the file is contiguous
                 os.posix_fallocate(self.stream.fileno(), 0, output.nbytes)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
@@ -80,7 +80,7 @@ class EnviFile:
         elif self.interleave == "bil":
             self.stream.write(np.ascontiguousarray(block.transpose(1, 0, 2)))
         else:
-            # Rows of an odd length in memory: at powers of two the cache makes the turning five times slower.
+            # Padded rows: at lengths of a power of two, cache conflicts make the transposition five times slower.
             spaced = np.empty((len(block), width + 64 // self.itemsize), block.dtype)[:, :width]
             for row in range(block.shape[1]):
                 spaced[:] = block[:, row]
@@ -122,7 +122,7 @@ class TiffFile:
         self.last = whole[:, -1].copy()
 
     def finish(self) -> None:
-        """Close, and read the last row back: GDAL closes a file on a full disk without a word."""
+        """Close the file, and read its last row back: on a full disk GDAL closes a file without an error."""
         if self.pending:
             self._flush(sum(part.shape[1] for part in self.pending))
         self.raster.close()
@@ -137,9 +137,9 @@ class TiffFile:
 
 
 def _created(output: Output, path: Path, **options: object) -> rasterio.io.DatasetWriter:
-    """Return a new dataset of GDAL's, with everything but the numbers."""
+    """Create a GDAL dataset with everything but the numbers."""
     count, height, width = output.shape
-    # No .aux.xml beside the file: what is in it is in the file.
+    # No .aux.xml beside the file: all of it is in the file itself.
     with _quiet(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         profile = {"count": count, "height": height, "width": width, "dtype": output.dtype.name}
         raster = rasterio.open(path, "w", **profile, nodata=output.no_data, **options)
@@ -148,12 +148,12 @@ def _created(output: Output, path: Path, **options: object) -> rasterio.io.Datas
 
 
 def _check_georeference(output: Output, path: Path) -> None:
-    """Raise ValueError, or warn, where ENVI's header cannot hold the scene's georeference."""
+    """Raise ValueError or warn if an ENVI header cannot hold the scene's georeference."""
     where, (_, height, width) = output.where, output.shape
     if where.gcps:
         warnings.warn(
-            f"{output.path}: GDAL reads an ENVI header's control points without their CRS, which is WGS 84. A GeoTIFF "
-            f"({output.path.with_suffix('.tif').name}) has it.",
+            f"{output.path}: GDAL reads the control points of an ENVI header without their CRS, WGS 84. A GeoTIFF "
+            f"({output.path.with_suffix('.tif').name}) keeps it.",
             stacklevel=4,
         )
     if where.transform is None:

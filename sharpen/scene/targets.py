@@ -1,4 +1,4 @@
-"""What the name of a file to be written says, and what may stand in its way."""
+"""Check the name of a file to write: its format and interleave, and files in the way."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ SIDECARS = (".aux.xml", ".ovr", ".msk")  # what GDAL and QGIS put beside an imag
 
 
 def target_files(path: Path) -> tuple[Path, Path | None]:
-    """Return the data file and the header that are written for a name.
+    """Return the data file and the header (None for a GeoTIFF) that are written for a name.
 
     Raises
     ------
     ValueError
-        A suffix that says neither GeoTIFF nor ENVI.
+        The suffix is of neither GeoTIFF nor ENVI.
     """
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
@@ -34,7 +34,13 @@ def target_files(path: Path) -> tuple[Path, Path | None]:
 
 
 def choose_interleave(data: Path, metadata: Mapping[str, str], asked: str | None) -> str:
-    """Return what the name says, else what is asked for, else the input's own; else bil, for a GeoTIFF bsq."""
+    """Return the interleave of the name, else `asked`, else the input's, else bil; for a GeoTIFF `asked`, else bsq.
+
+    Raises
+    ------
+    ValueError
+        The format has no such interleave, or the name says another one.
+    """
     is_tiff = data.suffix.lower() in TIFF_SUFFIXES
     choices = ("bsq", "bip") if is_tiff else tuple(INTERLEAVES)
     if asked is not None and asked not in choices:
@@ -49,7 +55,7 @@ def choose_interleave(data: Path, metadata: Mapping[str, str], asked: str | None
 
 
 def check_target(data: Path, header: Path | None, overwrite: bool) -> list[Path]:
-    """Return leftovers to remove once `data` is there.
+    """Return leftover files to remove once `data` is written.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def check_target(data: Path, header: Path | None, overwrite: bool) -> list[Path]
         others = [entry for entry in _same_stem(data) if entry.suffix.lower() in ENVI_SUFFIXES or not entry.suffix]
         if beside.is_file() and not others:
             raise FileExistsError(
-                f"{beside}: an ENVI header that would be taken for that of {data.name}; choose another name"
+                f"{beside}: this ENVI header would be taken for that of {data.name}; choose another name"
             )
     else:
         for entry in _same_stem(header):
@@ -78,8 +84,8 @@ def check_target(data: Path, header: Path | None, overwrite: bool) -> list[Path]
             raise IsADirectoryError(f"{path}: a folder of that name is in the way; choose another name")
         if header is not None and data.exists() and not header.exists() and not overwrite:
             raise FileExistsError(
-                f"{data}: exists without its header, as a writing leaves it that was killed just before its end. If it "
-                "is of no use, replace it with --overwrite (overwrite=True); else choose another name."
+                f"{data}: exists without its header, as if its writing was killed just before the end. If you do not "
+                "need it, replace it with --overwrite (overwrite=True); else choose another name."
             )
         if path.exists() and not overwrite:
             raise FileExistsError(

@@ -20,47 +20,47 @@ from sharpen.scene.georeference import georeference_of
 from sharpen.scene.row_files import COMPRESSIONS, EnviFile, Output, TiffFile
 from sharpen.scene.targets import INTERLEAVES, check_target, choose_interleave, target_files
 
-WAITING_STRIPS = 1  # that may wait while another is converted and written
+WAITING_STRIPS = 1  # strips that may wait while another is written
 
 
 class SceneWriter:
-    """Context manager that writes a scene; nothing stands under its name(s) before the block has ended well.
+    """Context manager that writes a scene; its file or files appear only when the block has ended without error.
 
     >>> with SceneWriter("sharp.tif", like=scene, scale=4, bands=good) as writer:  # doctest: +SKIP
     ...     for strip, missing in strips:  # (b, n, W), (n, W)
     ...         writer.write(strip, missing)
 
-    An exception in the block, a full disk included, leaves what stood there before. Of an ENVI pair the old header is
-    removed first and the new one comes last: no header ever stands beside data that is not its own.
+    An exception in the block, such as a full disk, leaves old files untouched. Of an ENVI pair, the old header is
+    removed first and the new one is written last: no header ever stands beside data that is not its own.
 
     Parameters
     ----------
-    path : its suffix decides. `.tif`, `.tiff`: GeoTIFF, BigTIFF where it may exceed 4 GB. `.hdr`, or a suffix of raw
+    path : its suffix decides the format. `.tif`, `.tiff`: GeoTIFF (BigTIFF beyond 4 GB). `.hdr`, or a suffix of raw
         data (`.img`, `.dat`, `.raw`, `.bsq`, `.bil`, `.bip`, ...): ENVI, a header beside its data; `.hdr` gets `.img`.
     like : DataArray (band, y, x) that describes the scene: bands, georeference, no-data value, dtype, metadata.
     scale : new pixels along each side of one of `like`. The outer corners stay where they are.
-    bands : those of `like` that the strips hold, indices from 0 in the strips' order. The others are written as no data
-        and marked as bad. None: all.
-    holes : whether pixels without data will be written, so that whole numbers need a value for them. Needless where
-        `like` has a no-data value, and for floating numbers (NaN).
-    dtype : of the file; None takes that of `like`, or float32 for half precision, which no format holds.
-    interleave : bsq, bil or bip; None takes what the suffix says, else that of `like`, else bil (GeoTIFF: bsq).
+    bands : bands of `like` that the strips hold, indices from 0 in the strips' order; None for all. The others are
+        written as no data and marked as bad.
+    holes : True if pixels without data will be written: integers then need a no-data value. Not needed if `like` has
+        one, or for floating-point types (NaN).
+    dtype : of the file; None takes that of `like`, or float32 instead of half precision, which no format holds.
+    interleave : bsq, bil or bip; None takes that of the suffix, else that of `like`, else bil (GeoTIFF: bsq).
     compress : of a GeoTIFF: None, "deflate", "lzw" or "zstd". Deflate halves the file and takes six times as long.
-    overwrite : replace what stands under the name(s).
+    overwrite : replace files that exist.
 
     Attributes
     ----------
-    clipped : values so far that did not fit the dtype and were set to its nearest limit.
-    no_data : the value of pixels without data in the file; None for NaN, or where there are none.
+    clipped : values so far that did not fit the dtype and were set to the nearest limit.
+    no_data : the value of pixels without data in the file; None for NaN, or if there are none.
 
     Raises
     ------
     FileExistsError, FileNotFoundError
-        The file, its header, or a leftover that would be taken for a part of it, exists; no such folder.
+        The file, its header, or another file that would be taken for a part of it, exists; no such folder.
     OSError
-        Not enough space on the disk, found before anything is written or in the middle.
+        The disk is full; found before writing if possible.
     ValueError
-        A suffix or dtype that does not fit; a transform that ENVI cannot express; a target that is the scene itself.
+        The suffix or dtype does not fit, ENVI cannot express the transform, or the target is the scene itself.
     """
 
     def __init__(
@@ -121,29 +121,29 @@ class SceneWriter:
         return self
 
     def write(self, strip: NDArray, missing: NDArray[np.bool_] | None = None) -> None:
-        """Queue the next rows, from the top; a strip must not be changed afterwards.
+        """Queue the next rows, from the top. Do not change a strip afterwards.
 
         Parameters
         ----------
-        strip : (b, n, W), any real type, numbers as the file means them (not scaled). For a file of whole numbers they
-            are rounded and clipped. A value that equals the no-data value moves to its neighbour.
+        strip : (b, n, W), any real type, in the unit of the file's numbers. For an integer file, values are rounded and
+            clipped. A value that equals the no-data value is replaced by the next number towards zero.
         missing : (n, W), True where the pixel has no data.
 
         Raises
         ------
         ValueError
-            Another shape, more rows than the scene has, NaN or infinity where data is expected.
+            Another shape, more rows than the scene has, or NaN or infinity in data; of this strip or an earlier one.
         OSError
-            The disk is full, say; of this strip or one before it.
+            Writing failed, for example on a full disk; of this strip or an earlier one.
         """
         self._raise_failure()
         count, width = len(self.bands), self.shape[2]
         if strip.ndim != 3 or strip.shape[::2] != (count, width) or strip.dtype.kind not in "iuf":
             raise ValueError(
-                f"{self.path}: a strip of {strip.dtype} of shape {strip.shape}, expected ({count}, rows, {width})"
+                f"{self.path}: got a strip of {strip.dtype} of shape {strip.shape}, expected ({count}, rows, {width})"
             )
         if self._row + strip.shape[1] > self.shape[1]:
-            raise ValueError(f"{self.path}: row {self._row + strip.shape[1]} of {self.shape[1]} rows")
+            raise ValueError(f"{self.path}: got {self._row + strip.shape[1]} rows, expected {self.shape[1]}")
         if missing is not None and missing.any() and self.no_data is None and self.dtype.kind != "f":
             raise ValueError(
                 f"{self.path}: pixels without data, but no value for them: open the writer with holes=True"
@@ -180,11 +180,11 @@ class SceneWriter:
                 try:
                     with _named_errors(self.path):
                         self._file.write(self._convert(*item))
-                except BaseException as error:  # raised by the next call in the caller's thread
+                except BaseException as error:  # raised in the caller's thread by its next call
                     self._failure = error
 
     def _convert(self, strip: NDArray, missing: NDArray[np.bool_] | None) -> NDArray:
-        """Return (B, n, W) of the file's dtype, laid out in memory as the file wants it."""
+        """Return (B, n, W) of the file's dtype, laid out in memory as in the file."""
         axes = INTERLEAVES["bil" if self._output.interleave == "bil" else "bsq"]
         shape = (self.shape[0], *strip.shape[1:])
         out = np.empty([shape[axis] for axis in axes], self.dtype).transpose(np.argsort(axes))
@@ -193,7 +193,7 @@ class SceneWriter:
         if len(left_out):
             out[left_out] = hole
         holes = missing is not None and missing.any()
-        for values, band in zip(strip, self.bands, strict=True):  # one band of a strip stays in the processor's cache
+        for values, band in zip(strip, self.bands, strict=True):  # one band at a time stays in the processor's cache
             self._convert_band(np.where(missing, 0, values) if holes else values, out[band])
             if self.no_data is not None and (taken := out[band] == self.no_data).any():
                 out[band][taken] = _neighbour(self.no_data, self.dtype)
@@ -209,7 +209,7 @@ class SceneWriter:
             values = np.rint(values)
         least, most = float(values.min()), float(values.max())
         if not (np.isfinite(least) and np.isfinite(most)):
-            raise ValueError(f"{self.path}: NaN or infinity among the values to be written; nothing was kept")
+            raise ValueError(f"{self.path}: NaN or infinity among the values to be written; no file was written")
         low, high = self._limits
         if least < low or most > high:
             self.clipped += int(((values < low) | (values > high)).sum())
@@ -221,7 +221,7 @@ class SceneWriter:
         if self.dtype.name not in types:
             instead = {"int8": "int16, or a .tif", "bool": "uint8"}.get(self.dtype.name, "float32")
             raise ValueError(
-                f"{self.path}: the format holds no {self.dtype}, only {', '.join(types)}. Write {instead}."
+                f"{self.path}: the format cannot hold {self.dtype}, only {', '.join(types)}. Write {instead}."
             )
         if compress is not None and (self._header or compress not in COMPRESSIONS):
             raise ValueError(f"{self.path}: compression {compress!r}; a GeoTIFF has {', '.join(COMPRESSIONS)}")
@@ -249,7 +249,7 @@ class SceneWriter:
             self._thread = None
 
     def _abandon(self) -> None:
-        """Stop the thread and remove the temporary files, without a word: the error that led here is the caller's."""
+        """Stop the thread and remove the temporary files; the error that led here is raised by the caller."""
         self._failure = self._failure or _Abandoned()
         self._stop()
         if self._file is not None:
@@ -263,8 +263,8 @@ def write_scene(
 ) -> int:
     """Write a whole scene; return how many values were clipped to the file's dtype.
 
-    data : DataArray or array (band, y, x). like : describes it, by default `data` itself. options : of `SceneWriter`.
-    NaN, and the no-data value that `data` declares, are pixels without data.
+    data : DataArray (band, y, x), or an array if `like` is given. like : describes it, by default `data` itself.
+    options : of `SceneWriter`. NaN and the no-data value of `like` mark pixels without data.
     """
     values = np.asarray(data.values if isinstance(data, xr.DataArray) else data)
     like = data if like is None else like
@@ -286,7 +286,7 @@ def _atomic_pair(data: Path, header: Path | None) -> Iterator[tuple[Path, Path |
             yield new_data, None
         return
     old = None
-    with atomic_write(header) as new_header:  # entered first, so that it gets its name last
+    with atomic_write(header) as new_header:  # entered first, so it gets its final name last
         try:
             with atomic_write(data) as new_data:
                 yield new_data, new_header
@@ -304,7 +304,7 @@ class _Abandoned(BaseException):
 
 @contextlib.contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
-    """Give errors of the disk the file's name and the free space; GDAL does not say that the disk is full."""
+    """Add the file's name and the free space to disk errors; GDAL does not say that the disk is full."""
     try:
         yield
     except (OSError, RasterioError) as error:
@@ -315,13 +315,13 @@ def _named_errors(path: Path) -> Iterator[None]:
         why = getattr(error, "strerror", None) or error.__cause__ or error
         raise OSError(
             code,
-            f"could not write {path}: {why} ({free} bytes are free on that disk); nothing of it was kept, what stood "
-            "under that name before is untouched",
+            f"could not write {path}: {why} ({free} bytes are free on that disk); no partial file was left, and "
+            "an older file of that name is untouched",
         ) from error
 
 
 def _limits(dtype: np.dtype) -> tuple[float, float]:
-    """Return the least and the greatest number that a dtype holds and float32 as well."""
+    """Return the smallest and the largest number that both a dtype and float32 hold."""
     if dtype.kind == "f":
         limits = np.finfo(dtype)
         return float(limits.min), float(limits.max)
@@ -333,7 +333,7 @@ def _limits(dtype: np.dtype) -> tuple[float, float]:
 
 
 def _neighbour(number: float, dtype: np.dtype) -> np.generic:
-    """Return the next number of a dtype towards zero; from zero, the next above."""
+    """Return the next number of a dtype towards zero; for zero, the next one above."""
     if dtype.kind == "f":
         return np.nextafter(dtype.type(number), dtype.type(0)) if number else np.finfo(dtype).tiny
     return dtype.type(int(number) - int(np.sign(number))) if number else dtype.type(1)

@@ -1,1 +1,1 @@
-"""How the network was trained, calibrated and measured, and what a sharpened scene is good for."""
+"""Train, calibrate and measure the network, and measure what a sharpened scene is good for."""

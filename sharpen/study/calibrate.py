@@ -2,9 +2,9 @@
 
     python -m sharpen.study.calibrate
 
-prints what belongs there in `COEFFICIENTS` and `WIDE` after a change of the weights. b, c and d follow from the
-logarithm of errors; e and f, so that the share of errors within one σ depends on neither PSF nor noise; a, so that in
-the mean it is 68 %.
+prints the values of `COEFFICIENTS` and `WIDE` there for new weights. b, c and d are fitted to the logarithm of errors.
+e and f are set so that the share of errors within one σ depends on neither PSF nor noise, a so that this share is 68 %
+on average.
 """
 
 import argparse
@@ -31,10 +31,11 @@ from sharpen.image.uncertainty import (
 )
 from sharpen.study.samples import SIDE
 
-HELD, WIDE_HELD, WIDE_SCENES = 0.6827, 0.95, 0.75  # shares of errors, and of scenes that `WIDE` is enough for
+HELD, WIDE_HELD = 0.6827, 0.95  # shares of errors within one σ, and within `WIDE` times σ
+WIDE_SCENES = 0.75  # share of cases (a scene and a degradation) in which `WIDE` has that share of errors
 CALIBRATED_ON = tuple(DEGRADATIONS.values())
-CALIBRATION_SEEDS = range(3_000_000, 3_000_016)  # of synthetic scenes that neither train nor validate the network
-STRIDE = 3  # every so many pixels of a row and of a column calibrate; odd, so that all phases of an LR pixel do
+CALIBRATION_SEEDS = range(3_000_000, 3_000_016)  # of synthetic scenes that are in neither training nor validation
+STRIDE = 3  # every third pixel of a row and column is used; odd, so that all phases of an LR pixel are
 MEAN_LOG = -0.635  # mean of log|e| for an error e of standard deviation 1
 
 
@@ -46,7 +47,7 @@ def calibrate(
 ) -> tuple[tuple[float, ...], float]:
     """Return `COEFFICIENTS` and `WIDE` of a scale, fitted to synthetic scenes under all of `CALIBRATED_ON`.
 
-    log : gets a line on each degradation: the shares of errors within one and `WIDE` new σ.
+    log : gets a line on each degradation: the shares of errors within one and `WIDE` times the new σ.
     """
     normal, target, cases = torch.zeros(4, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64), []
     for seed in seeds:
@@ -61,7 +62,7 @@ def calibrate(
                 for part in (features(plan, v, sharpened), plan.leading_basis.coefficients(hr) - sharpened)
             )
             y = wrong.abs().clamp_min(1e-6).double().log() - MEAN_LOG
-            # Errors of band b are sums over eigenimages: those with much variance count.
+            # Errors of bands are sums over eigenimages, so those with high variance count most.
             weight = plan.leading_basis.sigma.double()[:, None, None].expand_as(y) ** 2
             normal += torch.einsum("fkhw,gkhw,khw->fg", x.double(), x.double(), weight)
             target += torch.einsum("fkhw,khw,khw->f", x.double(), y, weight)
@@ -84,7 +85,7 @@ def calibrate(
 def _ratios(coefficients: Tensor, cases: list[tuple[Plan, Tensor, Tensor]]) -> NDArray:
     """Return errors in units of σ, (cases, pixels times bands)."""
     rows = [error.abs() / band_deviations(plan, deviations_of(coefficients, plan, x)) for plan, x, error in cases]
-    return torch.stack([row.flatten() for row in rows]).numpy()  # all scenes are of one size
+    return torch.stack([row.flatten() for row in rows]).numpy()  # all scenes have the same size
 
 
 def _thinned(images: Tensor) -> Tensor:

@@ -1,15 +1,15 @@
-"""Ask what a sharpened scene is good for: detection, unmixing, indices and small targets, on whole scenes.
+"""Measure what a sharpened scene is good for: detection, unmixing, indices and small targets, on whole scenes.
 
     python -m sharpen.study.downstream [PROFILE]
 
-measures what results/PROFILE/downstream.csv lacks. Nothing is trained. Every method knows the PSF and estimates the
-noise; `sharpen.study.tasks` has the tasks.
+measures what results/PROFILE/downstream.csv lacks (default profile: cpu). Nothing is trained. Every method knows the
+PSF and estimates the noise. The tasks are in `sharpen.study.tasks`.
 
 The rule, written before the first run
 --------------------------------------
-The gain of a method is its measure minus bicubic's on the same LR image; of errors and contrasts it is the improvement
-in percent of bicubic's. Gains are averaged over degradations, then over the scenes of a place. The places give a mean
-and its 95 % t-interval. A method
+The gain of a method is its improvement over bicubic on the same LR image, for errors and contrasts in percent of
+bicubic's value. Gains are averaged over degradations, then over the scenes of a place. The places give a mean and its
+95 % t-interval. A method
 
 - helps, if the interval lies above zero and the mean is at least the margin;
 - harms, if the interval lies below zero and the mean is at most minus the margin;
@@ -17,13 +17,13 @@ and its 95 % t-interval. A method
 - is undecided otherwise, and with fewer than `MIN_PLACES` places.
 
 The margin is what a user would notice: 0.01 of AUC, 0.05 of a detection rate, 5 % of an error or a contrast. One
-measure of each task decides (`PRIMARY`); the others explain. Intervals are not corrected for their number: one in
-twenty misses.
+measure of each task decides (`PRIMARY`); the others explain. Intervals are not corrected for multiple comparisons: one
+in twenty misses the true value.
 """
 
+import argparse
 import hashlib
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,14 +44,14 @@ from lkca.files import Log, data_folder, results_folder
 from lkca.metrics import mpsnr
 from lkca.paper.evidence import difference
 from lkca.resize import crop_to_multiple
-from lkca.studies import study_runs
+from lkca.studies import profile_names, study_runs
 from sharpen.study import evaluate, tasks
 from sharpen.study.scenes import Scene, measure_scenes, real_scene, weights_checksum
 
 TRUTH, NEAREST, BICUBIC, BACK_PROJECTION = "true HR", "nearest", "bicubic", "back-projection"
 WIENER, SHARPEN, OWN = "wiener", "sharpen", "lkca-lr of the scene"
 SCALES = (2, 4)
-SEEN_THROUGH = ("bicubic", "Gaussian 0.5", "bicubic, 30 dB")  # of `DEGRADATIONS`
+MEASURED_DEGRADATIONS = ("bicubic", "Gaussian 0.5", "bicubic, 30 dB")  # of `DEGRADATIONS`
 MIN_PLACES = 3
 SYNTHETIC_SEEDS, SYNTHETIC_SIDE, SYNTHETIC_BANDS = range(3_000_000, 3_000_003), 84, 32
 QUICK_SCALES = (4,)
@@ -59,10 +59,10 @@ QUICK_SCALES = (4,)
 
 @dataclass(frozen=True)
 class Measure:
-    """What a number of `sharpen.study.tasks` is.
+    """A measure of `sharpen.study.tasks`.
 
-    task : it belongs to. higher : whether higher is better. margin : the gain that a user would notice, in percent of
-    bicubic's value where `relative`.
+    task : that it belongs to. higher : whether higher is better. margin : the gain that a user would notice, in percent
+    of bicubic's value if `relative`.
     """
 
     task: str
@@ -102,9 +102,9 @@ PRIMARY = {
 
 
 def scenes(profile: str, log: Log = print) -> Iterator[tuple[Scene, tasks.Mask | None]]:
-    """Yield scenes and masks (H, W) of their anomalies; None without a mask, which is logged.
+    """Yield scenes and masks (H, W) of their anomalies; a mask is None if the scene has none, which is logged.
 
-    Profile "quick": synthetic scenes with planted anomalies. Others: every real scene in place.
+    Profile "quick": synthetic scenes with planted anomalies. Others: every real scene whose files are here.
     """
     if profile == "quick":
         yield from map(synthetic, SYNTHETIC_SEEDS)
@@ -120,7 +120,7 @@ def scenes(profile: str, log: Log = print) -> Iterator[tuple[Scene, tasks.Mask |
 
 
 def anomaly_mask(name: str) -> tasks.Mask | None:
-    """Return the variable `map` of a scene's MATLAB files, parts joined as the scene is; None if there is none."""
+    """Return the variable `map` of a scene's MATLAB files, joined as the scene's parts are; None if there is none."""
     dataset = DATASETS[name]
     paths = [data_folder() / file for file in dataset.files]
     if dataset.package or any(path.suffix != ".mat" for path in paths):
@@ -147,11 +147,11 @@ def synthetic(seed: int) -> tuple[Scene, tasks.Mask]:
 
 
 def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
-    """Return results/PROFILE/downstream.csv after measuring the scenes that it lacks, or has of other data or weights.
+    """Return results/PROFILE/downstream.csv after measuring scenes that it lacks or has for other data or weights.
 
-    A scene whose files are missing here keeps its rows. anew : measure every scene again. Columns: scene, place, task,
-    scale, degradation, method, measure, value, gain over bicubic, MPSNR_gain over bicubic on the same LR image (dB),
-    weights and data_checksum (the first digits of their SHA-256), and what the row was measured with.
+    A scene whose files are missing here keeps its rows. anew : measure the scenes here again, and drop all old rows.
+    Columns: scene, place, task, scale, degradation, method, measure, value, gain over bicubic, MPSNR_gain over bicubic
+    on the same LR image (dB), weights and data_checksum (the first digits of their SHA-256), and provenance.
     """
     scales, masks = SCALES if profile != "quick" else QUICK_SCALES, dict(scenes(profile, log))
     own = {scene.name: {s: study_network(scene.name, s, profile) for s in scales} for scene in masks}
@@ -172,7 +172,7 @@ def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
 def study_network(name: str, scale: int, profile: str) -> torch.nn.Module | None:
     """Return the LKCA-LR that the study `scenes` trained on a scene; None if runs/ has no weights of it.
 
-    It was trained on three quarters of the scene that it sharpens here: what it gains is an upper bound.
+    It was trained on three quarters of the scene that it sharpens here, so its gain is an upper bound.
     """
     for run in study_runs("scenes", profile):
         if (run.dataset, run.scale, run.model) == (name, scale, "lkca-lr") and (run.folder / "metrics.json").is_file():
@@ -202,7 +202,7 @@ def measure_scene(
         spectrum = tasks.target_spectrum(truth)
         planted, targets, _ = tasks.plant(hr.numpy(), spectrum, scale)
         anomalies = None if mask is None else mask[: hr.shape[1], : hr.shape[2]]
-        for degradation in SEEN_THROUGH:
+        for degradation in MEASURED_DEGRADATIONS:
             case = {"scene": scene.name, "place": scene.place, "scale": scale, "degradation": degradation}
             case["data_checksum"] = scene.checksum
             images, with_targets = (
@@ -222,7 +222,7 @@ def measure_scene(
 
 
 def _images(hr: Tensor, scale: int, degradation: str, own: torch.nn.Module | None) -> dict[str, np.ndarray]:
-    """Return the HR image and what every method makes of its LR image."""
+    """Return the HR image, and the image that every method makes from its LR image."""
     seen = DEGRADATIONS[degradation]
     images = {TRUTH: hr} | sharpened(seen(hr, scale), scale, seen.psf, own)
     return {method: image.numpy() for method, image in images.items()}
@@ -251,7 +251,7 @@ def _rows(
 
 
 def verdict(mean: float, low: float, high: float, places: int, margin: float) -> str:
-    """Say by the rule of this module: helps, harms, no difference or undecided."""
+    """Return the verdict by the rule of this module: helps, harms, no difference or undecided."""
     if places < MIN_PLACES or math.isnan(low):
         return "undecided"
     if low > 0 and mean >= margin:
@@ -290,8 +290,10 @@ def gains_over(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def smallest_found(frame: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
-    """Return, by scale and method, the detection rate of each fill (mean over places) and the smallest fill of which
-    at least `share` is found."""
+    """Return, by scale and method, the detection rate of each fill (mean over places) and the smallest detected fill.
+
+    A fill is detected if at least `share` of its targets are found.
+    """
     prefix = "target detection rate, fill "
     rows = frame[frame["measure"].str.startswith(prefix)]
     rows = rows.assign(fill=rows["measure"].str.removeprefix(prefix).str.removesuffix(" %").astype(int))
@@ -302,4 +304,6 @@ def smallest_found(frame: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    measure(*sys.argv[1:2] or ["cpu"])
+    parser = argparse.ArgumentParser(prog="python -m sharpen.study.downstream", description=__doc__.splitlines()[0])
+    parser.add_argument("profile", nargs="?", default="cpu", choices=profile_names(), help="default: cpu")
+    measure(parser.parse_args().profile)

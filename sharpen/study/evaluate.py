@@ -1,9 +1,9 @@
 """Measure sharpening on whole scenes: a row for each scene, scale, degradation and method. Nothing is trained.
 
 Methods: bicubic; back-projection with the bicubic kernel and with the PSF's own; the Wiener estimate; the network
-alone, which takes every LR image for a bicubic one without noise; the network after the Wiener estimate ("sharpen"),
-with the PSF known, and estimated from the image ("sharpen, auto"; here from smaller images too than users have, see
-`ESTIMATE_SIDE`). Noise is always estimated.
+alone, which takes every LR image as a noiseless bicubic one; the network after the Wiener estimate ("sharpen"), with
+the PSF known, or estimated from the image ("sharpen, auto"; here even from images smaller than users have, see
+`ESTIMATE_SIDE`). Noise is estimated, except for the network alone.
 """
 
 import math
@@ -42,8 +42,8 @@ METHODS = (BICUBIC, BACK_PROJECTION, RIGHT, WIENER, ALONE, KNOWN, AUTO)
 PROTOCOL = "bicubic"  # the degradation of the paper
 SYNTHETIC_SEEDS = range(2_000_000, 2_000_005)
 ASSUMED = ("bicubic", "mean", *(f"gaussian:{sigma}" for sigma in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.8)))
-MIN_SIDE = 10  # LR pixels a side, below which a scale is left out
-ESTIMATE_SIDE = 20  # LR pixels a side that tell a PSF here: small scenes become smaller LR images than users have
+MIN_SIDE = 10  # LR pixels a side; a scale that leaves fewer is skipped
+ESTIMATE_SIDE = 20  # LR pixels a side needed to estimate a PSF here: users' images are larger than these
 KEY = ("scene", "scale", "degradation", "method", "data_checksum", "weights")  # of a row
 
 
@@ -51,7 +51,7 @@ KEY = ("scene", "scale", "degradation", "method", "data_checksum", "weights")  #
 
 
 def scenes(profile: str) -> tuple[Scene, ...]:
-    """Return what a profile measures: real scenes in place; at "quick" the one without a file, and synthetic ones."""
+    """Return a profile's scenes: real ones whose files are here; at "quick" one from a package, and synthetic ones."""
     ready = [dataset for dataset in small_scenes() if not missing_files(dataset)]
     if profile == "quick":
         ready = [dataset for dataset in ready if dataset.package]
@@ -63,19 +63,20 @@ def scenes(profile: str) -> tuple[Scene, ...]:
 
 
 def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
-    """Return results/PROFILE/any_sensor.csv after measuring the scenes that it lacks, or has of other data or weights.
+    """Return results/PROFILE/any_sensor.csv after measuring scenes that it lacks or has for other data or weights.
 
-    A table with real scenes whose files are missing here is returned as it is. anew : measure every scene again.
+    A table with real scenes whose files are not here is returned unchanged. anew : measure the scenes here again, and
+    drop all old rows.
     Columns: scene, scale, degradation, method, data_checksum and weights (the first digits of their SHA-256), sensor,
     place, bands, height, width, assumed_psf, the metrics (all six under `PROTOCOL`, else MPSNR and SAM), sigma (LR
-    pixels) and sure, of the estimate, coverage_68 and coverage_95 of "sharpen", and what the row was measured with.
+    pixels) and sure, of the PSF estimate, coverage_68 and coverage_95 of "sharpen", and provenance.
     """
     path, here = results_folder() / profile / "any_sensor.csv", scenes(profile)
     if path.is_file() and not anew:
         known = read_table(path)
         absent = set(known.loc[known["sensor"] != SYNTHETIC, "scene"]) - {scene.name for scene in here}
         if absent:
-            log(f"{path.name} is taken as it is: no files of {', '.join(sorted(absent))}")
+            log(f"{path.name} is not measured again: no files of {', '.join(sorted(absent))} here")
             return known
 
     def rows(scene: Scene) -> Iterator[dict[str, object]]:
@@ -89,7 +90,7 @@ def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
 
 
 def cases(scene: Scene, profile: str) -> Iterator[tuple[int, str]]:
-    """Yield scale and degradation of what is measured of a scene; at "quick" x4 alone."""
+    """Yield the scales and degradations at which a scene is measured; at "quick" only x4."""
     for scale in SCALES if profile != "quick" else (4,):
         if min(scene.cube.shape[1:]) // scale >= MIN_SIDE:
             yield from ((scale, degradation) for degradation in DEGRADATIONS)
@@ -127,7 +128,7 @@ def measure_case(scene: Scene, scale: int, name: str) -> list[dict[str, object]]
 
 
 def predict(method: str, lr: Tensor, scale: int, psf: str) -> Tensor:
-    """Return the HR image (B, r·h, r·w) that a method makes of an LR image if it takes `psf` for its PSF."""
+    """Return the HR image (B, r·h, r·w) that a method makes from an LR image, assuming `psf`."""
     makers: dict[str, Callable[[], Tensor]] = {
         BICUBIC: lambda: resize(lr, scale),
         BACK_PROJECTION: lambda: back_project(resize(lr, scale), lr),
@@ -139,7 +140,7 @@ def predict(method: str, lr: Tensor, scale: int, psf: str) -> Tensor:
 
 
 def measures(image: Tensor, hr: Tensor, scale: int, all_six: bool) -> dict[str, float]:
-    """Return the metrics of an image."""
+    """Return the metrics of an image: all six, or MPSNR and SAM."""
     if all_six:
         return quality(image, hr, scale)
     arrays = image.numpy(), hr.numpy()
@@ -159,7 +160,7 @@ def _weights(method: str, scale: int) -> str:
 def regret(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
     """Return results/PROFILE/any_sensor_regret.csv, measured at x4 if it is not there: `measure_regret` twice.
 
-    Its column scenes says where: on the synthetic scenes, which choose the default, and on every third real one.
+    Its column `scenes` is synthetic, or real for every third real scene (not at "quick").
     """
     path = results_folder() / profile / "any_sensor_regret.csv"
     if path.is_file() and not anew:
@@ -174,10 +175,10 @@ def regret(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
 
 
 def measure_regret(these: Sequence[Scene], scale: int = 4) -> pd.DataFrame:
-    """Return what assuming each of `ASSUMED` costs where another PSF is true.
+    """Return the cost of assuming each PSF of `ASSUMED` under each degradation.
 
-    Columns: true (a degradation's name), assumed, MPSNR and SAM: means over scenes of the difference to bicubic;
-    MPSNR_regret and SAM_regret: what is lost against the true PSF.
+    Columns: true (a degradation's name); assumed; MPSNR and SAM, mean differences to bicubic over scenes; MPSNR_regret
+    and SAM_regret, the loss against assuming the true PSF.
     """
     rows = []
     for name, degradation in DEGRADATIONS.items():
@@ -197,7 +198,7 @@ def measure_regret(these: Sequence[Scene], scale: int = 4) -> pd.DataFrame:
 
 
 def default_psf(regret: pd.DataFrame) -> str:
-    """Return the PSF of the smallest worst regret in MPSNR, of those that nowhere have less MPSNR than bicubic."""
+    """Return the PSF with the smallest worst regret in MPSNR, of those with a higher MPSNR than bicubic everywhere."""
     table = regret[regret["assumed"] != "true"].groupby("assumed").agg({"MPSNR": "min", "MPSNR_regret": "max"})
     return str(table[table["MPSNR"] > 0]["MPSNR_regret"].idxmin())
 
@@ -210,7 +211,7 @@ def _two(image: Tensor, hr: Tensor) -> tuple[float, float]:
 
 
 def gains(frame: pd.DataFrame, against: str = BICUBIC) -> pd.DataFrame:
-    """Return every row minus that of `against` on the same LR image: columns of metrics become differences."""
+    """Return the rows of the other methods, their metrics minus those of `against` on the same LR image."""
     same = ["scene", "scale", "degradation"]
     base = frame[frame["method"] == against].set_index(same)[list(METRICS)]
     rows = frame[frame["method"] != against].reset_index(drop=True)
@@ -240,7 +241,7 @@ def over_degradations(frame: pd.DataFrame, against: str = BICUBIC) -> pd.DataFra
 
 
 def title(frame: pd.DataFrame) -> str:
-    """Return what was measured on, for titles of tables and figures."""
+    """Return a text on the scenes measured, for titles of tables and figures."""
     real = frame[frame["sensor"] != SYNTHETIC].drop_duplicates("scene")
     count = frame[frame["sensor"] == SYNTHETIC]["scene"].nunique()
     found = f"{len(real)} real scenes of {real['sensor'].nunique()} sensors"

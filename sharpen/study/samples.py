@@ -1,4 +1,4 @@
-"""Draw what the eigenimage network trains on: deconvolved eigenimages of synthetic scenes, PSF and noise at random."""
+"""Draw training samples: deconvolved eigenimages of synthetic scenes with random PSF and noise."""
 
 import math
 from collections.abc import Iterator
@@ -17,25 +17,25 @@ from sharpen.image.deconvolve import Plan, conditions, noise_variances, stack_in
 from sharpen.image.model import Basis, principal_components
 from sharpen.image.spectra import Spectra, fit_spectra
 
-STEPS, BATCH = 50, 8  # of an epoch, of a step
-PATCH = 24  # LR pixels on a side of a sample: with 12 the large kernels see little but padding
+STEPS, BATCH = 50, 8  # steps of an epoch, samples of a step
+PATCH = 24  # LR pixels on a side of a sample; with 12 the large kernels see mostly padding
 SIDE = {2: 64, 4: 96, 8: 192}  # HR pixels on a side of a scene
-POOL, FRESH = 48, 12  # scenes at hand, and how many of them each epoch replaces
-COMPONENTS, BANDS, MIXTURES = 8, 6, 4  # eigenimages, single bands and mixtures that a scene gives as images
-LEADING = 0.35  # of the geometric distribution by which an eigenimage is drawn
-BRIGHTNESS = 0.15  # standard deviation of the log of a random factor on a sample's contrast
-TOLD = 0.25  # share of the scenes whose noise is told; that of the others is estimated, as it is in use
-MISJUDGED = 0.03  # LR pixels, standard deviation of the error with which half of the Gaussian PSFs are assumed
-TRAINING_SEED = 20_000_000  # of the first scene
+POOL, FRESH = 48, 12  # scenes in use, and how many of them each epoch replaces
+COMPONENTS, BANDS, MIXTURES = 8, 6, 4  # images of a scene: eigenimages, single bands, random mixtures
+LEADING = 0.35  # parameter of the geometric distribution that draws an eigenimage's number
+BRIGHTNESS = 0.15  # standard deviation of the log of a random factor on a sample
+TOLD = 0.25  # share of the scenes whose true noise is given; for the others it is estimated, as in use
+MISJUDGED = 0.03  # LR pixels, standard deviation of the error in width of half of the assumed Gaussian PSFs
+TRAINING_SEED = 20_000_000  # of the first scene for seed 0
 
 
 @dataclass(frozen=True)
 class Images:
-    """One scene through one degradation, as M images of variance 1 in its LR image.
+    """M images of one degraded scene, each divided by the standard deviation of its deconvolved version v.
 
-    inputs : (M, 5, h, w), what the network sees. targets : (M, r², h, w), what it shall add to the Wiener
-    estimate, pixel-unshuffled. weights : (M,) of their errors, the share of an image that deconvolution leaves: what
-    is mostly noise counts little.
+    inputs : (M, 5, h, w) of the network. targets : (M, r², h, w), the residuals over the Wiener estimate,
+    pixel-unshuffled. weights : (M,) of their errors in the loss: the standard deviation of v for an image of variance
+    1. Images that are mostly noise weigh little.
     """
 
     inputs: Tensor
@@ -44,7 +44,7 @@ class Images:
 
 
 def draw_degradation(rng: np.random.Generator) -> tuple[Degradation, str]:
-    """Draw a degradation, and the PSF that is assumed for it, which half of the time is slightly wrong."""
+    """Draw a degradation and the PSF assumed for it; half of the Gaussian ones are slightly wrong."""
     kind = rng.random()
     noise = math.inf if rng.random() < 0.4 else float(rng.uniform(25, 50))
     if kind < 0.3:
@@ -61,7 +61,7 @@ def draw_degradation(rng: np.random.Generator) -> tuple[Degradation, str]:
 
 
 def make_images(seed: int, scale: int) -> Images:
-    """Return the images of the synthetic scene of a seed, through a degradation that the seed draws as well."""
+    """Return the images of the synthetic scene of a seed, under a degradation drawn from the same seed."""
     rng = np.random.default_rng((seed, 0x5EED))
     hr = torch.from_numpy(landscape_cube(seed, SIDE[scale]))
     degradation, psf = draw_degradation(rng)
@@ -85,7 +85,7 @@ def make_images(seed: int, scale: int) -> Images:
 
 
 def _estimated_spectra(images: Tensor, lr: Tensor, components: Basis, basis: Basis, scale: int, psf: str) -> Spectra:
-    """Return the spectra that are found in an LR image: conditions in training err as they do in use."""
+    """Return the spectra estimated from an LR image, so that conditions in training are as inexact as in use."""
     found = fit_spectra(components.coefficients(lr), components, scale, psf)
     power = components.vectors.double() ** 2 @ (components.sigma.double() ** 2 * found.noise)
     drawn = fit_spectra(images, basis, scale, psf, noise_variances(basis, power))
@@ -107,7 +107,7 @@ def _drawn_basis(basis: Basis, rng: np.random.Generator) -> Basis:
 
 
 class SceneStream:
-    """Synthetic scenes that are replaced while training goes on: epoch e has those from FRESH·e to FRESH·e + POOL."""
+    """Synthetic scenes, replaced during training: epoch e has those from FRESH·e to FRESH·e + POOL."""
 
     def __init__(self, scale: int, seed: int) -> None:
         self.scale, self.seed = scale, seed

@@ -1,4 +1,4 @@
-"""The HR scenes that are measured, and tables to which a scene's rows are added when they lack or are out of date."""
+"""Load the HR scenes to measure, and keep tables with rows of each scene up to date."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +21,7 @@ from lkca.provenance import provenance
 from sharpen.image.model import weights_path
 
 SYNTHETIC, SYNTHETIC_SIDE = "synthetic", 96
-TRACE = ("commit", "torch", "device", "threads", "started")
+PROVENANCE = ("commit", "torch", "device", "threads", "started")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Scene:
 
 @lru_cache
 def real_scene(name: str) -> Scene:
-    """Return a real scene whole, normalised by itself."""
+    """Return a whole real scene, normalised by its own values."""
     dataset = next(each for each in small_scenes() if each.name == name)
     area, wavelengths, checksum = whole_scene(name)
     normalise(area.cube, hot_pixel_limit([area]))
@@ -50,7 +50,7 @@ def real_scene(name: str) -> Scene:
 
 @lru_cache
 def synthetic_scene(seed: int) -> Scene:
-    """Return a synthetic scene that trains nothing."""
+    """Return the synthetic scene of a seed, for measuring only."""
     cube = landscape_cube(seed, SYNTHETIC_SIDE)
     normalise(cube, hot_pixel_limit([Area("", cube)]))
     checksum = hashlib.sha256(cube.tobytes()).hexdigest()[:16]
@@ -76,17 +76,17 @@ def measure_scenes(
     log: Log,
     anew: bool = False,
 ) -> pd.DataFrame:
-    """Return a table after measuring the scenes that it lacks or whose rows are out of date; it is written after each.
+    """Return a table after measuring scenes that it lacks or whose rows are out of date; write it after each scene.
 
-    measure : the rows of a scene; what they were measured with is added. is_current : says so of a scene's rows.
-    anew : measure every scene again. Rows of other scenes stay.
+    measure : returns the rows of a scene; provenance is added. is_current : whether a scene's rows are up to date.
+    anew : measure every scene again, and drop all old rows. Otherwise rows of other scenes stay.
     """
     known = {} if anew or not path.is_file() else dict(list(read_table(path).groupby("scene", sort=False)))
     for scene in scenes:
         if scene.name in known and is_current(known[scene.name], scene):
             continue
-        trace = provenance(torch.device("cpu"))
-        rows = pd.DataFrame(measure(scene)).assign(**{name: trace[name] for name in TRACE})
+        record = provenance(torch.device("cpu"))
+        rows = pd.DataFrame(measure(scene)).assign(**{name: record[name] for name in PROVENANCE})
         known[scene.name] = rows
         in_order = [each.name for each in scenes if each.name in known]
         known = {name: known[name] for name in (*in_order, *known)}

@@ -1,8 +1,7 @@
-"""Measure what a sharpened scene is used for: anomaly detection, unmixing, indices, small targets.
+"""Measure tasks on a sharpened scene: anomaly detection, unmixing, indices, small targets.
 
-Images are NumPy arrays (B, H, W) in one unit, at HR size. Detectors see the leading principal components of the image
-that they are given: deconvolution leaves nothing but rounding in the last ones, and a covariance of all bands would be
-singular.
+Images are NumPy arrays (B, H, W) in one unit, at HR size. Detectors use the leading principal components of their
+image: deconvolution leaves only rounding errors in the last ones, so the covariance of all bands would be singular.
 """
 
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import rankdata
 
-COMPONENTS, LOCAL_COMPONENTS = 20, 10  # that RX and the matched filter, and local RX, see
-INNER, OUTER = 11, 25  # HR pixels on a side: local RX takes its background between the two
-FALSE_ALARMS = 0.01  # share of the background at which detection rates are read
+COMPONENTS, LOCAL_COMPONENTS = 20, 10  # principal components of RX and the matched filter; of local RX
+INNER, OUTER = 11, 25  # HR pixels on a side; the background of local RX lies between the two windows
+FALSE_ALARMS = 0.01  # false-alarm rate at which detection rates are taken
 ENDMEMBERS = 5  # [assumed] for every scene: publishers of such scenes count three to six materials
 MAX_SWEEPS = 20  # of N-FINDR, which hardly ever takes more than five
 EDGE_SHARE = 0.25  # of the pixels, those where abundances change most
@@ -27,7 +26,7 @@ INDICES = {  # (a - b) / (a + b), nm
     "PRI": (531, 570),  # J. Gamon et al., Remote Sensing of Environment 41(1), 1992
 }
 MAX_BAND_DISTANCE = 8.0  # nm between a band and the wavelength of an index
-MIN_SUM = 0.01  # a + b below which a pixel is too dark for an index; it counts as 0
+MIN_SUM = 0.01  # a + b; for darker pixels the index is set to 0
 FILLS = (0.1, 0.2, 0.4, 0.7, 1.0)  # area of a target as a share of an LR pixel
 TARGET_SPACING, TARGET_JITTER = 16, 1.5  # HR pixels
 MAX_TARGETS = 8  # of each fill
@@ -55,9 +54,9 @@ def rx(components: Image) -> Image:
 
 
 def local_rx(components: Image, inner: int = INNER, outer: int = OUTER) -> Image:
-    """Return RX (H, W) with the background of each pixel: what lies in a window of `outer` but not of `inner` pixels.
+    """Return RX (H, W) by a local background: the pixels in a window of side `outer` but not in that of side `inner`.
 
-    As `spectral.rx` with a window, a hundred times as fast: sums over windows are box filters. Edges are mirrored.
+    It does the same as `spectral.rx` with a window, a hundred times as fast, by box filters. Edges are mirrored.
     """
     height, width, count = components.shape
     rows, columns = np.triu_indices(count)
@@ -71,20 +70,20 @@ def local_rx(components: Image, inner: int = INNER, outer: int = OUTER) -> Image
     covariance = np.empty((height, width, count, count))
     covariance[..., rows, columns] = covariance[..., columns, rows] = products
     covariance = (covariance - mean[..., :, None] * mean[..., None, :]) * n / (n - 1)
-    ridge = 1e-9 * components.reshape(-1, count).var(axis=0)  # a flat neighbourhood, such as nearest makes, has none
+    ridge = 1e-9 * components.reshape(-1, count).var(axis=0)  # a flat neighbourhood, as from nearest, has no variance
     covariance[..., range(count), range(count)] += ridge
     away = components - mean
     return (away * np.linalg.solve(covariance, away[..., None])[..., 0]).sum(-1)
 
 
 def area_under_curve(scores: Image, mask: Mask) -> float:
-    """Return the area under the receiver operating characteristic: 1 if every anomaly scores above all else."""
+    """Return the area under the ROC curve: 1 if every anomaly scores above all other pixels."""
     ranks, count = rankdata(scores)[mask.ravel()], int(mask.sum())
     return float((ranks.sum() - count * (count + 1) / 2) / (count * (mask.size - count)))
 
 
 def detection_rate(scores: Image, mask: Mask) -> float:
-    """Return the share of the mask that scores above all but `FALSE_ALARMS` of the rest."""
+    """Return the share of the mask that scores above all other pixels except a share of `FALSE_ALARMS`."""
     return float((scores[mask] > np.quantile(scores[~mask], 1 - FALSE_ALARMS)).mean())
 
 
@@ -103,7 +102,7 @@ def detection(image: Image, mask: Mask) -> dict[str, float]:
 def find_endmembers(image: Image, count: int = ENDMEMBERS) -> Image:
     """Return the spectra (B, count) of the pixels that span the largest simplex, by N-FINDR.
 
-    M. Winter, "N-FINDR", Proc. SPIE 3753, 1999; it starts at pixels that are farthest from those before them.
+    M. Winter, "N-FINDR", Proc. SPIE 3753, 1999. Each start pixel is the farthest from the span of those before it.
     """
     components = principal_images(image, count - 1)[0].reshape(-1, count - 1)
     points = np.vstack([np.ones(len(components)), (components / components.std(axis=0)).T])  # (count, pixels)
@@ -127,7 +126,7 @@ def find_endmembers(image: Image, count: int = ENDMEMBERS) -> Image:
 def abundances(image: Image, endmembers: Image) -> Image:
     """Return how much of each endmember is in each pixel, (p, H, W), by non-negative least squares.
 
-    The solution is the plain one of the endmembers that are not zero in it, so the best of all subsets is exact.
+    The exact solution is found among the ordinary least-squares solutions of all subsets of endmembers.
     """
     pixels = image.reshape(len(image), -1).astype(np.float64)
     gram, seen = endmembers.T @ endmembers, endmembers.T @ pixels
@@ -143,7 +142,7 @@ def abundances(image: Image, endmembers: Image) -> Image:
 
 
 def find_edges(shares: Image) -> Mask:
-    """Return the `EDGE_SHARE` of the pixels where abundances (p, H, W) change most: land-cover boundaries."""
+    """Return a mask of the `EDGE_SHARE` of pixels where abundances (p, H, W) change most: land-cover boundaries."""
     change = sum((step**2).sum(0) for step in np.gradient(shares, axis=(1, 2)))
     return change > np.quantile(change, 1 - EDGE_SHARE)
 
@@ -157,7 +156,7 @@ def spectral_angles(image: Image, endmembers: Image) -> Image:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the HR scene says: its endmembers (B, p), abundances (p, H, W), edges (H, W), angles (p, H, W)."""
+    """The HR scene (B, H, W), its endmembers (B, p), abundances (p, H, W), edges (H, W), angles (p, H, W; degrees)."""
 
     image: Image
     endmembers: Image
@@ -183,7 +182,7 @@ def unmixing(image: Image, truth: Reference) -> dict[str, float]:
 
 
 def index_bands(wavelengths: Sequence[float] | None, name: str) -> tuple[int, int] | None:
-    """Return the two bands of an index, or None where the scene has no bands there or no wavelengths."""
+    """Return the two bands of an index, or None if the scene has no bands there or no wavelengths."""
     if wavelengths is None:
         return None
     distances = np.abs(np.asarray(wavelengths)[None] - np.array(INDICES[name])[:, None])
@@ -191,7 +190,7 @@ def index_bands(wavelengths: Sequence[float] | None, name: str) -> tuple[int, in
 
 
 def index(image: Image, bands: tuple[int, int]) -> Image:
-    """Return (a - b) / (a + b), clamped to [-1, 1], of a scene's own numbers: reflectance or not."""
+    """Return (a - b) / (a + b), clamped to [-1, 1], of the scene's numbers, be they reflectance or not."""
     a, b = (image[band].astype(np.float64) for band in bands)
     return np.where(a + b > MIN_SUM, np.clip((a - b) / np.maximum(a + b, MIN_SUM), -1, 1), 0)
 
@@ -221,12 +220,12 @@ class Target:
 
 
 def rarest(truth: Reference) -> Image:
-    """Return the endmember (B,) that is least of the scene."""
+    """Return the endmember (B,) with the lowest mean abundance."""
     return truth.endmembers[:, truth.abundances.mean(axis=(1, 2)).argmin()]
 
 
 def target_spectrum(truth: Reference) -> Image:
-    """Return the spectrum (B,) of a material that is not in the scene, so that a find elsewhere is a false alarm.
+    """Return the spectrum (B,) of a material that is not in the scene, so that every other detection is a false alarm.
 
     It departs from the mean as the rarest endmember does, but with the bands in reverse order, within the leading
     principal components, and by `TARGET_CONTRAST` of the scene's own standard deviations.
@@ -274,10 +273,12 @@ def small_targets(
 ) -> dict[str, float]:
     """Return how well a matched filter finds planted targets.
 
-    image, background : the scene with the targets and without them, each made by the same method.
-    The detection rate of each fill and of all; a target is found if the highest score within one LR pixel around it is
-    above that of all but `FALSE_ALARMS` of the windows of that size in the background. The contrast of the highest
-    score, in standard deviations of the background; its distance from the target's centre, in HR pixels.
+    image, background : the scene with and without the targets, both made by the same method.
+
+    Returned are the detection rate of each fill and their mean, the mean contrast of the highest score (in standard
+    deviations of the background), and its mean distance from the target's centre (HR pixels). A target is found if the
+    highest score within one LR pixel around it exceeds that of all windows of the same size in the background, except a
+    share of `FALSE_ALARMS`.
     """
     scores, empty = (matched_filter(each, background, spectrum) for each in (image, background))
     threshold = np.quantile(ndimage.maximum_filter(empty, 2 * scale + 1, mode="nearest"), 1 - FALSE_ALARMS)

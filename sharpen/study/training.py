@@ -2,9 +2,9 @@
 
     python -m sharpen.study.training --scale 4 --epochs 200
 
-Scenes are generated on the fly, and no measured scene is used. The pretrained weights did not start at random but from
-those of version 0.1, which saw bicubic LR images only and had channel attention; the records beside them name the
-commits that converted and trained them.
+Scenes are generated on the fly, and no measured scene is used. The training of the pretrained weights did not start at
+random but from those of version 0.1, which were trained on bicubic LR images only and had channel attention. The
+records beside the weights (`sharpen/pretrained/*.json`) name the commits of both.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from sharpen.study import samples
 from sharpen.study.samples import PATCH, SIDE, SceneStream
 
 LEARNING_RATE, FINAL_LEARNING_RATE = 5e-4, 1e-5
-MEMORY = 0.995  # of the exponential mean of the weights
+MEMORY = 0.995  # of the exponential mean of the weights, per step
 WARM_UP = 100  # steps
 VALIDATION_SEEDS = range(1_000_000, 1_000_004)  # of the scenes
 VALIDATION_DEGRADATIONS = (
@@ -45,7 +45,7 @@ VALIDATION_DEGRADATIONS = (
 
 
 def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
-    """Return the weighted mean absolute error of what the network adds to the Wiener estimate."""
+    """Return the weighted mean absolute error of the residuals over the Wiener estimate."""
     network = _plain(model)
     inputs, targets, weights = batch.split([INPUTS, network.scale**2, 1], dim=1)
     error = (network(inputs) - F.pixel_shuffle(targets, network.scale)).abs()
@@ -53,9 +53,9 @@ def residual_loss(model: nn.Module, batch: Tensor, epoch: int) -> Tensor:
 
 
 class Validation:
-    """Mean gain in MPSNR over the Wiener estimate, in dB, on synthetic scenes that never train.
+    """Mean gain in MPSNR over the Wiener estimate, in dB, on synthetic scenes that are not used for training.
 
-    seeds : of the scenes, by default those that choose weights. side : HR pixels on a side, by default as in training.
+    seeds : of the scenes, by default `VALIDATION_SEEDS`. side : HR pixels on a side, by default as in training.
     """
 
     def __init__(self, scale: int, seeds: Iterable[int] | None = None, side: int = 0) -> None:
@@ -75,7 +75,7 @@ class Validation:
 
     @torch.inference_mode()
     def gains(self, model: nn.Module) -> list[float]:
-        """Return the gain of each scene under each degradation: those of the first scene come first."""
+        """Return the gains (dB) of all scenes and degradations; those of the first scene come first."""
         network = _plain(model).eval()
         gains = []
         for plan, images, v, error in self.cases:
@@ -91,12 +91,12 @@ def _decibels(error: Tensor) -> float:
 
 
 def _plain(model: nn.Module) -> EigenimageNetwork:
-    """Return the network inside an average of weights."""
+    """Return the network itself, also from inside an average of weights."""
     return getattr(model, "module", model)
 
 
-def learning_rate_memory(step: int) -> float:
-    """Return how much of the mean of the weights survives a step; less at first, so that it forgets the start."""
+def averaging_memory(step: int) -> float:
+    """Return the share of the mean of the weights that survives a step; lower at first, to forget the start."""
     return min(MEMORY, (step + 1) / (step + 10))
 
 
@@ -111,7 +111,7 @@ def train(
 ) -> Path:
     """Train the network; return the folder of weights.safetensors and history.csv. A killed training is resumed.
 
-    start : weights file of such a network to go on from; None starts at random.
+    start : weights file of such a network to start from; None starts at random.
     options : of `EigenimageNetwork`, such as blocks.
     """
     torch.manual_seed(seed)
@@ -140,7 +140,7 @@ def train(
             run=folder.name,
             patch=PATCH,
         ),
-        average=learning_rate_memory,
+        average=averaging_memory,
         clip=1.0,
         warm_up=WARM_UP,
         log=log,
@@ -150,7 +150,7 @@ def train(
 
 
 def write_record(folder: Path, start: Path | None) -> None:
-    """Write record.json of a finished training: what made the weights, and where. It goes with them."""
+    """Write record.json of a finished training: settings, result and provenance of the weights."""
     names = ("STEPS", "BATCH", "PATCH", "SIDE", "POOL", "FRESH", "TOLD", "MISJUDGED", "TRAINING_SEED")
     settings = {name.lower(): getattr(samples, name) for name in names}
     settings |= {"learning_rates": [LEARNING_RATE, FINAL_LEARNING_RATE], "memory": MEMORY}
@@ -175,12 +175,16 @@ def write_record(folder: Path, start: Path | None) -> None:
 def main() -> None:
     """Train from the command line."""
     parser = argparse.ArgumentParser(prog="python -m sharpen.study.training", description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", type=int, default=4, choices=sorted(SIDE))
-    parser.add_argument("--epochs", type=int, default=200, help=f"of {samples.STEPS} steps (default 200)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scale", type=int, default=4, choices=sorted(SIDE), help="upsampling factor (default 4)")
+    parser.add_argument(
+        "--epochs", type=int, default=200, help=f"number of epochs of {samples.STEPS} steps (default 200)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of scenes and weights (default 0)")
     parser.add_argument("--start", type=Path, help="weights file to start from (default: random weights)")
-    parser.add_argument("--blocks", type=int, default=6)
-    parser.add_argument("--folder", type=Path, help="where to train (default: by scale, seed and epochs)")
+    parser.add_argument("--blocks", type=int, default=6, help="number of large-kernel blocks (default 6)")
+    parser.add_argument(
+        "--folder", type=Path, help="output folder (default: in runs/, named by scale, seed and epochs)"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     train(arguments.scale, arguments.epochs, arguments.seed, arguments.start, arguments.folder, blocks=arguments.blocks)

@@ -98,7 +98,7 @@ def test_half_a_pair(tmp_path: Path, cube: np.ndarray) -> None:
 def test_the_likeliest_of_several_data_files(tmp_path: Path, cube: np.ndarray) -> None:
     write_envi(tmp_path / "a.dat", cube + 1)
     header = write_envi(tmp_path / "a.img", cube)
-    with pytest.warns(UserWarning, match="a.hdr: a.img and a.dat fit it alike; a.img is read"):
+    with pytest.warns(UserWarning, match="a.hdr: a.img and a.dat fit it equally well; a.img is read"):
         np.testing.assert_array_equal(open_scene_file(header).read(), cube)
     np.testing.assert_array_equal(open_scene_file(tmp_path / "a.dat").read(), cube + 1)
 

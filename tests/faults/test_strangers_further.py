@@ -113,7 +113,7 @@ MEMBERS = {
     ),
     "gains without braces": (envi(**{"data gain values": "0.1, 0.2, 0.3, 0.4, 0.5"}), {"gains": GAINS}, ""),
     "one gain": (envi(**{"data gain values": "{0.1}"}), {}, "data gain values"),
-    "factor of zero": (envi(**{"reflectance scale factor": 0}), {}, "gains or offsets"),
+    "factor of zero": (envi(**{"reflectance scale factor": 0}), {}, "gain or offset"),
     "ignored, a word": (envi(**{"data ignore value": "none"}), {}, "data ignore value"),
     "two data files": (two_data_files, {}, "s.img and s.dat"),
     "band names in two units": (

@@ -11,9 +11,9 @@ from lkca.data.split import Area
 from lkca.data.synthetic.scenes import synthetic_scene
 from sharpen import finetune as module
 from sharpen.cli import main
+from sharpen.compare import choose_best, compare
 from sharpen.finetune import check_size, finetune, observe
 from sharpen.image.model import load_network
-from sharpen.verdict import choose_best, compare
 from tests.sharpen.scenes import small_network, write_envi, write_network
 
 

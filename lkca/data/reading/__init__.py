@@ -1,1 +1,1 @@
-"""Scene files: MATLAB, numpy, ENVI, GeoTIFF; what they say of their bands."""
+"""Read scene files (MATLAB, numpy, ENVI, GeoTIFF) and what they say of their bands."""

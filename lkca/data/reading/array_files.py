@@ -1,4 +1,4 @@
-"""Open MATLAB files (v5 by scipy, v7.3 by h5py) and numpy files: arrays whose axes only a convention names."""
+"""Open MATLAB files (v5 by scipy, v7.3 by h5py) and numpy files, whose axes follow a convention only."""
 
 import difflib
 import struct
@@ -19,13 +19,13 @@ from lkca.data.reading.hdf5 import HdfReader, check_stored, open_hdf5
 from lkca.data.reading.scene_file import Reader, SceneFile, damage_named
 
 NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float16", "float32", "float64"}
-NUMPY_NAMES = {"double": "float64", "single": "float32"}  # MATLAB's other numeric types have numpy's names
+NUMPY_NAMES = {"double": "float64", "single": "float32"}  # the names of MATLAB's other numeric types are numpy's
 USUAL_LAYOUT = "HWB"
-MAX_LISTED = 10_000  # numbers of a variable that describes the bands
-BLOCK_BYTES = 2**24  # about what a memory-mapped file shows at once
+MAX_LISTED = 10_000  # numbers in a variable that may describe the bands
+BLOCK_BYTES = 2**24  # about how much of a memory-mapped file is mapped at once
 
 Variables = dict[str, tuple[tuple[int, ...], str]]
-"""Name -> (shape as MATLAB or numpy shows it, type: numpy's name, or MATLAB's for what is no number)."""
+"""Name -> (shape as MATLAB or numpy shows it, type by numpy's name, or by MATLAB's if it is not a number)."""
 
 
 def open_array_file(path: Path, key: str | None, layout: str | None) -> SceneFile:
@@ -67,7 +67,7 @@ def _open_v5(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
 
 
 def _check_v5(path: Path) -> None:
-    """Raise ValueError where a v5 file ends within a variable: scipy silently leaves out what it cannot begin."""
+    """Raise ValueError if a v5 file ends within a variable, which scipy would silently leave out."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         order = {b"IM": "<", b"MI": ">"}.get(stream.read(128)[126:])
@@ -85,7 +85,7 @@ def _check_v5(path: Path) -> None:
 
 
 def _open_v73(path: Path, key: str | None, axes: tuple[int, ...], told: bool) -> SceneFile:
-    """Open HDF5; told : whether the caller gave the axes, which else a file of another program leaves open."""
+    """Open HDF5; told : whether the caller gave the layout, which is ambiguous if MATLAB did not write the file."""
     with open_hdf5(path) as file:
         variables = {name: _described(file, name) for name in file if not name.startswith("#")}
         key = _choose_key(path, variables, key)
@@ -102,7 +102,7 @@ def _open_v73(path: Path, key: str | None, axes: tuple[int, ...], told: bool) ->
     shape = tuple(variables[key][0][axis] for axis in axes)
     in_file = "".join("BHW"[axes.index(2 - place)] for place in range(3))
     chunk_bands = (chunks[0] if chunks else 1) if in_file[0] == "B" else 0
-    if 4 * chunk_bands > shape[0]:  # too many bands at once: then by rows, though chunks are unpacked repeatedly
+    if 4 * chunk_bands > shape[0]:  # too many bands at once: read by rows, although chunks are then unpacked repeatedly
         chunk_bands = 0
     bands = describe_bands(path, shape[0], listed)
     reader = HdfReader(path, key, in_file)
@@ -110,12 +110,12 @@ def _open_v73(path: Path, key: str | None, axes: tuple[int, ...], told: bool) ->
 
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], str]:
-    """Return shape as MATLAB shows it, and type, of whatever a name leads to; other files are not looked at."""
+    """Return the shape, as MATLAB shows it, and the type of what a name leads to; never follow links to other files."""
     if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
         return (), "link to another file, which is not followed"
     try:
         item = file[name]
-    except (KeyError, RuntimeError, OSError):  # dangling or looping links; damage, which the variable itself will show
+    except (KeyError, RuntimeError, OSError):  # a dangling or circular link; damage is found when it is read
         return (), "link to nothing"
     if not isinstance(item, h5py.Dataset):
         return (), "group" if isinstance(item, h5py.Group) else "named type"
@@ -155,7 +155,7 @@ def _open_npz(path: Path, key: str | None, axes: tuple[int, ...]) -> SceneFile:
     variables: Variables = {}
     with damage_named(path, "not a readable .npz file"), zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            with archive.open(name) as stream:  # which compares the two places that have its name
+            with archive.open(name) as stream:  # compares the two copies of its name in the archive
                 if name.endswith(".npy"):
                     shape, dtype = _array_header(stream)
                     variables[name.removesuffix(".npy")] = shape, dtype.name
@@ -181,12 +181,12 @@ def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 def mapped_reader(open_view: Callable[[], NDArray]) -> Reader:
     """Return a reader of a memory-mapped file; `open_view` maps it and returns a (B, H, W) view.
 
-    The file is mapped anew for every block: what was mapped counts as this process's memory until unmapped, and a scene
-    would take twice its size.
+    The file is mapped anew for every block: mapped pages count as this process's memory until unmapped, so a scene
+    would otherwise take twice its size.
     """
 
     def read(rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        together = slice(bands[0], bands[-1] + 1)  # files are read faster so
+        together = slice(bands[0], bands[-1] + 1)  # a slice reads faster than a list
         chosen = together if bands == list(range(together.start, together.stop)) else bands
         shape = (len(bands), rows.stop - rows.start, columns.stop - columns.start)
         out = np.empty(shape, open_view().dtype.newbyteorder("="))
@@ -202,7 +202,7 @@ def mapped_reader(open_view: Callable[[], NDArray]) -> Reader:
 def _whole_scene(
     path: Path, kind: str, variables: Variables, key: str | None, axes: tuple[int, ...], load: Callable[[str], NDArray]
 ) -> SceneFile:
-    """Return a scene whose file can only be read whole: that happens once, when its numbers are first asked for."""
+    """Return a scene whose file can only be read as a whole: once, when its numbers are first needed."""
     key = _choose_key(path, variables, key)
     shape, dtype = tuple(int(variables[key][0][axis]) for axis in axes), np.dtype(variables[key][1]).newbyteorder("=")
 
@@ -213,8 +213,8 @@ def _whole_scene(
     @cache
     def cube() -> NDArray:
         array = loaded(key)
-        check_array(path, array.shape, array.dtype.name, key)  # only now scipy tells complex numbers
-        # MATLAB stores doubles that are whole numbers as small integers; they come back as what they were.
+        check_array(path, array.shape, array.dtype.name, key)  # scipy shows complex numbers only when it reads
+        # MATLAB stores doubles with whole values as small integers: convert them back.
         return np.ascontiguousarray(array.transpose(axes), dtype=dtype)
 
     bands = describe_bands(path, shape[0], _band_lists(variables, key, loaded))
@@ -224,7 +224,7 @@ def _whole_scene(
 
 
 def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
-    """Return the variable to read: `key`, else the only 3-D array of real numbers; ValueError lists those there."""
+    """Return the variable to read: `key`, else the only 3-D array of real numbers; a ValueError lists the variables."""
     listing = ", ".join(f"{name} {shape} {kind}" for name, (shape, kind) in variables.items()) or "nothing"
     if key is None:
         fitting = [name for name, (shape, kind) in variables.items() if len(shape) == 3 and kind in NUMBERS]
@@ -232,7 +232,7 @@ def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
             raise ValueError(f"{path}: holds several 3-D arrays, choose one by key=: {', '.join(fitting)}")
         if not fitting and len(variables) != 1:
             raise ValueError(f"{path}: holds no 3-D array of real numbers, which a scene is. It holds: {listing}.")
-        key = fitting[0] if fitting else next(iter(variables))  # the check below says what is wrong with that one
+        key = fitting[0] if fitting else next(iter(variables))  # the check below says what is wrong with it
     elif key not in variables:
         similar = difflib.get_close_matches(key, variables, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
@@ -242,14 +242,14 @@ def _choose_key(path: Path, variables: Variables, key: str | None) -> str:
 
 
 def _band_lists(variables: Variables, key: str, load: Callable[[str], NDArray]) -> dict[str, list | str]:
-    """Return what lies beside the scene and describes its bands: wavelengths, their unit, widths, bad bands."""
+    """Return the other variables that describe the scene's bands: wavelengths, their unit, widths, bad bands."""
     lists = {}
     for name, (shape, kind) in variables.items():
         is_text = kind.startswith(("char", "str"))
         fits = meaning(name) == "unit" if is_text else meaning(name) and kind in NUMBERS | {"logical", "bool"}
         if name != key and fits and 0 < np.prod(shape, dtype=object) <= MAX_LISTED:
             items = load(name).ravel().tolist()
-            # MATLAB v7.3 stores text as numbers of characters.
+            # MATLAB v7.3 stores text as character codes.
             lists[name] = "".join(chr(i) if isinstance(i, int) else i for i in items) if is_text else items
     return lists
 

@@ -1,13 +1,13 @@
 """Read what a file says of its bands, in every spelling: wavelengths, widths, bad bands, names, gains and offsets.
 
-Sources of wavelengths, in this order; the first that has one for each band wins:
+Wavelengths come from the first of these sources that has one for each band:
 
-1. the header, the dataset's tags or the file's other variables, as a list: `wavelength = {400, 450, ...}` of ENVI, of
+1. a list in the header, the dataset's tags or the file's other variables: `wavelength = {400, 450, ...}` of ENVI, of
    GDAL's ENVI domain, of a .aux.xml beside the file; the name may end with the unit, as `wavelength (um)`;
 2. the bands' own tags: `wavelength`, `wavelength_units`, `fwhm`, `bbl`, GDAL's CENTRAL_WAVELENGTH_UM and FWHM_UM;
 3. the bands' names: `band 3 (500.0 Nanometers)`.
 
-What does not fit the bands is left out with a warning: a scene is usable without.
+What does not fit the bands is left out with a warning, because a scene is usable without it.
 """
 
 import re
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lkca.data.wavelengths import in_nanometres, nanometres
 
-SPELLINGS = {  # of a field's name, in lower case with blanks, without a unit at its end
+SPELLINGS = {  # of field names, in lower case with blanks, without the unit at the end
     "wavelength": (
         "wavelength", "wavelengths", "center wavelength", "center wavelengths", "centre wavelengths",
         "central wavelength", "central wavelengths", "wl", "wvl", "lambda",
@@ -30,7 +30,7 @@ SPELLINGS = {  # of a field's name, in lower case with blanks, without a unit at
     "bbl": ("bbl", "bad bands list", "bad band list", "good wavelengths", "good bands"),
     "names": ("band names",),
 }  # fmt: skip
-UNREAD = re.compile(r"wavelength|wavenumber")  # in the name of a field that may hold wavelengths
+UNREAD = re.compile(r"wavelength|wavenumber")  # in the name of an unknown field that may hold wavelengths
 WAVELENGTH_IN_NAME = re.compile(
     r"(?<![\w.])(\d+(?:\.\d+)?)\s*(nm|[uµμ]m|nanomet(?:er|re)s?|micromet(?:er|re)s?|microns?)\b", re.IGNORECASE
 )
@@ -41,7 +41,7 @@ class Bands:
     """What a file says of its bands; each (B,), None where it says nothing.
 
     wavelength, fwhm : nm. good : False where the file marks a band as bad.
-    gains, offsets : value = gain · number + offset; both or neither.
+    gains, offsets : value = gain · number + offset; both are given, or neither.
     """
 
     wavelength: NDArray[np.float64] | None = None
@@ -52,7 +52,7 @@ class Bands:
     offsets: NDArray[np.float64] | None = None
 
     def updated(self, other: "Bands") -> "Bands":
-        """Return these with all that another source says in their place."""
+        """Return a copy in which whatever another source says replaces this one's."""
         return Bands(**{**vars(self), **{name: value for name, value in vars(other).items() if value is not None}})
 
 
@@ -63,19 +63,19 @@ def describe_bands(
     tags: Sequence[Mapping[str, str]] = (),
     names: Sequence[str | None] = (),
 ) -> Bands:
-    """Return what header fields, tags of each band and names say of `count` bands.
+    """Return what header fields, tags of each band and band names say of `count` bands.
 
     Parameters
     ----------
     source : the file, for messages.
-    fields : header fields or tags of the dataset, a list being text in braces; or variables of the file.
-    tags : tags of each band, of all domains; empty if none.
-    names : descriptions of the bands; without any, the header's list of names serves.
+    fields : header fields or tags of the dataset, in which a list is text in braces; or variables of the file.
+    tags : tags of each band, from all domains; empty if there are none.
+    names : descriptions of the bands; if there are none, the header's list of names is used.
 
     Warns
     -----
     UserWarning
-        A list that does not fit the bands, a unit that is no length, a list in a spelling that is not known.
+        For a list that does not fit the bands, a unit that is not of length, a list in an unknown spelling.
     """
     fields, tags = _by_plain_names(fields), [_by_plain_names(each) for each in tags]
     if not any(names):
@@ -106,12 +106,12 @@ def describe_bands(
 
 
 def meaning(name: str) -> str:
-    """Return what a field, tag or variable of this name holds: "wavelength", "fwhm", "bbl", ..., "" for all else."""
+    """Return what a field, tag or variable of this name holds: a key of `SPELLINGS`, or "" for anything else."""
     return next((what for what in SPELLINGS if _find({_plain(name): "x"}, what)[0]), "")
 
 
 def split_list(value: str | Sequence | None) -> list | None:
-    """Split "{1, 2, 3}" into its items: a trailing comma adds none, and blanks split where no comma does."""
+    """Split "{1, 2, 3}" into its items; a trailing comma adds none, and without commas blanks separate numbers."""
     if value is None or not isinstance(value, str):
         return value if value is None else list(value)
     inner = value.strip().strip("{}[]").strip()
@@ -125,16 +125,16 @@ def split_list(value: str | Sequence | None) -> list | None:
 def checked_gains(
     source: object, gains: Iterable[float], offsets: Iterable[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
-    """Return gains and offsets as arrays; None twice where they say nothing (1 and 0) or, with a warning, cannot be."""
+    """Return gains and offsets as arrays; None twice if they are all 1 and 0 or, with a warning, invalid."""
     gains, offsets = np.asarray(gains, np.float64), np.asarray(offsets, np.float64)
     if not (np.isfinite(gains).all() and np.isfinite(offsets).all() and gains.all()):
-        warnings.warn(f"{source}: its gains or offsets hold 0 or no number; they are left out", stacklevel=3)
+        warnings.warn(f"{source}: a gain is 0, or a gain or offset is not a number; they are left out", stacklevel=3)
         return None, None
     return (None, None) if (gains == 1).all() and not offsets.any() else (gains, offsets)
 
 
 def numbers_of(source: object, fields: Mapping[str, str], name: str, count: int) -> list[float] | None:
-    """Return a field as `count` numbers; None where it is missing, or with a warning where it does not fit."""
+    """Return a field as `count` numbers; None if it is missing or, with a warning, if it does not fit."""
     text = _by_plain_names(fields).get(name)
     items = split_list(text)
     if items is None:
@@ -153,7 +153,7 @@ def numbers_of(source: object, fields: Mapping[str, str], name: str, count: int)
 def _header_gains(
     source: object, count: int, fields: Mapping[str, str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
-    """Return gains and offsets by an ENVI header; None twice where it says nothing.
+    """Return gains and offsets by an ENVI header; None twice if it has none.
 
     "data gain values" and "data offset values" multiply and add; "reflectance scale factor" divides.
     """
@@ -168,7 +168,7 @@ def _header_gains(
         return by_factor
     if by_factor[0] is not None and not np.allclose(found, by_factor, rtol=1e-5, atol=0):
         warnings.warn(
-            f"{source}: data gain values and reflectance scale factor {factor[0]:g} disagree; the gains are taken",
+            f"{source}: data gain values and reflectance scale factor {factor[0]:g} disagree; the gain values are used",
             stacklevel=3,
         )
     return found
@@ -177,7 +177,7 @@ def _header_gains(
 def _good_bands(
     source: object, count: int, fields: Mapping[str, str], tags: Sequence[Mapping[str, str]]
 ) -> NDArray[np.bool_] | None:
-    """Return False for the bands that the list of bad bands marks with 0, or that a list of good bands' numbers lacks."""
+    """Return False for bands that a list of bad bands marks with 0, or that are missing from a list of good bands."""
     marks = split_list(_find(fields, "bbl")[0])
     if marks is None or len(marks) == 1 < count:
         own = [_find(each, "bbl")[0] for each in tags]
@@ -201,7 +201,7 @@ def _good_bands(
 
 
 def _in_names(names: Iterable[str]) -> list[float] | None:
-    """Return wavelengths in nm from names such as "band 3 (500.0 Nanometers)", None unless each has one."""
+    """Return wavelengths in nm from names such as "band 3 (500.0 Nanometers)"; None unless each name has one."""
     found = [WAVELENGTH_IN_NAME.search(name) for name in names]
     return [float(match[1]) * nanometres(match[2]) for match in found] if all(found) else None
 
@@ -217,7 +217,7 @@ def _warn_of_unread(source: object, count: int, fields: Mapping[str, str]) -> No
 
 
 def _each(source: object, tags: Sequence[Mapping[str, str]], what: str) -> tuple[list[str] | None, str]:
-    """Return one tag of each band, and the unit in its name; None, with a warning, where only some have it."""
+    """Return one tag of each band, and the unit in its name; None if no band or, with a warning, only some have it."""
     found = [_find(each, what) for each in tags]
     there = [value for value, _ in found if value]
     if there and len(there) < len(found):
@@ -226,7 +226,7 @@ def _each(source: object, tags: Sequence[Mapping[str, str]], what: str) -> tuple
 
 
 def _find(fields: Mapping[str, str | Sequence], what: str) -> tuple[str | Sequence | None, str]:
-    """Return a field of a meaning, and the unit that its name ends with; None where there is none."""
+    """Return the field with a meaning, and the unit at the end of its name; None and "" if there is none."""
     for spelling in SPELLINGS[what]:
         for name, value in fields.items():
             unit = name.removeprefix(spelling).strip()
@@ -240,9 +240,10 @@ def _by_plain_names(fields: Mapping[str, str | Sequence]) -> dict[str, str | Seq
 
 
 def _plain(name: str) -> str:
-    """Return a name in lower case with single blanks: "Wavelength_(nm)" is "wavelength nm".
+    """Return a name in lower case with single blanks: "Wavelength_(nm)" becomes "wavelength nm".
 
-    So is GDAL's name for a list in a netCDF file, NETCDF_DIM_wavelength_VALUES or NETCDF_DIM_wavelength of each band.
+    GDAL's names for lists in a netCDF file, NETCDF_DIM_wavelength_VALUES and, for each band, NETCDF_DIM_wavelength,
+    become "wavelength".
     """
     plain = " ".join(re.sub(r"[_()\[\]#]", " ", name.lower()).split())
     return re.sub(r"^netcdf dim (.*?)( values)?$", r"\1", plain)

@@ -1,7 +1,7 @@
-"""Open ENVI scenes: a text header beside its data, raw in any interleave, or a TIFF.
+"""Open ENVI scenes: a text header beside its data, which is raw in any interleave, or a TIFF.
 
-`spectral` parses the header, after it is mended where cameras write it carelessly. The numbers are mapped as they are:
-`spectral`'s own `load` would cast them to float32 and divide them.
+`spectral` parses the header, after errors that cameras make in it are repaired. The numbers are memory-mapped
+unchanged: `spectral`'s own `load` would cast them to float32 and divide them.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from lkca.data.reading.geotiff import is_tiff, open_geotiff
 from lkca.data.reading.scene_file import SceneFile
 
 DATA_SUFFIXES = (".img", ".dat", ".raw", ".bin", ".pix", ".bsq", ".bil", ".bip", ".hyspex", ".sli")
-"""Suffixes of raw data, the likelier first; a file of another suffix, or none, is taken if its size fits."""
+"""Suffixes of raw data, the likeliest first; a file with another suffix, or none, is taken if its size fits."""
 AXES = {"bsq": "BHW", "bil": "HBW", "bip": "HWB"}
 NO_IMAGES = {  # a word of `file type` -> what such a file holds
     "library": "spectra, not an image",
@@ -30,13 +30,13 @@ NO_IMAGES = {  # a word of `file type` -> what such a file holds
     "meta": "a list of other files",
     "mosaic": "a list of other files",
 }
-UNREAD_FIELDS = ("major frame offsets", "minor frame offsets", "read procedures")  # which say that lines are padded
+UNREAD_FIELDS = ("major frame offsets", "minor frame offsets", "read procedures")  # in headers of padded lines
 
 
 def find_header(data: Path) -> Path | None:
-    """Return the ENVI header beside a data file: `scene.hdr` or `scene.img.hdr` for `scene.img`.
+    """Return the ENVI header beside a data file: `scene.hdr` or `scene.img.hdr` for `scene.img`; None if there is none.
 
-    None too where `scene.hdr` belongs to `scene.img`, and the file is `scene.jp2`.
+    For a file such as `scene.jp2` it is also None if `scene.hdr` belongs to `scene.img`.
     """
     candidates = [Path(f"{data}{end}") for end in (".hdr", ".HDR")]
     if data.suffix:
@@ -44,7 +44,7 @@ def find_header(data: Path) -> Path | None:
     header = next((path for path in candidates if path != data and path.is_file() and is_header(path)), None)
     if header is None or data.name == header.stem or data.suffix.lower() in DATA_SUFFIXES or is_tiff(data):
         return header
-    with contextlib.suppress(FileNotFoundError, ValueError):  # an error that opening will say
+    with contextlib.suppress(FileNotFoundError, ValueError):  # opening the scene raises it again
         if find_data(header, read_header(header, quiet=True)) != data:
             return None
     return header
@@ -77,17 +77,17 @@ def open_envi(path: Path) -> SceneFile:
     except (SpyException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{header_path}: not a usable description of the data ({one_line(error)}). Expected samples, lines, bands, "
-            "data type, interleave (bsq, bil or bip) and byte order as ENVI writes them; mend the header."
+            "data type, interleave (bsq, bil or bip) and byte order as ENVI writes them; correct the header."
         ) from error
     if text_of(fields, "file compression") not in ("", "0"):
-        raise ValueError(f"{header_path}: its data is compressed, which is not read. Save it uncompressed.")
+        raise ValueError(f"{header_path}: its data is compressed, which is not supported. Save it uncompressed.")
     shape, dtype = (params.nbands, params.nrows, params.ncols), np.dtype(params.dtype)
     check_array(header_path, shape, dtype.name, "image")
     needed, found = _bytes_needed(fields), data.stat().st_size
     if found < needed:
         raise ValueError(
             f"{data}: truncated: {found} bytes, but {header_path.name} describes {needed}. Copy or download it again, "
-            "or mend the header's samples, lines, bands, header offset or data type."
+            "or correct the header's samples, lines, bands, header offset or data type."
         )
     if found > needed:
         warnings.warn(f"{data}: {found - needed} bytes more than {header_path.name} describes; not read", stacklevel=3)
@@ -103,9 +103,9 @@ def open_envi(path: Path) -> SceneFile:
 
 
 def open_tiff(path: Path, header: Path | None = None) -> SceneFile:
-    """Open a GeoTIFF, and the ENVI header beside it: the numbers from the TIFF, what they mean from the header.
+    """Open a GeoTIFF with the ENVI header beside it, if any: the TIFF has the numbers, the header their meaning.
 
-    header : the one by whose name the scene was opened.
+    header : given if the scene was opened by the header's name.
     """
     scene = open_geotiff(path)
     found = tiff_header(path, scene.shape, header)
@@ -116,16 +116,16 @@ def open_tiff(path: Path, header: Path | None = None) -> SceneFile:
 
 
 def tiff_header(data: Path, shape: tuple[int, int, int], header: Path | None = None) -> tuple[Path, Header] | None:
-    """Return the ENVI header of a TIFF of shape (B, H, W), and its fields; None where there is none.
+    """Return the ENVI header of a TIFF of shape (B, H, W), and its fields; None if there is none.
 
-    A header of another image that only shares the name, and does not say that its data is a TIFF, is none.
+    A header that does not say that its data is a TIFF, and only shares the name with another image, does not count.
 
-    header : the one by whose name the TIFF was found.
+    header : given if the TIFF was found by the header's name.
 
     Raises
     ------
     ValueError
-        The header says that it is this TIFF's, but not of this size, or no image.
+        If the header belongs to this TIFF, but gives another size, or does not describe an image.
     """
     path = header or find_header(data)
     if path is None:
@@ -147,7 +147,12 @@ def tiff_header(data: Path, shape: tuple[int, int, int], header: Path | None = N
 def find_data(header_path: Path, fields: Header, quiet: bool = True) -> Path:
     """Return the data file of a header, the likeliest of those that share its name.
 
-    quiet : whether nothing is said of others that fit as well.
+    quiet : whether to leave out the warning about other files that fit as well.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
     """
     stem = header_path.stem  # "scene", or "scene.img" for scene.img.hdr
     beside = sorted(
@@ -169,13 +174,13 @@ def find_data(header_path: Path, fields: Header, quiet: bool = True) -> Path:
     if not candidates:
         others = ", ".join(path.name for path in beside) or "nothing of that name"
         raise FileNotFoundError(
-            f"{header_path}: ENVI header without its data. Expected beside it {stem} with a suffix such as .img, .dat or "
-            f".tif, or none{'' if needed is None else f', of {needed} bytes'}; found {others}."
+            f"{header_path}: ENVI header without its data. Expected beside it {stem} with a suffix such as .img, .dat "
+            f"or .tif, or none{'' if needed is None else f', of {needed} bytes'}; found {others}."
         )
     if len(sized) > 1 and candidates[0] not in tiffs and not quiet:
         alike = " and ".join(path.name for path in candidates if path in sized)
         warnings.warn(
-            f"{header_path}: {alike} fit it alike; {candidates[0].name} is read. Name the data file itself "
+            f"{header_path}: {alike} fit it equally well; {candidates[0].name} is read. Give the data file itself "
             "to read another",
             stacklevel=4,
         )
@@ -183,7 +188,7 @@ def find_data(header_path: Path, fields: Header, quiet: bool = True) -> Path:
 
 
 def _with_fields(scene: SceneFile, header_path: Path, fields: Header) -> SceneFile:
-    """Return `scene` with what the header says; where it says nothing, what the TIFF described stays."""
+    """Return `scene` with what the header says; where it says nothing, the TIFF's own description stays."""
     texts = as_texts(fields)
     bands = scene.bands.updated(describe_bands(header_path, scene.shape[0], texts))
     ignored = numbers_of(header_path, texts, "data ignore value", 1)
@@ -199,8 +204,8 @@ def _check_type(header_path: Path, fields: Header) -> None:
     for name in UNREAD_FIELDS:
         if re.search(r"[1-9a-z]", text_of(fields, name).lower()):
             raise ValueError(
-                f"{header_path}: {name} = {text_of(fields, name)}: its data has gaps that are not described here. Convert "
-                "it to a plain ENVI file with the program that wrote it."
+                f"{header_path}: {name} = {text_of(fields, name)}: its data has gaps, which are not supported. "
+                "Convert it to a plain ENVI file with the program that wrote it."
             )
 
 

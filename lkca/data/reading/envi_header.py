@@ -10,23 +10,23 @@ from spectral.utilities.errors import SpyException
 
 from lkca.data.reading.bands import meaning
 
-NUMBER_LISTS = ("wavelength", "fwhm", "bbl")  # of which no line has a "="
+NUMBER_LISTS = ("wavelength", "fwhm", "bbl")  # lists of numbers, in which no line has a "="
 FIELD_OF_A_NUMBER = re.compile(r"\s*(samples|lines|bands|data type)\s*=\s*\d", re.IGNORECASE)
 Header = dict[str, str | list[str]]
 
 
 def read_header(path: Path, quiet: bool = False) -> Header:
-    """Read a header's fields, names in lower case; lists where it has braces.
+    """Read a header's fields: names in lower case, values in braces as lists.
 
-    Headers may be in UTF-8, UTF-16 or Latin-1, begin with `envi` in lower case, lack `byte order` (0 is taken, as ENVI
+    A header may be in UTF-8, UTF-16 or Latin-1, begin with `envi` in lower case, lack `byte order` (0 is taken, as ENVI
     does), leave a brace open, and end lists with a comma.
 
-    quiet : whether open braces are closed without a warning, for a header that is read again.
+    quiet : whether to leave out warnings, for a header that is read again.
 
     Raises
     ------
     ValueError
-        Not an ENVI header.
+        If it is not an ENVI header.
     """
     text = _decoded(path)
     text = re.sub(r"^\s*envi\b", "ENVI", text, flags=re.IGNORECASE)
@@ -39,7 +39,7 @@ def read_header(path: Path, quiet: bool = False) -> Header:
     if not quiet and (twice := _different_twice(text)):
         warnings.warn(f"{path}: names {', '.join(twice)} twice; the last value is taken", stacklevel=3)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it turns names to lower case
+        warnings.simplefilter("ignore", UserWarning)  # spectral warns that it turns names to lower case
         copy = Path(folder) / "header.hdr"
         copy.write_text(text, errors="replace")  # spectral reads the machine's own encoding
         try:
@@ -57,17 +57,18 @@ def read_header(path: Path, quiet: bool = False) -> Header:
 
 
 def is_header(path: Path) -> bool:
+    """Return whether a file begins as an ENVI header does."""
     return re.match(r"\s*envi\b", _decoded(path)[:64], flags=re.IGNORECASE) is not None
 
 
 def text_of(fields: Header, name: str) -> str:
-    """Return a field as the header has it, a list in braces; "" where it is missing."""
+    """Return a field as text, a list in braces; "" if it is missing."""
     value = fields.get(name, "")
     return value if isinstance(value, str) else "{" + ", ".join(value) + "}"
 
 
 def as_texts(fields: Header) -> dict[str, str]:
-    """Return all fields as the header has them, lists in braces."""
+    """Return all fields as texts, lists in braces."""
     return {name: text_of(fields, name) for name in fields}
 
 
@@ -85,7 +86,7 @@ def _decoded(path: Path) -> str:
 
 
 def _close_braces(text: str) -> tuple[str, list[str]]:
-    """Close braces that are still open at the next `name = value` line, or at the end; return the fields, too."""
+    """Close braces that are still open at the next field or at the end; return the text and these fields."""
     lines, name, unclosed = [], "", []
     for line in text.splitlines():
         field = re.match(r"\s*([A-Za-z][^={}]*?)\s*=\s*(\{)?", line)
@@ -105,7 +106,7 @@ def _close_braces(text: str) -> tuple[str, list[str]]:
 
 
 def _different_twice(text: str) -> list[str]:
-    """Return the fields that a header has more than once, with different first lines."""
+    """Return the names of fields that a header has more than once, with different first lines."""
     found: dict[str, set[str]] = {}
     for name, value in re.findall(r"^\s*([A-Za-z][^={}\n]*?)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
         found.setdefault(name.lower(), set()).add(value)
@@ -113,4 +114,5 @@ def _different_twice(text: str) -> list[str]:
 
 
 def one_line(error: Exception) -> str:
+    """Return the message of an error on one line."""
     return f"unknown value {error}" if isinstance(error, KeyError) else " ".join(str(error).split())

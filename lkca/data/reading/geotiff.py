@@ -20,11 +20,11 @@ from lkca.data.reading.scene_file import SceneFile
 
 MAX_BANDS = 10_000  # no sensor has more, and GDAL takes minutes for the tags of 65,535
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little- and big-endian, classic and BigTIFF
-TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's number of a type; 0: there is none
+TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's number of a type; 0: no such type
 
 
 def is_tiff(path: Path) -> bool:
-    """Return whether the file starts as a TIFF does."""
+    """Return whether a file begins as a TIFF does."""
     with path.open("rb") as stream:
         return stream.read(4) in MAGIC
 
@@ -32,8 +32,8 @@ def is_tiff(path: Path) -> bool:
 def open_geotiff(path: Path) -> SceneFile:
     """Open a GeoTIFF of one page; see `lkca.data.reading.read.open_scene_file`.
 
-    A file with several pages, an alpha band, a mask or no-data values that differ by band is refused: the package
-    `sharpen` reads those.
+    A file with several pages, an alpha band, a mask, or no-data values or types that differ by band is refused; the
+    package `sharpen` reads those.
     """
     with open_raster(path) as raster:
         check_raster(path, raster)
@@ -43,12 +43,10 @@ def open_geotiff(path: Path) -> SceneFile:
             (ColorInterp.alpha in raster.colorinterp or MaskFlags.alpha in flags, "an alpha band"),
             (MaskFlags.per_dataset in flags, "a mask"),
             (len({repr(value) for value in raster.nodatavals}) > 1, "no-data values that differ by band"),
-            (len(set(raster.dtypes)) > 1, "bands of unlike types"),
+            (len(set(raster.dtypes)) > 1, "bands of different types"),
         ):
             if found:
-                raise ValueError(
-                    f"{path}: has {what}, which is not read here; sharpen.open_scene reads all but classes"
-                )
+                raise ValueError(f"{path}: has {what}, which training does not read; sharpen.open_scene does")
         shape, kind = (raster.count, raster.height, raster.width), raster.dtypes[0]
         check_array(path, shape, kind, "image")
         beside = [Path(file) for file in raster.files if Path(file).name != path.name]
@@ -60,9 +58,9 @@ def open_geotiff(path: Path) -> SceneFile:
 
 
 def check_tiff(path: Path) -> None:
-    """Raise ValueError where a page of a TIFF, or a value of its tags, lies beyond the end of the file.
+    """Raise ValueError if a page of a TIFF, or a value of its tags, lies beyond the end of the file.
 
-    GDAL leaves out what it cannot read of these: pages, wavelengths, scale factors, the georeference.
+    GDAL silently leaves out those that it cannot read: pages, wavelengths, scale factors, the georeference.
     """
     with path.open("rb") as stream:
         start = stream.read(16)
@@ -88,9 +86,9 @@ def check_tiff(path: Path) -> None:
 
 @contextmanager
 def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
-    """Open by rasterio, whose errors become a ValueError that names the file.
+    """Open a raster by rasterio; its errors become a ValueError that names the file.
 
-    path : a file, which is checked first if it is a TIFF; or GDAL's name of one, such as `GTIFF_DIR:2:a.tif`.
+    path : a file, which is checked first if it is a TIFF; or a GDAL name such as `GTIFF_DIR:2:a.tif`.
     """
     if isinstance(path, Path) and path.is_file() and is_tiff(path):
         check_tiff(path)
@@ -99,13 +97,13 @@ def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
         try:
             with rasterio.open(path) as raster:
                 yield raster
-        except (RasterioError, CPLE_BaseError) as error:  # the second where rasterio lets GDAL's own through
+        except (RasterioError, CPLE_BaseError) as error:  # the second: GDAL's own, which rasterio may pass on
             cause = error.__cause__ or error
             raise ValueError(f"{path}: cannot be read, truncated or damaged ({cause}). Copy it again.") from error
 
 
 def check_raster(path: object, raster: rasterio.DatasetReader) -> None:
-    """Raise ValueError for what no image of spectra has: too many bands, a colour table."""
+    """Raise ValueError if a raster has too many bands, or a colour table, which no image of spectra has."""
     if raster.count > MAX_BANDS:
         raise ValueError(f"{path}: says that it has {raster.count} bands, more than {MAX_BANDS}; is it damaged?")
     if raster.colorinterp == (ColorInterp.palette,):
@@ -113,12 +111,12 @@ def check_raster(path: object, raster: rasterio.DatasetReader) -> None:
 
 
 def raster_fields(raster: rasterio.DatasetReader) -> dict[str, str]:
-    """Return the tags of a dataset, those of GDAL's ENVI domain included."""
+    """Return the tags of a dataset, including those of GDAL's ENVI domain."""
     return {**raster.tags(), **raster.tags(ns="ENVI")}
 
 
 def no_data_of(source: object, raster: rasterio.DatasetReader) -> Sequence[float | None]:
-    """Return the no-data value of each band; where GDAL has none, that of a tag `data_ignore_value`."""
+    """Return the no-data value of each band; if GDAL has none, that of a tag `data_ignore_value`."""
     if raster.nodatavals[0] is None and (tag := numbers_of(source, raster_fields(raster), "data ignore value", 1)):
         return tag * raster.count
     return raster.nodatavals
@@ -132,7 +130,7 @@ def raster_bands(
 ) -> Bands:
     """Return what a dataset, and the header beside it, say of its bands.
 
-    source : the file, for messages. fields : of the header, which wins; None takes the dataset's tags.
+    source : the file, for messages. fields : of the header, used in place of the dataset's tags; None if there is none.
     indexes : of the bands, from 1; None takes all.
     """
     indexes = raster.indexes if indexes is None else indexes
@@ -147,7 +145,7 @@ def raster_bands(
 
 
 class RasterReader:
-    """Reads windows of a dataset, opened anew each time: GDAL keeps what it unpacked until it closes the file."""
+    """Read windows of a dataset, opened anew each time: GDAL keeps unpacked data until it closes the file."""
 
     def __init__(self, name: str, indexes: Sequence[int], options: Mapping[str, str]) -> None:
         self.name, self.indexes, self.options = name, indexes, options

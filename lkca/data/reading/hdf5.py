@@ -1,4 +1,4 @@
-"""Read windows of datasets in HDF5 files, which may be damaged or hold less than they say."""
+"""Read windows of datasets in HDF5 files, which may be damaged or incomplete."""
 
 import contextlib
 import itertools
@@ -13,7 +13,7 @@ from lkca.data.reading.scene_file import damage_named
 
 
 class HdfReader:
-    """Reads windows of one dataset whose axes are in the order of `axes`, letters of B, H and W."""
+    """Read windows of one dataset whose axes are in the order of `axes`, the letters B, H and W."""
 
     def __init__(self, path: Path, name: str, axes: str) -> None:
         self.path, self.name, self.axes = path, name, axes
@@ -29,19 +29,21 @@ class HdfReader:
 
 @contextlib.contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open by h5py, whose errors become a ValueError that names the file."""
+    """Open a file by h5py; its errors become a ValueError that names the file."""
     with damage_named(path), h5py.File(path, "r") as file:
         yield file
 
 
 def check_stored(path: Path, data: h5py.Dataset, no_data: float | None = None) -> None:
-    """Refuse numbers that lie in other files; warn of chunks that are not in the file, which HDF5 silently fills.
+    """Refuse a dataset whose numbers lie in other files; warn of missing chunks, which HDF5 silently fills.
 
-    Chunks may never have been stored, or their entry in the index is damaged. no_data : such a filling needs no word.
+    A chunk is missing if it was never stored, or if its entry in the index is damaged.
+
+    no_data : if the chunks are filled with this value, there is no warning.
     """
     if data.external or data.is_virtual or Path(data.file.filename) != path:
         raise ValueError(
-            f"{path}: the numbers of {data.name} lie in other files, which are not read; copy them into one"
+            f"{path}: the numbers of {data.name} lie in other files, which are not read; copy all into one file"
         )
     if no_data is not None and data.fillvalue == no_data:
         return

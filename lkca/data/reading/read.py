@@ -1,7 +1,7 @@
 """Read hyperspectral scenes: MATLAB, numpy, ENVI and GeoTIFF files, whole or in part.
 
-What is in a file decides its format, not only its suffix. Numbers come as the file holds them: never divided by a scale
-factor, no-data values included.
+The content of a file decides its format, not only its suffix. Numbers are those in the file, no-data values included;
+only `read_cube` applies gains, if they differ by band, and sets no-data pixels to 0.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from lkca.data.reading.scene_file import BandChoice, SceneFile
 from lkca.files import expand
 
 FORMATS = "MATLAB .mat, ENVI (.hdr beside its data), GeoTIFF .tif, numpy .npy or .npz"
-PIECES = 64  # in which a cube is read, so that little is held beside the result
+PIECES = 64  # in which a cube is read, so that little memory is needed beside the result
 
 
 def open_scene_file(path: str | Path, key: str | None = None, layout: str | None = None) -> SceneFile:
@@ -25,15 +25,16 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
     ----------
     path : a MATLAB file (v5 or v7.3), .npy, .npz, a GeoTIFF, or the header or the data file of an ENVI pair.
     key : variable of a .mat or .npz file; needed only where it holds several 3-D arrays.
-    layout : order of the axes in .mat, .npy and .npz files, which do not say it themselves: any order of the letters
-        B, H and W, by default the field's habit "HWB". For MATLAB v7.3 it is the order that MATLAB shows.
+    layout : order of the axes in .mat, .npy and .npz files, which do not state it: any order of the letters B, H and W;
+        by default the usual "HWB". For MATLAB v7.3 it is the order that MATLAB shows.
 
     Raises
     ------
     FileNotFoundError
-        No such file, or one half of an ENVI pair is missing.
+        If there is no such file, or one half of an ENVI pair is missing.
     ValueError
-        Not a scene, truncated, a wrong or missing key, not a 3-D array of real numbers, an impossible header.
+        If it is not a scene, is truncated, has an impossible header, or its array is not 3-D and real; for a wrong or
+        missing key or layout.
     """
     path = expand(path)
     if layout is not None and sorted(layout) != ["B", "H", "W"]:
@@ -48,7 +49,7 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
 
         return array_files.open_array_file(path, key, layout)
     if key is not None or layout is not None:
-        raise ValueError(f"{path}: key and layout are for .mat, .npy and .npz files; this format knows its own axes")
+        raise ValueError(f"{path}: key and layout are for .mat, .npy and .npz files; this format states its axes")
     from lkca.data.reading import envi, geotiff
 
     if geotiff.is_tiff(path):
@@ -63,10 +64,10 @@ def open_scene_file(path: str | Path, key: str | None = None, layout: str | None
 def read_cube(
     scene: SceneFile, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Read a part as float32 (B, H, W) with its no-data mask (H, W), holding one copy and a small piece of the file.
+    """Read a part as float32 (B, H, W) with its no-data mask (H, W), with little memory beside the result.
 
-    Gains are applied where they differ by band, or have an offset; one factor for all is left to the peak of a dataset.
-    No-data pixels become 0 in the cube.
+    Gains are applied if they differ by band or come with offsets; a common factor is not, because scenes are divided by
+    their peak later. No-data pixels become 0 in the cube.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def read_cube(
         )
     cube = np.empty((len(chosen), height, width), np.float32)
     no_data, undeclared = np.zeros(cube.shape[1:], bool), np.zeros(cube.shape[1:], bool)
-    # Read along the axis that the file is laid out by: HDF5 stores bands apart, the other formats mostly rows.
+    # Read along the axis by which the file is stored: HDF5 by bands, the other formats mostly by rows.
     count = len(chosen) if scene.chunk_bands else height
     step = -(-count // PIECES)
     if scene.chunk_bands:

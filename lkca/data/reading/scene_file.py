@@ -1,4 +1,4 @@
-"""What an opened scene file is, whatever its format."""
+"""Define an opened scene file, for every format."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,16 +13,16 @@ from lkca.data.reading.bands import Bands
 
 BandChoice = slice | Sequence[int]
 Reader = Callable[[slice, slice, list[int]], NDArray]
-"""(rows, columns, bands) -> (b, h, w) in the file's type; slices have a start, a stop and step 1."""
+"""(rows, columns, bands) -> (b, h, w) in the file's type; both slices have a start, a stop and step 1."""
 
 
 @dataclass(eq=False)
 class SceneFile:
-    """A scene on disk; its numbers are read when they are asked for.
+    """A scene on disk; its numbers are read when needed.
 
     shape : (B, H, W). dtype : as in the file, in native byte order.
-    files : all that the scene is read from. no_data : the declared value. bands : what the file says of them.
-    metadata : the file's own header fields. chunk_bands : that lie together in a file stored band by band, else 0.
+    files : all files that the scene is read from. no_data : the declared value. bands : what the file says of them.
+    metadata : the file's own header fields. chunk_bands : bands per chunk, if the file is stored by bands; else 0.
     """
 
     path: Path
@@ -43,19 +43,19 @@ class SceneFile:
 
     @property
     def gains_differ(self) -> bool:
-        """Whether gains differ by band or come with offsets, so that one factor cannot stand for them."""
+        """Whether gains differ by band or come with offsets, so that one factor cannot replace them."""
         gains, offsets = self.bands.gains, self.bands.offsets
         return gains is not None and bool(offsets.any() or np.ptp(gains) > 1e-9 * abs(gains[0]))
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None), bands: BandChoice = slice(None)) -> NDArray:
-        """Read a part, (b, h, w) in the file's type, and no more than that where the format allows it.
+        """Read a part, (b, h, w) in the file's type; if the format allows it, nothing else is read.
 
         rows, columns : slices without a step.
 
         Raises
         ------
         ValueError
-            A file that turns out to be truncated or damaged.
+            If the file is truncated or damaged.
         """
         window = (slice(*part.indices(side)[:2]) for part, side in zip((rows, columns), self.shape[1:], strict=True))
         return np.require(self.reader(*window, self.band_list(bands)), self.dtype, ["C", "W", "O"])
@@ -76,7 +76,7 @@ def files_checksum(paths: Sequence[Path]) -> str:
 
 @contextmanager
 def damage_named(path: Path, what: str = "cannot be read, truncated or damaged") -> Iterator[None]:
-    """Turn whatever a library raises on damaged bytes, which may be anything, into a ValueError that names the file."""
+    """Turn any exception that a library raises on damaged bytes into a ValueError that names the file."""
     try:
         yield
     except MemoryError:

@@ -1,1 +1,1 @@
-"""Synthetic scenes, drawn from a seed."""
+"""Generate synthetic scenes from a seed."""

@@ -1,7 +1,7 @@
 """Draw polygons, trees, rivers and roads on the fine grid of a synthetic landscape.
 
-Lengths are in image pixels, of about 2 m; polygons are (n, 2) arrays of (row, column), convex, all in one sense of
-rotation. Everything is drawn `FINE` times finer than the image, so that averaging it down gives truly mixed pixels.
+Lengths are in image pixels of about 2 m. Polygons are (n, 2) arrays of (row, column), convex, and all have the same
+orientation. Everything is drawn `FINE` times finer than the image, so that averaging gives truly mixed pixels.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from scipy.spatial import ConvexHull
 from lkca.data.synthetic.materials import ASPHALT, CONCRETE, TREE
 
 FINE = 3  # fine samples along each side of a pixel
-BLOCK = 32  # image rows handled at once, to bound the memory beside the result
+BLOCK = 32  # image rows processed at once, to limit the memory beside the result
 
 Window = tuple[slice, slice]  # of the fine grid
-Stripes = tuple[float, float, float]  # angle across them, period in pixels, share covered
+Stripes = tuple[float, float, float]  # angle across the stripes, period in pixels, share covered
 
 
 def direction(angle: float) -> np.ndarray:
@@ -28,7 +28,7 @@ def area(polygon: np.ndarray) -> float:
 
 
 def rectangle(centre: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
-    """Return a rectangle whose length lies along `angle`."""
+    """Return the corners of a rectangle whose length lies along `angle`."""
     along, across = 0.5 * length * direction(angle), 0.5 * width * direction(angle + np.pi / 2)
     corners = (-along - across, along - across, along + across, across - along)
     return np.stack([centre + corner for corner in corners])
@@ -41,7 +41,7 @@ def extent(polygon: np.ndarray, angle: float) -> tuple[float, float]:
 
 
 def cut(polygon: np.ndarray, angle: float, offset: float) -> np.ndarray:
-    """Return the part of `polygon` beyond `offset` in the direction `angle` (fewer than 3 points: none)."""
+    """Return the part of `polygon` beyond `offset` in the direction `angle`; fewer than 3 points if there is none."""
     height = polygon @ direction(angle) - offset
     points = []
     for i, j in zip(range(len(polygon)), [*range(1, len(polygon)), 0], strict=True):
@@ -71,8 +71,8 @@ class Canvas:
         self.material = np.zeros(shape, np.uint8)
         self.tone = np.ones(shape, np.float32)
         self.tint = np.zeros(shape, np.float32)
-        self.taken = np.zeros(shape, bool)  # by rivers and roads: nothing may stand there
-        self.sun = direction(rng.uniform(0, 2 * np.pi))  # where shadows point
+        self.taken = np.zeros(shape, bool)  # by rivers and roads: no building or tree stands there
+        self.sun = direction(rng.uniform(0, 2 * np.pi))  # direction in which shadows fall
 
     def window(self, low: np.ndarray, high: np.ndarray) -> tuple[Window, np.ndarray, np.ndarray]:
         """Return the slices of the fine grid between two corners, and the pixel coordinates (y, x) of its samples."""
@@ -89,13 +89,13 @@ class Canvas:
         tone: float | np.ndarray = 1.0,
         tint: float = 0.0,
     ) -> None:
-        """Set what lies at the masked samples of a window."""
+        """Set material, tone and tint of the masked samples of a window."""
         self.material[where][mask] = material
         self.tone[where][mask] = tone[mask] if isinstance(tone, np.ndarray) else tone
         self.tint[where][mask] = tint
 
     def inside(self, polygon: np.ndarray) -> tuple[Window, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the window around a polygon, which of its samples are inside, and their coordinates."""
+        """Return the window around a polygon, the mask of samples inside, and the coordinates of its samples."""
         where, y, x = self.window(polygon.min(axis=0), polygon.max(axis=0))
         mask = np.ones((y.shape[0], x.shape[1]), bool)
         for (y0, x0), (y1, x1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
@@ -123,7 +123,7 @@ class Canvas:
     def shadow(self, polygon: np.ndarray, length: float) -> None:
         """Darken the polygon and the ground that its shadow falls on."""
         both = np.concatenate([polygon, polygon + length * self.sun])
-        hull = both[ConvexHull(both).vertices[::-1]]  # SciPy goes round the other way
+        hull = both[ConvexHull(both).vertices[::-1]]  # SciPy's hull has the other orientation
         where, mask, _, _ = self.inside(hull)
         self.tone[where][mask] *= 0.38
 

@@ -1,6 +1,6 @@
-"""Draw an aerial landscape from random numbers: which material lies where, how bright and of what tint.
+"""Draw an aerial landscape from random numbers: the material, brightness and tint of every place.
 
-Land is divided into districts, blocks and parcels by repeated straight cuts; what the cuts leave open becomes roads,
+Land is divided into districts, blocks and parcels by repeated straight cuts; the gaps between them become roads,
 streets, tracks and hedges. Parcels become fields with crop rows, orchards, woods, house lots, halls and car parks. A
 river and winding roads run across; buildings and trees, with their shadows, come last.
 """
@@ -31,9 +31,9 @@ MARGIN = 40  # pixels of land beyond each border, so that the border cuts throug
 def _divide(
     polygon: np.ndarray, angle: float, largest: float, gap: float, jitter: float, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, float]]:
-    """Cut `polygon` across its longer side, leaving a `gap`, until every part has about `largest` area or less.
+    """Cut `polygon` across its longer side, leaving a `gap`, until no part has much more than the area `largest`.
 
-    Cuts follow `angle`, give or take `jitter` (radians). Returns the parts, each with the angle of its last cut.
+    Cuts follow `angle`, varied by `jitter` (radians). Return the parts, each with the angle of its last cut.
     """
     parts, waiting = [], [(polygon, angle)]
     while waiting:
@@ -53,11 +53,11 @@ def _divide(
 
 
 class _Landscape:
-    """Fill land with fields and built blocks; buildings and trees are collected, to be drawn last."""
+    """Fill land with fields and built-up blocks; collect buildings and trees, which are drawn last."""
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator):
         self.canvas, self.rng = canvas, rng
-        # Polygon, angle, roof material, is it gabled, length of shadow.
+        # Polygon, angle, roof material, whether it is gabled, length of shadow.
         self.buildings: list[tuple[np.ndarray, float, int, bool, float]] = []
         self.trees: list[tuple[np.ndarray, float]] = []  # centre, radius
 
@@ -69,7 +69,7 @@ class _Landscape:
         self.canvas.fill(polygon, material, self.rng.uniform(0.9, 1.1), tint, stripes)
 
     def plant(self, polygon: np.ndarray, angle: float, spacing: float, radius: float, scatter: float) -> None:
-        """Plant trees over a polygon on a grid, moved off it by `scatter` of the spacing."""
+        """Plant trees over a polygon, on a grid, each displaced by up to `scatter` of the spacing."""
         turn = np.stack([direction(angle), direction(angle + np.pi / 2)])
         spans = [np.arange(low + spacing / 2, high, spacing) for low, high in
                  (extent(polygon, angle), extent(polygon, angle + np.pi / 2))]  # fmt: skip
@@ -186,13 +186,13 @@ class _Landscape:
 
 
 def draw_landscape(rows: int, columns: int, rng: np.random.Generator) -> Canvas:
-    """Draw a landscape of `rows` x `columns` pixels; a larger one holds more things, not larger ones."""
+    """Draw a landscape of `rows` x `columns` pixels; a larger one has more objects, not larger ones."""
     canvas = Canvas(rows, columns, rng)
     land = _Landscape(canvas, rng)
     centre = np.array([rows, columns]) / 2
     ground = rectangle(centre, columns + 2 * MARGIN, rows + 2 * MARGIN, 0.0)
     kinds = [land.farmland, land.housing, land.farmland, land.industry]
-    turn = int(rng.integers(4))  # each kind in turn: neighbours differ, and a small scene has several
+    turn = int(rng.integers(4))  # the kinds in turn, so that neighbours differ and a small scene has several kinds
     for number, (district, angle) in enumerate(_divide(ground, rng.uniform(0, np.pi), 15000, 5.0, 0.12, rng)):
         kinds[(number + turn) % 4](district, angle)
     for _ in range(max(1, round(np.hypot(rows, columns) / 700))):

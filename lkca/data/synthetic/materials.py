@@ -1,7 +1,8 @@
-"""Materials of the synthetic scenes and their reflectance spectra.
+"""Define the materials of the synthetic scenes and their reflectance spectra.
 
-Spectra are sums of Gaussians and sigmoids of the wavelength, shaped by what is known of the materials: the green peak,
-red edge and plateau of leaves, their water at 970 nm, iron in soil and tiles at 880 nm, water dark beyond the red.
+Spectra are sums of Gaussians and sigmoids of the wavelength, with the known features of the materials: the green peak,
+red edge and plateau of leaves, their water absorption at 970 nm, iron in soil and tiles at 880 nm, and water that is
+dark beyond the red.
 """
 
 import numpy as np
@@ -13,12 +14,12 @@ MATERIALS = (
 ASPHALT, CONCRETE, SOIL, GRAVEL, GRASS, CROP, CEREAL, TREE, WATER, TILE, SLATE, METAL, MEMBRANE, PLASTIC = range(
     len(MATERIALS)
 )
-# How rough each material looks: the standard deviation of its brightness, in the order of MATERIALS.
+# Standard deviation of the brightness of each material, relative to its mean, in the order of MATERIALS.
 ROUGHNESS = np.array([0.05, 0.05, 0.09, 0.08, 0.08, 0.07, 0.06, 0.10, 0.03, 0.07, 0.06, 0.03, 0.03, 0.04])
 
 
 def material_spectra(wavelengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean reflectance of each material, and how one object of it differs from another.
+    """Return the mean reflectance of each material, and the spectrum by which its objects vary.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Generate a synthetic scene from a seed, so that the study runs with nothing to download.
 
-A landscape (`lkca.data.synthetic.landscape`) is averaged down to pixels, and its materials are given spectra
-(`lkca.data.synthetic.materials`); then come light, haze, the sensor's blur and its noise.
+A landscape (`lkca.data.synthetic.landscape`) is averaged to pixels, and its materials get spectra
+(`lkca.data.synthetic.materials`). Then light, haze, the sensor's blur and its noise are added.
 """
 
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ def synthetic_scene(
     bands: int = 64,
     seed: int = 0,
 ) -> SyntheticScene:
-    """Draw a scene from `seed`; the same arguments give the same bits on the same machine.
+    """Generate a scene from `seed`; the same arguments give the same bits on the same machine.
 
-    The size of things in pixels does not depend on the size of the scene: a larger scene holds more of them.
+    The size of objects in pixels does not depend on the size of the scene: a larger scene has more of them.
 
     Parameters
     ----------
     height, width : size in pixels, each at least 16.
-    bands : at least 1, evenly spaced over `SPECTRAL_RANGE`; a single one lies midway.
-    seed : not negative. Spectra of the materials are the same for all seeds; everything else differs.
+    bands : at least 1, evenly spaced over `SPECTRAL_RANGE`; a single band lies in the middle.
+    seed : not negative. The spectra of the materials are the same for all seeds; everything else differs.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _smooth_field(rows: int, columns: int, scale: float, rng: np.random.Generato
 
 
 def _expose(canvas: Canvas, wavelengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Average the fine samples to pixels, mix the spectra, light the scene and add the sensor's noise."""
+    """Average the fine samples to pixels, mix the spectra, light the scene, and add the sensor's blur and noise."""
     rows, columns, count = canvas.rows, canvas.columns, len(MATERIALS)
     fine_grain = gaussian_filter(rng.standard_normal((rows, columns), dtype=np.float32), 0.7, mode="reflect")
     grain = 0.5 * fine_grain / fine_grain.std() + 0.7 * _smooth_field(rows, columns, 6, rng)
@@ -101,7 +101,7 @@ def _expose(canvas: Canvas, wavelengths: np.ndarray, rng: np.random.Generator) -
     for band, nm in zip(cube, wavelengths, strict=True):
         signal = np.maximum(gaussian_filter(band, BLUR), 0)
         spread = np.sqrt(2e-7 + 2.5e-6 * signal)  # read noise and shot noise
-        # Silicon and its optics see least at both ends of the range.
+        # A silicon sensor is least sensitive at both ends of the range.
         spread *= 1 + 1.2 * abs((nm - 680) / 330) ** 3
         np.clip(signal + spread * rng.standard_normal(signal.shape, dtype=np.float32), 0, 1, out=band)
     return cube

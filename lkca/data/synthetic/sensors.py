@@ -1,10 +1,10 @@
-"""Generate synthetic scenes as unlike each other as sensors are, to train a network for any sensor.
+"""Generate synthetic scenes that differ as much as real sensors do, to train a network for any sensor.
 
-`lkca.data.synthetic.scenes` generates believable scenes of one sensor. Here each seed is another place, ground sampling,
-optics, set of materials and noise. Half are landscapes (`lkca.data.synthetic.landscape`) seen from one of several heights; half
-are dead leaves: random shapes of all sizes that cover each other, with the statistics of natural images (A. Lee,
-D. Mumford, J. Huang, IJCV 41, 2001). Both get textures whose power falls with frequency, then the sensor's blur and
-noise. Nothing is taken from a measured scene.
+`lkca.data.synthetic.scenes` generates realistic scenes of one sensor. Here each seed has another place, ground
+sampling, PSF, set of materials and noise. Half are landscapes (`lkca.data.synthetic.landscape`) at one of several
+ground samplings; half are dead leaves: random shapes of all sizes that cover each other, with the statistics of natural
+images (A. Lee, D. Mumford, J. Huang, IJCV 41, 2001). Both get textures whose power falls with frequency, then the
+sensor's blur and noise. Nothing is taken from a measured scene.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ from lkca.data.synthetic.materials import MATERIALS, material_spectra
 
 Cube = NDArray[np.float32]
 
-BANDS = 24  # enough for the leading eigenimages, and quick; an eigenimage does not show how many bands it came from
-GROUND_SAMPLINGS = (1, 1, 2, 2, 3, 4)  # landscape pixels of about 2 m to a pixel
-SNR_RANGE = (25.0, 50.0)  # dB, of a third of a band's contrast
+BANDS = 24  # enough for the leading eigenimages, and fast; an eigenimage does not depend on the number of bands
+GROUND_SAMPLINGS = (1, 1, 2, 2, 3, 4)  # landscape pixels, of about 2 m, per scene pixel
+SNR_RANGE = (25.0, 50.0)  # dB, relative to three standard deviations of a band
 BLUR_RANGE = (0.25, 0.75)  # pixels, standard deviation of the PSF
 
 
 def landscape_cube(seed: int, side: int = 96, bands: int = BANDS) -> Cube:
-    """Generate the scene of a seed, (bands, side, side) float32; reflectance-like numbers, positive but for the noise.
+    """Generate the scene of a seed, (bands, side, side) float32: reflectance-like values, positive before noise.
 
     The same arguments give the same bits on the same machine.
 
@@ -44,7 +44,7 @@ def landscape_cube(seed: int, side: int = 96, bands: int = BANDS) -> Cube:
 
 
 def _landscape(size: int, bands: int, rng: np.random.Generator) -> Cube:
-    """Return spectra (samples·size, samples·size, bands) of a landscape from one of several heights."""
+    """Return spectra (samples·size, samples·size, bands) of a landscape at one of several ground samplings."""
     ground = int(rng.choice(GROUND_SAMPLINGS))
     canvas = draw_landscape(size * ground, size * ground, rng)
     samples = 3 if ground == 1 else 2
@@ -67,10 +67,10 @@ def _dead_leaves(size: int, bands: int, rng: np.random.Generator) -> Cube:
     y, x = np.mgrid[:side, :side].astype(np.float32)
     count = int(rng.integers(150, 600) * (size / 96) ** 2)
     smallest, largest, power = rng.uniform(0.6, 2), rng.uniform(15, 50), rng.uniform(1.5, 2.5)
-    # Radii whose numbers fall with a power of the radius, by inverting their distribution.
+    # Radii with a power-law distribution, by inverting it.
     radii = (smallest**-power + rng.random(count) * (largest**-power - smallest**-power)) ** (-1 / power) * samples
     if rng.random() < 0.7:
-        radii = np.sort(radii)[::-1]  # small things lie on large ones
+        radii = np.sort(radii)[::-1]  # small shapes lie on large ones
     aligned, angle = rng.random() < 0.5, rng.uniform(0, np.pi)  # a town, or open land
     for number, radius in enumerate(radii, 1):
         turn = angle + np.pi / 2 * rng.integers(2) + rng.normal(0, 0.1) if aligned else rng.uniform(0, np.pi)
@@ -91,7 +91,7 @@ def _dead_leaves(size: int, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _textured(fine: Cube, bands: int, rng: np.random.Generator) -> Cube:
-    """Let brightness vary within the things of a scene (n, n, bands), and materials mix."""
+    """Vary the brightness within the objects of a scene (n, n, bands), and mix in other materials."""
     side = len(fine)
     texture = _fractal(side, rng.uniform(1, 3), rng) * rng.uniform(0.02, 0.12)
     texture += _fractal(side, rng.uniform(2, 3.5), rng) * rng.uniform(0, 0.15)
@@ -104,7 +104,7 @@ def _textured(fine: Cube, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _exposed(cube: Cube, rng: np.random.Generator) -> Cube:
-    """Blur a scene by the sensor's PSF and add noise, another in each band."""
+    """Blur a scene by the sensor's PSF and add noise of another level in each band."""
     blur = rng.uniform(*BLUR_RANGE)
     cube = np.stack([gaussian_filter(band, blur) for band in cube])
     noise = 3 * cube.std(axis=(1, 2), keepdims=True) / 10 ** (rng.uniform(*SNR_RANGE) / 20)
@@ -113,7 +113,7 @@ def _exposed(cube: Cube, rng: np.random.Generator) -> Cube:
 
 
 def _library(count: int, bands: int, rng: np.random.Generator) -> Cube:
-    """Return spectra (count, bands): known materials, and smooth ones with random edges and absorptions."""
+    """Return spectra (count, bands): those of `MATERIALS`, and smooth ones with random edges and absorptions."""
     means, _ = material_spectra(_wavelengths(bands))
     t, spectra = np.linspace(0, 1, bands), []
     for _ in range(count):
@@ -133,7 +133,7 @@ def _library(count: int, bands: int, rng: np.random.Generator) -> Cube:
 
 
 def _fractal(side: int, power: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a field (side, side) of unit variance whose power falls with the frequency to `power`."""
+    """Return a field (side, side) of unit variance whose power spectrum falls as frequency to the -`power`."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = np.inf
     noise = rng.standard_normal(frequency.shape) + 1j * rng.standard_normal(frequency.shape)

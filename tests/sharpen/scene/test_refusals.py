@@ -113,8 +113,11 @@ def test_a_key_or_layout_where_it_means_nothing(tmp_path: Path, cube: np.ndarray
         with pytest.raises(ValueError, match="a.tif"):
             open_scene(tmp_path / "a.tif", **options)
     write_npy(tmp_path / "a.npy", cube)
-    with pytest.raises(ValueError, match="CHW"):
-        open_scene(tmp_path / "a.npy", layout="CHW")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = cube
+    for name in ("a.npy", "a.h5"):
+        with pytest.raises(ValueError, match="CHW"):
+            open_scene(tmp_path / name, layout="CHW")
 
 
 def test_a_tiff_of_too_many_bands(tmp_path: Path) -> None:
