@@ -1,6 +1,7 @@
 """Which learning rate suits each host of a low-rank upsampler? Chosen on validation, before claim 5 is judged.
 
-The profile has the best rates under `models`; a test compares them with this table.
+Put the best rates under `models` of the profile before the networks of claim 5 are trained; a test compares them with
+the table once it exists.
 """
 
 from collections.abc import Sequence
