@@ -124,11 +124,11 @@ def back_project(prediction: Tensor, lr: Tensor, steps: int = BACK_PROJECTION_ST
         )
     if steps == 0:
         return prediction
-    return prediction + resize(sum_corrections(lr - _downsample(prediction, scale, psf), scale, steps, psf), scale)
+    return prediction + resize(sum_updates(lr - _downsample(prediction, scale, psf), scale, steps, psf), scale)
 
 
-def sum_corrections(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
-    """Return the sum of the corrections of all back-projection iterations, (..., h, w) at LR size.
+def sum_updates(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
+    """Return the sum of the updates of all back-projection iterations, (..., h, w) at LR size.
 
     Upsampled and added to the prediction, it has the effect of all iterations.
 

@@ -45,12 +45,12 @@ class SceneRows:
         self.missing = np.zeros(self.shape[1:], bool)
         self.low, self.high = torch.full((len(bands),), np.inf), torch.full((len(bands),), -np.inf)
         self._files = {path: _stamp(path) for path in source_files(scene)}
-        self._held: Tensor | None = None
+        self._whole: Tensor | None = None
         self._mean = torch.zeros(len(bands))
         row_bytes = FLOAT * len(bands) * self.shape[2]
-        held = None
+        whole = None
         if row_bytes * self.shape[1] <= HELD_SHARE * memory:
-            held = torch.empty(self.shape)
+            whole = torch.empty(self.shape)
         sums = torch.zeros(len(bands)).double()
         rows = int(min(self.shape[1], max(1, READ_SHARE * memory // row_bytes)))
         for start, stop, _, _ in spans(self.shape[1], rows):
@@ -61,21 +61,21 @@ class SceneRows:
             if valid.shape[1]:
                 self.low, self.high = torch.minimum(self.low, valid.amin(1)), torch.maximum(self.high, valid.amax(1))
                 sums += valid.sum(1, dtype=torch.float64)
-            if held is not None:
-                held[:, start:stop] = block
+            if whole is not None:
+                whole[:, start:stop] = block
         if self.missing.all():
             raise ValueError(
                 f"{scene.attrs.get('source')}: not one of its {self.missing.size} pixels has data in all of its "
                 f"{len(bands)} bands: check the no-data value, or choose bands"
             )
         self._mean = (sums / int((~self.missing).sum())).float()
-        if held is not None:
-            self._held = torch.from_numpy(fill_missing(held.numpy(), self.missing))
+        if whole is not None:
+            self._whole = torch.from_numpy(fill_missing(whole.numpy(), self.missing))
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Return rows, float32 (b, stop - start, w); pixels without data get that of one nearby, or the mean."""
-        if self._held is not None:
-            return self._held[:, start:stop]
+        if self._whole is not None:
+            return self._whole[:, start:stop]
         block, missing = self._read(start, stop)
         if missing.all():
             return self._mean[:, None, None].expand(-1, *missing.shape).clone()

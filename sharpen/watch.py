@@ -132,7 +132,7 @@ def texture_remarks(method: Method, lr: Rows) -> list[str]:
 
 
 def peak_memory() -> int:
-    """Return the most bytes of memory that this process has held."""
+    """Return the most bytes of memory that this process has used."""
     return max(provenance.peak_memory(torch.device("cpu")), resident())
 
 

@@ -46,7 +46,7 @@ def missing_pixels(values: NDArray, declared: float | None) -> tuple[Mask, Mask]
 def missing_values(values: NDArray, declared: float | None) -> tuple[Mask, Mask]:
     """Return two masks of the array's shape: values that are no data for certain, and undeclared fills."""
     certain, undeclared = np.zeros(values.shape, bool), np.zeros(values.shape, bool)
-    own = held_as(declared, values.dtype)
+    own = stored_as(declared, values.dtype)
     is_float, signed = values.dtype.kind == "f", values.dtype.kind == "i" and values.dtype.itemsize > 1
     if own is not None:
         certain |= values == own
@@ -57,7 +57,7 @@ def missing_values(values: NDArray, declared: float | None) -> tuple[Mask, Mask]
     if (is_float or signed) and np.fmin.reduce(values, axis=None, initial=0) <= max(FILLS):
         least = (np.iinfo(values.dtype).min,) if signed else ()
         for fill in (*FILLS, *least):
-            if held_as(fill, values.dtype) not in (None, own):
+            if stored_as(fill, values.dtype) not in (None, own):
                 undeclared |= (values == fill) & ~certain
     return certain, undeclared
 
@@ -127,7 +127,7 @@ def warn_of_fills(name: object, undeclared: int, pixels: int) -> None:
         )
 
 
-def held_as(number: float | None, dtype: np.dtype) -> np.generic | None:
+def stored_as(number: float | None, dtype: np.dtype) -> np.generic | None:
     """Return `number` as `dtype` holds it, so that -3.4e38 is found in float32; None if the type cannot hold it."""
     if number is None or not np.isfinite(number):
         return None

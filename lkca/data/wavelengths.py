@@ -98,9 +98,9 @@ def resample_bands(cube: NDArray[np.float32], wavelengths: Wavelengths | None, c
     axis = np.arange(len(cube), dtype=float) if wavelengths is None else wavelengths
     order = np.argsort(axis, kind="stable")
     axis = axis[order]
-    wanted = np.linspace(axis[0], axis[-1], count)
-    above = np.clip(np.searchsorted(axis, wanted), 1, len(axis) - 1)
-    share = ((wanted - axis[above - 1]) / (axis[above] - axis[above - 1])).astype(np.float32)[:, None, None]
+    centres = np.linspace(axis[0], axis[-1], count)
+    above = np.clip(np.searchsorted(axis, centres), 1, len(axis) - 1)
+    share = ((centres - axis[above - 1]) / (axis[above] - axis[above - 1])).astype(np.float32)[:, None, None]
     below, upper = cube[order[above - 1]], cube[order[above]]
     return below + share * (upper - below)
 

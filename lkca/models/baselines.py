@@ -5,7 +5,7 @@ M. Irani, S. Peleg, "Improving resolution by image registration", CVGIP 53(3), 1
 
 from torch import Tensor, nn
 
-from lkca.degradation import BACK_PROJECTION_STEPS, round_trip, sum_corrections
+from lkca.degradation import BACK_PROJECTION_STEPS, round_trip, sum_updates
 from lkca.models.registry import Model, register
 from lkca.resize import resize
 
@@ -30,7 +30,7 @@ class BackProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # Each iteration adds an upsampled LR image. Upsampling is linear, so the sum is upsampled once.
-        return resize(x + sum_corrections(x - round_trip(x, self.scale), self.scale, self.steps), self.scale)
+        return resize(x + sum_updates(x - round_trip(x, self.scale), self.scale, self.steps), self.scale)
 
 
 register(Model("bicubic", Bicubic, "bicubic", "#8c8c8c", order=0, learned=False))

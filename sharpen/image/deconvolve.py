@@ -64,8 +64,8 @@ class Plan:
             seen, to_down, to_up = transfer.everywhere(power)
             for number in (self.spectra.power[: len(eigenimages)] == power).nonzero().flatten().tolist():
                 spectrum = torch.fft.rfft2(mirrored(eigenimages[number]))
-                for target, wanted in zip(result, (to_up, to_down), strict=True):
-                    gain = _keep_mean(wanted / (seen + self.spectra.ratio[number])).to(spectrum.dtype)
+                for target, numerator in zip(result, (to_up, to_down), strict=True):
+                    gain = _keep_mean(numerator / (seen + self.spectra.ratio[number])).to(spectrum.dtype)
                     target[number] = _cropped(torch.fft.irfft2(spectrum * gain, s=_sides(eigenimages)), eigenimages)
         return result
 
@@ -95,8 +95,8 @@ class Plan:
         side = 2 * TAIL_RADIUS
         seen, to_down, to_up = Transfer(side, side, self.scale, self.psf).everywhere(power.clamp(POWERS[0], POWERS[-1]))
         kernels = []
-        for wanted in (to_up, to_down):
-            response = torch.fft.irfft2(_keep_mean(wanted / (seen + noise / level)), s=(2 * side, 2 * side))
+        for numerator in (to_up, to_down):
+            response = torch.fft.irfft2(_keep_mean(numerator / (seen + noise / level)), s=(2 * side, 2 * side))
             kernel = response.roll((TAIL_RADIUS, TAIL_RADIUS), (0, 1))[: side + 1, : side + 1]
             kernels.append((kernel / kernel.sum()).flip(0, 1))  # conv2d correlates
         return tuple(kernels)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lkca.degradation import round_trip, round_trip_kernel, sum_corrections
+from lkca.degradation import round_trip, round_trip_kernel, sum_updates
 from lkca.resize import keys_kernel, mirror_indices
 from sharpen.image.deconvolve import Plan
 from sharpen.image.spectra import Transfer
@@ -76,19 +76,19 @@ def _spread(x: Tensor, axis: int, extreme: Callable[[Tensor, Tensor], Tensor]) -
 def back_projected(x: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
     """Return the LR image (..., h, w) whose bicubic upsampling equals that of x after back-projection.
 
-    Up to rounding, it is x + sum_corrections(x - round_trip(x)). With mirrored edges the round trip of a symmetric PSF
+    Up to rounding, it is x + sum_updates(x - round_trip(x)). With mirrored edges the round trip of a symmetric PSF
     is diagonal in the cosine transform, which is ten times faster than its convolutions.
     """
     transfer = _transfer(round_trip_kernel(scale, psf), *x.shape[-2:])
     if transfer is None:
-        return x + sum_corrections(x - round_trip(x, scale, psf), scale, steps, psf)
+        return x + sum_updates(x - round_trip(x, scale, psf), scale, steps, psf)
     return _multiply(x, 1 + (1 - transfer) * _series(transfer, steps))
 
 
-def corrections(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
-    """Return `lkca.degradation.sum_corrections` of (..., h, w), faster if the PSF is symmetric."""
+def sum_updates_fast(error: Tensor, scale: int, steps: int, psf: str = "bicubic") -> Tensor:
+    """Return `lkca.degradation.sum_updates` of (..., h, w), faster if the PSF is symmetric."""
     transfer = _transfer(round_trip_kernel(scale, psf), *error.shape[-2:])
-    return sum_corrections(error, scale, steps, psf) if transfer is None else _multiply(error, _series(transfer, steps))
+    return sum_updates(error, scale, steps, psf) if transfer is None else _multiply(error, _series(transfer, steps))
 
 
 def convolve_mirrored(x: Tensor, kernel: Tensor) -> Tensor:
@@ -122,10 +122,10 @@ def filter_leading(plan: Plan, eigenimages: Tensor, up: bool = True) -> tuple[Te
         for number in (powers == power).nonzero().flatten().tolist():
             spectrum = scipy.fft.dctn(eigenimages[number].numpy(), norm="ortho", workers=workers)
             inverse = 1 / (seen + float(plan.spectra.ratio[number]))
-            for target, wanted in ((z, to_up), (v, to_down)):
+            for target, numerator in ((z, to_up), (v, to_down)):
                 if target is None:
                     continue
-                gain = wanted * inverse
+                gain = numerator * inverse
                 gain[0, 0] = 1
                 filtered = scipy.fft.idctn(spectrum * gain.numpy(), norm="ortho", workers=workers, overwrite_x=True)
                 target[number] = torch.from_numpy(filtered)

@@ -19,8 +19,8 @@ from sharpen.image.interpolate import (
     LIMIT_RADIUS,
     UPSAMPLING_RADIUS,
     convolve_mirrored,
-    corrections,
     filter_leading,
+    sum_updates_fast,
     value_limits,
 )
 from sharpen.image.model import Basis, EigenimageNetwork, principal_components
@@ -186,10 +186,10 @@ class EigenimageMethod(PlannedMethod):
         steps, scale = self.network.steps, self.scale
         low = torch.zeros(1, *(side // scale for side in detail.shape[1:]))
         if steps:
-            low = corrections(-Degradation().downsample(detail, scale), scale, steps)
+            low = sum_updates_fast(-Degradation().downsample(detail, scale), scale, steps)
         if steps and self.psf != "bicubic" and self.plan.consistent:
             seen = Degradation(self.psf).downsample(detail, scale) + round_trip(low, scale, self.psf)
-            low = low + corrections(-seen, scale, steps, self.psf)
+            low = low + sum_updates_fast(-seen, scale, steps, self.psf)
         return low
 
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lkca.checkpoints import Metadata, load_weights, read_weights
-from lkca.degradation import Degradation, sum_corrections
+from lkca.degradation import Degradation, sum_updates
 from lkca.files import expand
 from lkca.models import build_model
 from lkca.models.lkca import REDUCTION, LargeKernelBlock
@@ -152,7 +152,7 @@ class EigenimageNetwork(nn.Module):
         if not self.steps:
             return residuals
         error = -Degradation(psf).downsample(residuals, self.scale)
-        return residuals + resize(sum_corrections(error, self.scale, self.steps, psf), self.scale)
+        return residuals + resize(sum_updates(error, self.scale, self.steps, psf), self.scale)
 
 
 class ClampedBlock(LargeKernelBlock):

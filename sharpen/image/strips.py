@@ -139,15 +139,17 @@ class Method:
         thin, thick, rows, pixels = self._sizes(lr.shape, memory)
         radius = UPSAMPLING_RADIUS
         for start, stop, _, _ in spans(lr.shape[1], rows):
-            window = base = limits = held = strip = None  # frees the last window before the next one
+            window = base = limits = strip_limits = strip = None  # frees the last window before the next one
             window = self.window(lr, start, stop, pixels)
             for first, last, _, _ in spans(stop, thick, first=start):
                 base = self._padded_base(lr, window, first, last)
                 limits = self.limits(lr, base, first, last) if self.limited else None
                 for top, bottom, _, _ in spans(last, thin, first=first):
                     rows = slice(top - first, bottom - first + 2 * radius)
-                    held = [limit[:, top - first : bottom - first] for limit in limits or ()]
-                    strip = self._strip(base[:, rows], window, slice(top - window.first, bottom - window.first), held)
+                    strip_limits = [limit[:, top - first : bottom - first] for limit in limits or ()]
+                    strip = self._strip(
+                        base[:, rows], window, slice(top - window.first, bottom - window.first), strip_limits
+                    )
                     yield Strip(strip, self.deviation(window, top, bottom))
 
     def _strip(self, padded: Tensor, window: Window, rows: slice, limits: list[Tensor]) -> Tensor:

@@ -16,8 +16,8 @@ from lkca.data.no_data import (
     MAX_FAR_VALUES,
     SAMPLE_SIZE,
     far_limit,
-    held_as,
     missing_values,
+    stored_as,
     warn_of_far,
     warn_of_fills,
 )
@@ -227,6 +227,6 @@ def _missing(part: xr.DataArray, image: NDArray, band: int) -> tuple[NDArray[np.
         own = float(part.coords["no_data"].values[band])
     declared, filled = missing_values(image, None if own is None else float(own))
     for fill in part.attrs.get("fills", ()):
-        if (held := held_as(fill, image.dtype)) is not None:
-            filled |= (image == held) & ~declared
+        if (stored := stored_as(fill, image.dtype)) is not None:
+            filled |= (image == stored) & ~declared
     return declared, filled

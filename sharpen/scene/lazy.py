@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from lkca.data.no_data import held_as
+from lkca.data.no_data import stored_as
 from lkca.data.reading.bands import Bands
 from lkca.data.reading.scene_file import Reader
 from sharpen.scene.georeference import Georeference, place
@@ -100,4 +100,4 @@ def _is_run(places: NDArray[np.integer]) -> bool:
 def _as_dtype(value: float, dtype: np.dtype) -> np.generic | float | None:
     if dtype.kind == "f" and not np.isfinite(value):
         return dtype.type(value)
-    return held_as(value, dtype)
+    return stored_as(value, dtype)

@@ -115,7 +115,7 @@ def _open_neon(path: Path, group: h5py.Group) -> xr.DataArray:
 
 
 def _open_prisma(path: Path, file: h5py.File, group: str) -> xr.DataArray:
-    """Open PRISMA L2: two cubes (rows, bands, columns), joined by rising wavelength, without the bands that are empty.
+    """Open PRISMA L2: two cubes (rows, bands, columns), sorted by wavelength, without the bands that are empty.
 
     Reflectance is min + number * (max - min) / 65535, with limits for each cube. 0 in all bands of the first cube is no
     data. Corners of an L2D are the centres of the corner pixels; L2B and L2C have a table of locations.
@@ -266,13 +266,13 @@ class _JoinedReader:
         self.path, self.parts = path, parts
 
     def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
-        wanted = [self.parts[band] for band in bands]
+        selected = [self.parts[band] for band in bands]
         images: dict[tuple[str, int], NDArray] = {}
-        for name in {name for name, _ in wanted}:
-            places = sorted({place for each, place in wanted if each == name})
+        for name in {name for name, _ in selected}:
+            places = sorted({place for each, place in selected if each == name})
             block = HdfReader(self.path, name, "HBW")(rows, columns, places)
             images |= {(name, place): image for place, image in zip(places, block, strict=True)}
-        return np.stack([images[part] for part in wanted])
+        return np.stack([images[part] for part in selected])
 
 
 class _AllZero:

@@ -161,8 +161,8 @@ def _check_georeference(output: Output, path: Path) -> None:
     with _quiet(), rasterio.open(path) as raster:
         found, crs = raster.transform, raster.crs
     corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
-    written, wanted = (np.array(each[:6]).reshape(2, 3) for each in (found, where.transform))
-    if np.abs((written - wanted) @ corners).max() > 1e-3 * np.linalg.norm(wanted[:, :2], axis=0).min():
+    written, expected = (np.array(each[:6]).reshape(2, 3) for each in (found, where.transform))
+    if np.abs((written - expected) @ corners).max() > 1e-3 * np.linalg.norm(expected[:, :2], axis=0).min():
         raise ValueError(
             f"{output.path}: an ENVI header cannot hold the scene's georeference: sheared pixels, or rotated ones that "
             f"are not square ({where.transform[:6]}). Write a GeoTIFF: {output.path.with_suffix('.tif').name}."

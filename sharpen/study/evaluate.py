@@ -83,8 +83,8 @@ def measure(profile: str, log: Log = print, anew: bool = False) -> pd.DataFrame:
         return (row for case in cases(scene, profile) for row in measure_case(scene, *case))
 
     def is_current(known: pd.DataFrame, scene: Scene) -> bool:
-        wanted = {(*case, m, scene.checksum, _weights(m, case[0])) for case in cases(scene, profile) for m in METHODS}
-        return wanted <= set(known[list(KEY[1:])].itertuples(index=False, name=None))
+        required = {(*case, m, scene.checksum, _weights(m, case[0])) for case in cases(scene, profile) for m in METHODS}
+        return required <= set(known[list(KEY[1:])].itertuples(index=False, name=None))
 
     return measure_scenes(path, here, rows, is_current, log, anew)
 

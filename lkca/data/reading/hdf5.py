@@ -20,9 +20,9 @@ class HdfReader:
 
     def __call__(self, rows: slice, columns: slice, bands: list[int]) -> NDArray:
         first = min(bands)
-        wanted = {"B": slice(first, max(bands) + 1), "H": rows, "W": columns}
+        selection = {"B": slice(first, max(bands) + 1), "H": rows, "W": columns}
         with open_hdf5(self.path) as file:
-            block = file[self.name][tuple(wanted[axis] for axis in self.axes)]
+            block = file[self.name][tuple(selection[axis] for axis in self.axes)]
         block = block.transpose([self.axes.index(axis) for axis in "BHW"])
         return block if len(block) == len(bands) else block[[band - first for band in bands]]
 

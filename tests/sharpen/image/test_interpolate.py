@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lkca.degradation import round_trip, sum_corrections
+from lkca.degradation import round_trip, sum_updates
 from lkca.resize import mirror_indices, resize
-from sharpen.image.interpolate import back_projected, convolve_mirrored, corrections, upsample_rows, value_limits
+from sharpen.image.interpolate import back_projected, convolve_mirrored, sum_updates_fast, upsample_rows, value_limits
 
 GAUSSIANS = ["bicubic", "mean", "gaussian:0.6", "gaussian:0.4,0.7,30"]  # the last one is not symmetric along the axes
 
@@ -31,8 +31,8 @@ def test_rows_are_upsampled_as_the_whole_image(scale: int, width: int) -> None:
 @pytest.mark.parametrize("psf", GAUSSIANS)
 def test_back_projection_by_the_cosine_transform(lr: Tensor, psf: str) -> None:
     error = lr - round_trip(lr, 4, psf)
-    assert torch.allclose(back_projected(lr, 4, 5, psf), lr + sum_corrections(error, 4, 5, psf), atol=1e-5)
-    assert torch.allclose(corrections(lr, 4, 3, psf), sum_corrections(lr, 4, 3, psf), atol=1e-5)
+    assert torch.allclose(back_projected(lr, 4, 5, psf), lr + sum_updates(error, 4, 5, psf), atol=1e-5)
+    assert torch.allclose(sum_updates_fast(lr, 4, 3, psf), sum_updates(lr, 4, 3, psf), atol=1e-5)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
